@@ -1,0 +1,156 @@
+// Package ipc carries small typed messages, and descriptors, between the three
+// processes of a node: supervisor to agent, supervisor to worker, and back.
+package ipc
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/tandemlb/tandem/proxy"
+	"github.com/tandemlb/tandem/vrrp"
+)
+
+// ToAgent is a message from the supervisor to the agent; one field is set.
+type ToAgent struct {
+	Config   *AgentConfig `json:",omitempty"`
+	Fitness  *Fitness     `json:",omitempty"`
+	Announce *Announce    `json:",omitempty"`
+	Leave    *Leave       `json:",omitempty"`
+}
+
+// FromAgent is a message from the agent to the supervisor; one field is set.
+type FromAgent struct {
+	State *AgentState `json:",omitempty"`
+	Log   *LogLine    `json:",omitempty"`
+}
+
+// AgentConfig replaces the set of virtual routers that the agent runs. A router
+// that is equal in the old set and the new keeps its state.
+type AgentConfig struct {
+	Routers []Router
+}
+
+// Router is one virtual router as the agent runs it.
+type Router struct {
+	Name      string // of the VIP in the config
+	Interface string
+	Params    vrrp.Params
+	Prefixes  []netip.Prefix // Params.Addresses with their prefix lengths
+	Lease     time.Duration  // kernel lifetime of the addresses, whole seconds
+}
+
+// Fitness tells the agent whether the node can serve. An unfit node yields its
+// addresses at once and takes no part in the election.
+type Fitness struct {
+	Fit    bool
+	Reason string // why not; empty when fit
+}
+
+// Announce asks the agent to announce the addresses that it holds once more.
+type Announce struct{ Router string }
+
+// Leave asks the agent to hand its addresses over and exit.
+type Leave struct{}
+
+// AgentState is what the agent publishes whenever it changes, and once a second.
+type AgentState struct {
+	Routers  []RouterState
+	Realtime string        // empty when the agent runs under SCHED_RR, else why not
+	Locked   string        // empty when its memory is locked, else why not
+	Lateness time.Duration // greatest lateness of the loop since the last report
+}
+
+// RouterState is the state of one virtual router.
+type RouterState struct {
+	Name   string
+	Status vrrp.Status
+	Holds  bool   // the addresses are in the kernel, as far as the agent knows
+	Error  string // why the node cannot take part or cannot hold the addresses
+}
+
+// LogLine is a log entry of the agent, which itself never writes to a file.
+type LogLine struct {
+	Level   string // of zap
+	Message string
+	Fields  map[string]any `json:",omitempty"`
+}
+
+// ToWorker is a message from the supervisor to the worker; one field is set.
+type ToWorker struct {
+	Sockets *Sockets      `json:",omitempty"`
+	Config  *WorkerConfig `json:",omitempty"`
+	Drain   *Drain        `json:",omitempty"`
+	Ping    *Ping         `json:",omitempty"`
+}
+
+// FromWorker is a message from the worker to the supervisor; one field is set.
+type FromWorker struct {
+	Applied *Applied     `json:",omitempty"`
+	Pong    *Ping        `json:",omitempty"`
+	State   *WorkerState `json:",omitempty"`
+}
+
+// Socket names a listening socket by what it belongs to.
+type Socket struct {
+	Listener string
+	Bind     netip.AddrPort
+}
+
+// Sockets hands listening sockets over, one descriptor each, in order. The
+// worker keeps them until a WorkerConfig no longer names them.
+type Sockets struct{ List []Socket }
+
+// WorkerConfig replaces what the worker serves. Every bound address of Spec has
+// been handed over before.
+type WorkerConfig struct {
+	Generation uint64
+	Spec       proxy.Spec
+}
+
+// Applied answers a WorkerConfig. On an error the worker serves what it served
+// before.
+type Applied struct {
+	Generation uint64
+	Error      string
+}
+
+// Drain asks the worker to stop accepting, let requests and connections finish
+// for at most Within, and exit.
+type Drain struct{ Within time.Duration }
+
+// Ping is sent by the supervisor and returned by the worker's main loop.
+type Ping struct{ Seq uint64 }
+
+// WorkerState is what the worker publishes whenever a server's health changes,
+// and once a second.
+type WorkerState struct {
+	Listeners []ListenerState
+	Pools     []PoolState
+}
+
+// ListenerState counts what a listener did since the worker started.
+type ListenerState struct {
+	Name        string
+	Connections int64 // open now
+	Accepted    uint64
+	Requests    uint64 // HTTP only
+	Failed      uint64 // connections or requests that no server answered
+}
+
+// PoolState is the state of a pool's servers.
+type PoolState struct {
+	Name    string
+	Servers []ServerState
+}
+
+// ServerState is the state of one server of a pool.
+type ServerState struct {
+	Name    string
+	Address netip.AddrPort
+	Health  string    // unknown | up | down
+	Since   time.Time // when Health last changed
+	Reason  string    // evidence for Health: what the last check or connect said
+	Active  int64     // requests (HTTP) or connections (TCP) in progress
+	Served  uint64
+	Failed  uint64 // connects that failed, responses that broke
+}
