@@ -1,7 +1,10 @@
 package vrrp
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -15,6 +18,51 @@ const (
 	Active             // owns the addresses and advertises
 )
 
+// String returns the role in lower case.
+func (r Role) String() string {
+	switch r {
+	case Init:
+		return "init"
+	case Backup:
+		return "backup"
+	case Active:
+		return "active"
+	}
+	return fmt.Sprintf("role %d", uint8(r))
+}
+
+// MarshalText returns what String returns.
+func (r Role) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText accepts what MarshalText returns for the three roles.
+func (r *Role) UnmarshalText(text []byte) error {
+	for _, role := range []Role{Init, Backup, Active} {
+		if role.String() == string(text) {
+			*r = role
+			return nil
+		}
+	}
+	return fmt.Errorf("unknown role %q: want init, backup or active", text)
+}
+
+// Priorities with a meaning of their own (RFC 9568, section 5.2.4).
+const (
+	priorityResigned uint8 = 0   // the Active router stops taking part
+	priorityOwner    uint8 = 255 // the router owns an address of the virtual router
+)
+
+// MinInterval and MaxInterval bound the interval between advertisements, which
+// travels in a field of 12 bits that counts centiseconds.
+const (
+	MinInterval = centisecond
+	MaxInterval = 4095 * centisecond
+)
+
+const centisecond = 10 * time.Millisecond
+
+// maxAddresses is what the field "IPvX Addr Count" can count.
+const maxAddresses = 255
+
 // Params configures one virtual router: one VRID, on one interface, of one
 // address family.
 type Params struct {
@@ -26,5 +74,50 @@ type Params struct {
 	Self      netip.Addr    // primary address of the interface: source of adverts, breaks ties
 }
 
-// A Reason says in a few words why a virtual router changed its role.
-type Reason string
+// validate reports everything that is wrong with p, in words for an operator.
+func (p Params) validate() error {
+	var errs []error
+	if p.VRID == 0 {
+		errs = append(errs, errors.New("VRID 0 is reserved: use 1..255"))
+	}
+	if p.Priority == priorityResigned {
+		errs = append(errs, errors.New("priority 0 means resignation: use 1..254, or 255 for the owner of an address"))
+	}
+	if p.Interval < MinInterval || p.Interval > MaxInterval || p.Interval%centisecond != 0 {
+		errs = append(errs, fmt.Errorf("interval %v cannot be advertised: use %v..%v in steps of %v",
+			p.Interval, MinInterval, MaxInterval, centisecond))
+	}
+	if !p.Self.IsValid() {
+		errs = append(errs, errors.New("the interface has no address to send advertisements from"))
+	} else if err := p.validateAddresses(); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (p Params) validateAddresses() error {
+	if n := len(p.Addresses); n == 0 || n > maxAddresses {
+		return fmt.Errorf("%d virtual addresses: use 1..%d", n, maxAddresses)
+	}
+	for i, a := range p.Addresses {
+		switch {
+		case !a.IsValid():
+			return fmt.Errorf("virtual address %d is empty", i+1)
+		case a.Is4() != p.Self.Is4():
+			return fmt.Errorf("virtual address %q is not of the family of the interface address %q: "+
+				"use one virtual router for each family", a, p.Self)
+		case slices.Contains(p.Addresses[:i], a):
+			return fmt.Errorf("virtual address %q is listed twice", a)
+		case a == p.Self && p.Priority != priorityOwner:
+			return fmt.Errorf("virtual address %q is this node's own: choose another, "+
+				"or give its owner priority %d", a, priorityOwner)
+		}
+	}
+	// RFC 9568, section 5.2.9: the first IPv6 address of an advertisement is
+	// the link-local address of the virtual router.
+	if first := p.Addresses[0]; first.Is6() && !first.IsLinkLocalUnicast() {
+		return fmt.Errorf("virtual address %q comes first but is not link-local: "+
+			"an IPv6 virtual router needs one from fe80::/10 in first place", first)
+	}
+	return nil
+}

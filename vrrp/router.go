@@ -1,0 +1,198 @@
+package vrrp
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// A Router is one virtual router as this node takes part in it. Every method
+// that takes the time is an event; time must not run backwards. A Router is not
+// safe for concurrent use.
+//
+//	                        +--------+
+//	       Shutdown:        |        |        Shutdown:
+//	    .------------------>|  Init  |<-------------------.
+//	    |                   |        |     resign         |
+//	    |                   +--------+     (and linger)   |
+//	    |     Startup, priority   Startup, priority       |
+//	    |     below 255  |           |  255               |
+//	    |                v           v                    |
+//	+--------+ <---------'           '---------> +--------+
+//	|        |  Active_Down_Timer: advertise     |        |
+//	| Backup | --------------------------------> | Active |
+//	|        |                                   |        |
+//	|        |  a better advertisement: farewell |        |
+//	|        |  stalled: in silence              |        |
+//	+--------+ <-------------------------------- +--------+
+//	 accepted advertisement:                      Adver_Timer: advertise
+//	   restart Active_Down_Timer                  lesser advertisement: advertise,
+//	 priority 0: wait for Skew_Time                 announce
+//	 stalled: restart Active_Down_Timer
+//
+// Holding the addresses is the same as being Active, but for a router that
+// lingers: it has resigned, and keeps them in Init until a successor is heard.
+type Router struct {
+	params   Params
+	status   Status
+	checksum ChecksumForm // of the newest accepted advertisement
+
+	// deadline is the Active_Down_Timer of a Backup, the Adver_Timer of an
+	// Active router, and zero in Init.
+	deadline time.Time
+	down     downTimer
+	linger   time.Time // when to let go of the addresses at the latest; zero: not lingering
+}
+
+// downTimer is what is remembered about the Active_Down_Timer, to be able to say
+// why it expired.
+type downTimer struct {
+	set      time.Time
+	resigned bool // it runs for Skew_Time, because the Active router resigned
+}
+
+// NewRouter returns a virtual router in Init. The error lists everything that is
+// wrong with p.
+func NewRouter(p Params) (*Router, error) {
+	p.Addresses = slices.Clone(p.Addresses)
+	p.Self = p.Self.WithZone("")
+	if err := p.validate(); err != nil {
+		return nil, fmt.Errorf("virtual router %d: %w", p.VRID, err)
+	}
+	return &Router{
+		params: p,
+		status: Status{Priority: p.Priority, Interval: p.Interval},
+	}, nil
+}
+
+// Params returns a copy of what the Router was made from.
+func (r *Router) Params() Params {
+	p := r.params
+	p.Addresses = slices.Clone(p.Addresses)
+	return p
+}
+
+// Status returns a copy of the Router's state.
+func (r *Router) Status() Status {
+	s := r.status
+	s.Counters = s.Counters.clone()
+	return s
+}
+
+// Checksum returns the form in which to send advertisements: that of the peer
+// that was heard last, since a peer may know one form alone; before any was
+// heard, the pseudo-header, which the most widespread implementations require.
+func (r *Router) Checksum() ChecksumForm { return r.checksum }
+
+// Holds reports whether the addresses are to be held by this node.
+func (r *Router) Holds() bool { return r.status.Role == Active || r.lingers() }
+
+// Next returns when Tick is to be called, or the zero time when it need not be.
+// It changes with any event.
+func (r *Router) Next() time.Time {
+	if r.deadline.IsZero() || r.lingers() && r.linger.Before(r.deadline) {
+		return r.linger
+	}
+	return r.deadline
+}
+
+func (r *Router) lingers() bool { return !r.linger.IsZero() }
+
+// skew returns Skew_Time (RFC 9568, section 6.1), to the nanosecond: rounded to
+// centiseconds, as the RFC counts, all high priorities would share one skew.
+func (r *Router) skew() time.Duration {
+	return time.Duration(256-int(r.status.Priority)) * r.status.Interval / 256
+}
+
+// downInterval returns Active_Down_Interval (RFC 9568, section 6.1).
+func (r *Router) downInterval() time.Duration { return 3*r.status.Interval + r.skew() }
+
+// preempts reports whether a Backup ignores an Active router of lower priority.
+// The owner of the address does, whatever Preempt_Mode says (RFC 9568, section
+// 6.1).
+func (r *Router) preempts() bool { return r.params.Preempt || r.status.Priority == priorityOwner }
+
+// become changes the role. All that a role consists of is set by the three
+// methods below.
+func (r *Router) become(now time.Time, to Role, why Reason, out *Output) {
+	from := r.status.Role
+	if out.Change != nil {
+		from = out.Change.From // one event, one change
+	}
+	r.status.Role, r.status.Since, r.status.Reason = to, now, why
+	out.Change = &Change{
+		At: now, From: from, To: to, Reason: why,
+		Priority: r.status.Priority,
+		Peer:     r.status.Peer, PeerPriority: r.status.PeerPriority,
+	}
+}
+
+func (r *Router) becomeInit(now time.Time, why Reason, out *Output) {
+	r.deadline = time.Time{}
+	r.status.Interval = r.params.Interval
+	r.become(now, Init, why, out)
+}
+
+// becomeBackup waits for an Active router whose interval is given.
+func (r *Router) becomeBackup(now time.Time, interval time.Duration, why Reason, out *Output) {
+	r.status.Interval = interval
+	r.waitDown(now)
+	r.become(now, Backup, why, out)
+}
+
+// becomeActive advertises with the Router's own interval, whatever it learned
+// from another as Backup.
+func (r *Router) becomeActive(now time.Time, why Reason, out *Output) {
+	r.linger = time.Time{}
+	r.status.Interval = r.params.Interval
+	r.status.Counters.Transitions++
+	r.advertise(now, out)
+	r.become(now, Active, why, out)
+	out.Announce = true
+}
+
+// waitDown sets the Active_Down_Timer to Active_Down_Interval.
+func (r *Router) waitDown(now time.Time) {
+	r.deadline = now.Add(r.downInterval())
+	r.down = downTimer{set: now}
+}
+
+// waitSkew sets the Active_Down_Timer to Skew_Time.
+func (r *Router) waitSkew(now time.Time) {
+	r.deadline = now.Add(r.skew())
+	r.down = downTimer{set: now, resigned: true}
+}
+
+// advertise sends an advertisement and sets the Adver_Timer.
+func (r *Router) advertise(now time.Time, out *Output) {
+	r.send(r.status.Priority, out)
+	r.deadline = now.Add(r.params.Interval)
+}
+
+func (r *Router) send(priority uint8, out *Output) {
+	r.status.Counters.Sent++
+	if priority == priorityResigned {
+		r.status.Counters.SentZero++
+	}
+	out.Send = append(out.Send, Advert{
+		Version:   version3,
+		VRID:      r.params.VRID,
+		Priority:  priority,
+		Interval:  r.params.Interval,
+		Addresses: r.params.Addresses,
+	})
+}
+
+// outranks reports whether an advertisement beats this Active router, and why.
+// Between equals the higher address wins, compared as an unsigned integer in
+// network byte order (RFC 9568, section 6.4.3).
+func (r *Router) outranks(from netip.Addr, priority uint8) (Reason, bool) {
+	switch own := r.status.Priority; {
+	case priority > own:
+		return reasonOutranked(from, priority), true
+	case priority == own && from.Compare(r.params.Self) > 0:
+		return reasonTie(from, priority), true
+	}
+	return "", false
+}
