@@ -1,0 +1,10 @@
+package proxy
+
+import "slices"
+
+// Equal reports whether p and q name the same servers in the same order, balanced
+// and checked alike.
+func (p Pool) Equal(q Pool) bool {
+	return p.Name == q.Name && p.Balance == q.Balance && p.Check == q.Check &&
+		slices.Equal(p.Servers, q.Servers)
+}
