@@ -296,6 +296,10 @@ func TestStopAndContinue(t *testing.T) {
 }
 
 func TestCloseCleansUp(t *testing.T) {
+	_, warm, _ := pair(t) // opens what the Go runtime keeps for its poller
+	if _, err := warm.Listen("tcp", "10.9.0.1:80"); err != nil {
+		t.Fatal(err)
+	}
 	before := descriptors(t)
 	l, a, b := pair(t)
 	p, child := family(t, a)
