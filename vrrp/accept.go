@@ -1,6 +1,9 @@
 package vrrp
 
-import "slices"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Accept judges a packet by the rules of RFC 9568, section 7.1, and counts the
 // verdict. An advertisement that it returns is to be passed to Receive; an error
@@ -58,7 +61,7 @@ func (r *Router) judge(p Packet) (Advert, ChecksumForm, error) {
 
 // sameAddresses reports whether both lists hold the same addresses, in any
 // order. Want has no duplicates.
-func sameAddresses[T comparable](got, want []T) bool {
+func sameAddresses(got, want []netip.Addr) bool {
 	if slices.Equal(got, want) {
 		return true
 	}

@@ -1,0 +1,134 @@
+package vrrp_test
+
+import (
+	"encoding/json"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tandemlb/tandem/vrrp"
+)
+
+func TestNewRouterRefuses(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*vrrp.Params)
+		want   string
+	}{
+		{"VRID 0", func(p *vrrp.Params) { p.VRID = 0 },
+			"virtual router 0: VRID 0 is reserved: use 1..255"},
+		{"priority 0", func(p *vrrp.Params) { p.Priority = 0 },
+			"virtual router 51: priority 0 means resignation: use 1..254, or 255 for the owner of an address"},
+		{"interval below the unit", func(p *vrrp.Params) { p.Interval = time.Millisecond },
+			"virtual router 51: interval 1ms cannot be advertised: use 10ms..40.95s in steps of 10ms"},
+		{"interval above the field", func(p *vrrp.Params) { p.Interval = 41 * time.Second },
+			"virtual router 51: interval 41s cannot be advertised: use 10ms..40.95s in steps of 10ms"},
+		{"interval between steps", func(p *vrrp.Params) { p.Interval = 15 * time.Millisecond },
+			"virtual router 51: interval 15ms cannot be advertised: use 10ms..40.95s in steps of 10ms"},
+		{"no interface address", func(p *vrrp.Params) { p.Self = netip.Addr{} },
+			"virtual router 51: the interface has no address to send advertisements from"},
+		{"no virtual address", func(p *vrrp.Params) { p.Addresses = nil },
+			"virtual router 51: 0 virtual addresses: use 1..255"},
+		{"256 virtual addresses", func(p *vrrp.Params) { p.Addresses = make([]netip.Addr, 256) },
+			"virtual router 51: 256 virtual addresses: use 1..255"},
+		{"empty virtual address", func(p *vrrp.Params) { p.Addresses = []netip.Addr{vip, {}} },
+			"virtual router 51: virtual address 2 is empty"},
+		{"two families", func(p *vrrp.Params) { p.Addresses = addrs("192.0.2.100", "2001:db8::100") },
+			`virtual router 51: virtual address "2001:db8::100" is not of the family of the interface address ` +
+				`"192.0.2.11": use one virtual router for each family`},
+		{"duplicate", func(p *vrrp.Params) { p.Addresses = addrs("192.0.2.100", "192.0.2.100") },
+			`virtual router 51: virtual address "192.0.2.100" is listed twice`},
+		{"own address without being owner", func(p *vrrp.Params) { p.Addresses = []netip.Addr{self} },
+			`virtual router 51: virtual address "192.0.2.11" is this node's own: choose another, or give its owner priority 255`},
+		// V3-05.
+		{"IPv6 without link-local", func(p *vrrp.Params) {
+			p.Self, p.Addresses = netip.MustParseAddr("fe80::1"), addrs("2001:db8::100")
+		}, `virtual router 51: virtual address "2001:db8::100" comes first but is not link-local: ` +
+			"an IPv6 virtual router needs one from fe80::/10 in first place"},
+		{"everything at once", func(p *vrrp.Params) { *p = vrrp.Params{} }, strings.Join([]string{
+			"virtual router 0: VRID 0 is reserved: use 1..255",
+			"priority 0 means resignation: use 1..254, or 255 for the owner of an address",
+			"interval 0s cannot be advertised: use 10ms..40.95s in steps of 10ms",
+			"the interface has no address to send advertisements from",
+		}, "\n")},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := params()
+			tt.change(&p)
+			_, err := vrrp.NewRouter(p)
+			if err == nil {
+				t.Fatal("made a router, want an error")
+			}
+			if diff := cmp.Diff(tt.want, err.Error()); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestNewRouterAccepts(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*vrrp.Params)
+	}{
+		{"shortest interval", func(p *vrrp.Params) { p.Interval = vrrp.MinInterval }},
+		{"longest interval", func(p *vrrp.Params) { p.Interval = vrrp.MaxInterval }},
+		{"owner of the address", func(p *vrrp.Params) { p.Priority, p.Addresses = 255, []netip.Addr{self} }},
+		{"IPv6", func(p *vrrp.Params) {
+			p.Self, p.Addresses = netip.MustParseAddr("fe80::1%eth0"), addrs("fe80::1:51", "2001:db8::100")
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := params()
+			tt.change(&p)
+			newRouter(t, p)
+		})
+	}
+}
+
+func TestRouterSharesNoMemory(t *testing.T) {
+	given := params()
+	given.Addresses = addrs("192.0.2.100", "192.0.2.101")
+	r := newRouter(t, given)
+	given.Addresses[0] = upper
+	r.Params().Addresses[1] = upper
+	if diff := cmp.Diff(addrs("192.0.2.100", "192.0.2.101"), r.Params().Addresses, byValue); diff != "" {
+		t.Errorf("addresses (-want +got):\n%s", diff)
+	}
+
+	drop := vrrp.Packet{Header: vrrp.Header{Source: self, Destination: group}}
+	if _, err := r.Accept(drop); err == nil {
+		t.Fatal("accepted a packet from this node's own address")
+	}
+	r.Status().Counters.Dropped[vrrp.DropOwn] = 7
+	if got := r.Status().Counters.Dropped[vrrp.DropOwn]; got != 1 {
+		t.Errorf("counter is %d after a copy was changed, want 1", got)
+	}
+}
+
+func TestRoleText(t *testing.T) {
+	for role, want := range map[vrrp.Role]string{
+		vrrp.Init: `"init"`, vrrp.Backup: `"backup"`, vrrp.Active: `"active"`,
+	} {
+		text, err := json.Marshal(role)
+		if err != nil || string(text) != want {
+			t.Errorf("marshalled %d as %s, error %v; want %s", uint8(role), text, err, want)
+		}
+		got := vrrp.Role(99)
+		if err := json.Unmarshal(text, &got); err != nil || got != role {
+			t.Errorf("unmarshalled %s as %v, error %v", text, got, err)
+		}
+	}
+	var r vrrp.Role
+	if err := r.UnmarshalText([]byte("master")); err == nil {
+		t.Errorf("unmarshalled %q as %v, want an error", "master", r)
+	}
+	if got := vrrp.Role(9).String(); got != "role 9" {
+		t.Errorf("unknown role is %q", got)
+	}
+}
