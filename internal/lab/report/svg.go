@@ -1,0 +1,137 @@
+package report
+
+import (
+	"encoding/xml"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// The picture's measures, in pixels of its own coordinates.
+const (
+	pictureWidth = 1000
+	margin       = 20
+	plotWidth    = pictureWidth - 2*margin
+	headHeight   = 56
+	wholeHeight  = 90 // plot of the whole run
+	panelHeight  = 60 // plot of one event
+	panelGap     = 50 // from one plot to the next, for the label and the axis
+)
+
+const (
+	slice       = 10 * time.Millisecond // one bar
+	panelBefore = 200 * time.Millisecond
+	panelAfter  = 1000 * time.Millisecond
+)
+
+// The colours suit a light and a dark page, and the page decides.
+const pictureStyle = `
+  svg { --page: #ffffff; --ink: #24292f; --faint: #8c959f; --good: #2da44e; --bad: #cf222e; }
+  @media (prefers-color-scheme: dark) {
+    svg { --page: #0d1117; --ink: #e6edf3; --faint: #7d8590; --good: #3fb950; --bad: #f85149; }
+  }
+  .page { fill: var(--page); }
+  .good { fill: var(--good); }
+  .bad { fill: var(--bad); }
+  .axis, .mark { stroke: var(--faint); stroke-width: 1; fill: none; }
+  .mark { stroke: var(--ink); stroke-dasharray: 3 3; }
+  text { font: 13px system-ui, sans-serif; fill: var(--ink); }
+  .title { font-size: 17px; font-weight: 600; }
+  .small { font-size: 11px; fill: var(--faint); }
+`
+
+// SVG draws the timeline as a picture: the whole run, then a closer look at
+// each mark. Bars are slices of 10 ms; answered requests point up, failed ones
+// down. The picture stands alone and suits light and dark pages.
+func (t Timeline) SVG(title string) string {
+	height := headHeight + wholeHeight + panelGap + len(t.Marks)*(panelHeight+panelGap)
+	p := &picture{}
+	p.printf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img">`, pictureWidth, height)
+	p.printf(`<title>%s</title>`, escape(title))
+	p.printf(`<style>%s</style>`, pictureStyle)
+	p.printf(`<rect class="page" width="%d" height="%d"/>`, pictureWidth, height)
+	p.printf(`<text class="title" x="%d" y="26">%s</text>`, margin, escape(title))
+	if t.To > t.From {
+		p.plot(t, headHeight, wholeHeight, true)
+		y := headHeight + wholeHeight + panelGap
+		for i, m := range t.Marks {
+			p.printf(`<text x="%d" y="%d">%d. %s</text>`, margin, y-8, i+1, escape(m.Label))
+			near := Timeline{Samples: t.Samples, Marks: []Mark{m}, From: m.At - panelBefore, To: m.At + panelAfter}
+			p.plot(near, y, panelHeight, false)
+			y += panelHeight + panelGap
+		}
+	}
+	p.printf(`</svg>`)
+	return p.String()
+}
+
+type picture struct{ strings.Builder }
+
+func (p *picture) printf(format string, args ...any) {
+	fmt.Fprintf(p, format+"\n", args...)
+}
+
+// plot draws the bars, the marks and the axis of t, with its top at y.
+func (p *picture) plot(t Timeline, y, height int, numbered bool) {
+	sliced := buckets(t.Samples, t.From, t.To, max(1, int((t.To-t.From)/slice)))
+	most := 1
+	for _, b := range sliced {
+		most = max(most, b.answered+b.failed)
+	}
+	zero := float64(y) + float64(height)*0.75 // a quarter is left for the failures
+	good := bars(sliced, zero, -float64(height)*0.75/float64(most), func(b bucket) int { return b.answered })
+	bad := bars(sliced, zero, float64(height)*0.25/float64(most), func(b bucket) int { return b.failed })
+	p.printf(`<path class="good" d="%s"/>`, good)
+	p.printf(`<path class="bad" d="%s"/>`, bad)
+	p.printf(`<path class="axis" d="M%d %.1fh%d"/>`, margin, zero, plotWidth)
+	for i, m := range t.Marks {
+		x := t.x(m.At)
+		p.printf(`<path class="mark" d="M%.1f %dv%d"/>`, x, y-4, height+8)
+		if numbered {
+			p.printf(`<text x="%.1f" y="%d" text-anchor="middle">%d</text>`, x, y-8, i+1)
+		}
+	}
+	p.axis(t, y+height+16)
+}
+
+// axis labels the beginning, the end and the seconds or tenths between, in
+// milliseconds from the mark where there is only one.
+func (p *picture) axis(t Timeline, y int) {
+	step, origin, unit := 5*time.Second, t.From, time.Second
+	if t.To-t.From <= panelBefore+panelAfter {
+		step, origin, unit = 200*time.Millisecond, t.From+panelBefore, time.Millisecond
+	}
+	name := map[time.Duration]string{time.Second: "s", time.Millisecond: "ms"}[unit]
+	for at := t.From; at <= t.To; at += step {
+		p.printf(`<text class="small" x="%.1f" y="%d" text-anchor="middle">%d %s</text>`, t.x(at), y, (at-origin)/unit, name)
+	}
+}
+
+// x is where a time lies on the picture.
+func (t Timeline) x(at time.Duration) float64 {
+	return margin + plotWidth*float64(at-t.From)/float64(t.To-t.From)
+}
+
+// bars draws one rectangle a slice, from zero by scale for each counted
+// request, and joins neighbours of one height.
+func bars(sliced []bucket, zero, scale float64, counted func(bucket) int) string {
+	width := float64(plotWidth) / float64(len(sliced))
+	var path strings.Builder
+	for i := 0; i < len(sliced); {
+		n, first := counted(sliced[i]), i
+		for i < len(sliced) && counted(sliced[i]) == n {
+			i++
+		}
+		if n > 0 {
+			fmt.Fprintf(&path, "M%.2f %.1fv%.1fh%.2fv%.1fz", margin+width*float64(first), zero,
+				scale*float64(n), width*float64(i-first), -scale*float64(n))
+		}
+	}
+	return path.String()
+}
+
+func escape(text string) string {
+	var b strings.Builder
+	_ = xml.EscapeText(&b, []byte(text)) // a Builder takes everything
+	return b.String()
+}
