@@ -117,10 +117,7 @@ func (l *Lab) Close() error {
 	processes, listeners := l.processes, l.listeners
 	l.mu.Unlock()
 
-	var errs []error
-	for _, p := range processes {
-		errs = append(errs, p.Kill())
-	}
+	errs := []error{Kill(processes...)}
 	timeout := time.NewTimer(closeWithin)
 	defer timeout.Stop()
 	for _, p := range processes {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"syscall"
@@ -21,11 +20,12 @@ type Process struct {
 }
 
 // Start starts cmd inside the host, and waits for it in the background: the
-// caller must not. Unless cmd says otherwise, it is killed when this process
-// dies; Lab.Close kills it in any case.
+// caller must not. Unless cmd has a SysProcAttr, it is in a process group of its
+// own, out of reach of the terminal's Ctrl-C, and is killed when this process
+// dies. Lab.Close kills it in any case.
 func (h *Host) Start(cmd *exec.Cmd) (*Process, error) {
 	if cmd.SysProcAttr == nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	}
 	p := &Process{host: h, cmd: cmd, done: make(chan struct{})}
 	if err := h.Do(cmd.Start); err != nil {
@@ -64,12 +64,15 @@ func (p *Process) Signal(sig os.Signal) error {
 	return nil
 }
 
-// Kill ends the process and its descendants as a power cut would: all are
-// stopped before the first of them dies, so that none can act on the death of
-// another. It does not wait; see Done.
-func (p *Process) Kill() error {
-	tree, err := p.Stop()
-	for _, pid := range slices.Backward(tree) {
+// Kill ends the process and its descendants; see the function Kill.
+func (p *Process) Kill() error { return Kill(p) }
+
+// Kill ends the processes and all their descendants as a power cut would: all
+// are stopped before the first of them dies, so that none can act on the death
+// of another. It does not wait; see Done.
+func Kill(processes ...*Process) error {
+	frozen, err := freeze(processes)
+	for _, pid := range slices.Backward(frozen) {
 		err = errors.Join(err, signalPID(pid, syscall.SIGKILL))
 	}
 	return err
@@ -77,14 +80,46 @@ func (p *Process) Kill() error {
 
 // Stop freezes the process and its descendants with SIGSTOP and returns their
 // ids, parents before children.
-func (p *Process) Stop() ([]int, error) {
+func (p *Process) Stop() ([]int, error) { return freeze([]*Process{p}) }
+
+// freeze stops the processes that live and their descendants.
+func freeze(processes []*Process) ([]int, error) {
+	var frozen []int
+	for {
+		children, err := childrenByParent()
+		if err != nil {
+			return frozen, err
+		}
+		before := len(frozen)
+		for _, p := range processes {
+			if p.ended() {
+				continue
+			}
+			for _, pid := range descend(p.PID(), children) {
+				if slices.Contains(frozen, pid) {
+					continue
+				}
+				if err := signalPID(pid, syscall.SIGSTOP); err != nil {
+					return frozen, err
+				}
+				frozen = append(frozen, pid)
+			}
+		}
+		// Who is stopped forks no more: when a look around finds nobody new,
+		// nobody was missed.
+		if len(frozen) == before {
+			return frozen, nil
+		}
+	}
+}
+
+func (p *Process) ended() bool {
 	select {
 	case <-p.done:
-		return nil, nil
+		return true
 	default:
+		return false
 	}
-	// A stopped process forks no more: the children found then are all.
-	return descend(p.PID(), func(pid int) error { return signalPID(pid, syscall.SIGSTOP) })
 }
 
 // Continue resumes what Stop froze.
@@ -106,45 +141,40 @@ func signalPID(pid int, sig syscall.Signal) error {
 // Descendants returns the ids of the process's children, their children and so
 // on, parents before children.
 func (p *Process) Descendants() ([]int, error) {
-	tree, err := descend(p.PID(), func(int) error { return nil })
-	return tree[1:], err
+	children, err := childrenByParent()
+	if err != nil {
+		return nil, err
+	}
+	return descend(p.PID(), children)[1:], nil
 }
 
-// descend calls visit for pid and each of its descendants, parents before
-// children, and returns the ids it has come to.
-func descend(pid int, visit func(pid int) error) ([]int, error) {
+// descend returns pid and its descendants, parents before children.
+func descend(pid int, children map[int][]int) []int {
 	tree := []int{pid}
 	for i := 0; i < len(tree); i++ {
-		if err := visit(tree[i]); err != nil {
-			return tree, err
-		}
-		children, err := childrenOf(tree[i])
-		if err != nil {
-			return tree, err
-		}
-		tree = append(tree, children...)
+		tree = append(tree, children[tree[i]]...)
 	}
-	return tree, nil
+	return tree
 }
 
-// childrenOf returns the ids of the processes whose parent is pid.
-func childrenOf(pid int) ([]int, error) {
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+// childrenByParent looks at every process of the machine.
+func childrenByParent() (map[int][]int, error) {
+	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, fmt.Errorf("list processes: %w", err)
 	}
-	var children []int
-	for _, path := range stats {
-		stat, err := os.ReadFile(path)
+	children := make(map[int][]int)
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue // not a process
+		}
+		stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
 		if err != nil {
 			continue // it has ended since
 		}
-		if parent, ok := parentIn(stat); ok && parent == pid {
-			child, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-			if err != nil {
-				return nil, fmt.Errorf("list processes: %w", err)
-			}
-			children = append(children, child)
+		if parent, ok := parentIn(stat); ok {
+			children[parent] = append(children[parent], pid)
 		}
 	}
 	return children, nil

@@ -1,0 +1,115 @@
+package failover
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tandemlb/tandem/internal/lab"
+)
+
+// Tandem is a pair of nodes of this program in a scene. Its methods are for one
+// goroutine.
+type Tandem struct {
+	scene  *Scene
+	binary string
+	dir    string
+	nodes  map[string]*lab.Process
+}
+
+// NewTandem writes the pair's config into dir, where the nodes will also log.
+// They run the program at the path binary.
+func NewTandem(scene *Scene, binary, dir string, advertise time.Duration) (*Tandem, error) {
+	t := &Tandem{scene: scene, binary: binary, dir: dir, nodes: make(map[string]*lab.Process)}
+	if err := os.WriteFile(t.configFile(), []byte(Config(advertise)), 0o644); err != nil {
+		return nil, fmt.Errorf("write config: %w", err)
+	}
+	return t, nil
+}
+
+// Config returns the config of the pair, for both nodes.
+func Config(advertise time.Duration) string {
+	var nodes, servers []string
+	for _, n := range Nodes() {
+		nodes = append(nodes, n.Name+": "+n.Addresses[0].Addr().String())
+	}
+	for _, s := range Servers() {
+		servers = append(servers, s.Addresses[0].Addr().String()+":80")
+	}
+	return fmt.Sprintf(`nodes: {%s}
+vips:
+  main: {addresses: [%s], advertise: %s}
+listeners:
+  web: {bind: ":80", servers: ["%s"], check: GET /}
+`, strings.Join(nodes, ", "), VIP(), advertise, strings.Join(servers, `", "`))
+}
+
+func (t *Tandem) configFile() string { return filepath.Join(t.dir, "tandem.yaml") }
+
+// LogFile returns the path of the node's log.
+func (t *Tandem) LogFile(node string) string { return filepath.Join(t.dir, node+".log") }
+
+func (t *Tandem) socket(node string) string { return filepath.Join(t.dir, node+".sock") }
+
+// Start starts a node.
+func (t *Tandem) Start(node string) error {
+	log, err := os.OpenFile(t.LogFile(node), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("open log of %s: %w", node, err)
+	}
+	defer log.Close() // the node has its own descriptor
+	cmd := exec.Command(t.binary, "run", "-c", t.configFile(), "--node", node, "--socket", t.socket(node))
+	cmd.Args[0] = "tandem"
+	cmd.Stdout, cmd.Stderr = log, log
+	t.nodes[node], err = t.scene.Lab.Host(node).Start(cmd)
+	return err
+}
+
+// Kill kills every process of the node at once.
+func (t *Tandem) Kill(node string) error {
+	if err := t.nodes[node].Kill(); err != nil {
+		return fmt.Errorf("kill %s: %w", node, err)
+	}
+	<-t.nodes[node].Done()
+	return nil
+}
+
+// Stop asks the node to stop. It does not wait.
+func (t *Tandem) Stop(node string) error { return t.nodes[node].Signal(syscall.SIGTERM) }
+
+// WaitStopped waits until the node, which was asked to stop, has ended.
+func (t *Tandem) WaitStopped(node string, within time.Duration) error {
+	timeout := time.NewTimer(within)
+	defer timeout.Stop()
+	select {
+	case <-t.nodes[node].Done():
+		return nil
+	case <-timeout.C:
+		return errors.Join(fmt.Errorf("%s has not stopped within %s", node, within), t.Kill(node))
+	}
+}
+
+// Running returns an error with the end of the node's log when it has ended.
+func (t *Tandem) Running(node string) error {
+	select {
+	case <-t.nodes[node].Done():
+		return fmt.Errorf("%s has ended (%v); its log ends with:\n%s", node, t.nodes[node].Err(), tail(t.LogFile(node)))
+	default:
+		return nil
+	}
+}
+
+// tail returns the last lines of a file.
+func tail(path string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return strings.Join(lines[max(0, len(lines)-5):], "\n")
+}
