@@ -1,0 +1,125 @@
+// Package config turns the text of a configuration file into a validated
+// Config, or into the list of everything that is wrong with it, each with its
+// place in the file. It is pure: it opens no file, resolves no name and asks
+// nothing of the host.
+//
+// Quotes never change what a value means, except that "" is an empty text
+// where nothing at all is a missing value.
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/tandemlb/tandem/proxy"
+	"github.com/tandemlb/tandem/vrrp"
+)
+
+// DefaultSocket is the path of the admin socket where the file names none.
+const DefaultSocket = "/run/tandem/admin.sock"
+
+// Config is a valid configuration with every default filled in. It is the same
+// on all nodes, and is not modified once parsed.
+type Config struct {
+	Nodes   []Node // in the order of the file; at most two
+	Cluster Cluster
+	VIPs    []VIP // empty without Nodes
+	Proxy   proxy.Spec
+	Log     Log
+	Admin   Admin
+}
+
+// Node is one of the hosts that share the VIPs.
+type Node struct {
+	Name    string
+	Address netip.Addr // unique; IPv4 when there are VIPs
+}
+
+// Cluster says how the nodes talk to each other.
+type Cluster struct {
+	KeyFile string // path of the key that encrypts the talk; empty for plain text
+	Port    uint16 // TCP and UDP
+}
+
+// VIP is a set of virtual addresses that move between the nodes together.
+type VIP struct {
+	Name      string
+	Prefixes  []netip.Prefix   // 1..255 of them, IPv4, each with its host bits
+	Interface string           // empty: the one where the node's own address lives
+	RouterID  uint8            // VRRP VRID, 1..255
+	Prefer    string           // name of the node with the highest priority
+	Priority  map[string]uint8 // of every node, 1..254, all different
+	Preempt   bool
+	Advertise time.Duration // 10 ms..40.95 s, in steps of 10 ms
+	Lease     time.Duration // whole seconds, longer than the down interval
+}
+
+// Log says what is logged.
+type Log struct {
+	Level string // debug | info | warn | error
+}
+
+// Admin says where the node is asked and told things.
+type Admin struct {
+	Socket string // path of the unix socket
+}
+
+// Parse reads the configuration src; name stands for it in messages. When
+// anything is wrong the error is of type Errors and lists all of it, in the
+// order of the file.
+func Parse(name string, src []byte) (*Config, error) {
+	d := &decoder{source: newSource(name, src), places: make(map[string]place)}
+	var c Config
+	if root := d.document(src); root.set() {
+		c = d.config(root)
+	}
+	if len(d.errs) > 0 {
+		d.errs.sort()
+		return nil, d.errs
+	}
+	return &c, nil
+}
+
+// Routers returns what the election of each VIP needs on the node self, which
+// is one of c.Nodes; element i belongs to c.VIPs[i].
+func (c *Config) Routers(self Node) []vrrp.Params {
+	routers := make([]vrrp.Params, 0, len(c.VIPs))
+	for _, v := range c.VIPs {
+		addresses := make([]netip.Addr, 0, len(v.Prefixes))
+		for _, p := range v.Prefixes {
+			addresses = append(addresses, p.Addr())
+		}
+		routers = append(routers, vrrp.Params{
+			VRID:      v.RouterID,
+			Priority:  v.Priority[self.Name],
+			Preempt:   v.Preempt,
+			Interval:  v.Advertise,
+			Addresses: addresses,
+			Self:      self.Address,
+		})
+	}
+	return routers
+}
+
+func (d *decoder) config(root field) Config {
+	f := d.object(root, "nodes", "cluster", "vip", "vips", "listeners", "pools", "log", "admin")
+	var c Config
+	c.Nodes = d.nodes(f["nodes"], f["vip"].set() || f["vips"].set())
+	c.Cluster = d.cluster(f["cluster"])
+	c.VIPs = d.vips(f, c.Nodes)
+	c.Proxy = d.proxy(f["pools"], f["listeners"])
+	c.Log = d.log(f["log"])
+	c.Admin = d.admin(f["admin"])
+	return c
+}
+
+func (d *decoder) log(f field) Log {
+	o := d.object(f, "level")
+	return Log{Level: d.choice(o["level"], "info", "debug", "info", "warn", "error")}
+}
+
+func (d *decoder) admin(f field) Admin {
+	o := d.object(f, "socket")
+	// The kernel holds 108 bytes of a unix socket's path, the last one zero.
+	return Admin{Socket: d.path(o["socket"], DefaultSocket, 107)}
+}

@@ -1,0 +1,188 @@
+package config_test
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tandemlb/tandem/internal/config"
+	"github.com/tandemlb/tandem/proxy"
+	"github.com/tandemlb/tandem/vrrp"
+)
+
+func TestWorkingPair(t *testing.T) {
+	got := parse(t, `
+nodes: {lb1: 192.0.2.11, lb2: 192.0.2.12}
+vip: 192.0.2.100/24
+listeners:
+  web: {bind: ":80", servers: [192.0.2.21:8080, 192.0.2.22:8080], check: GET /healthz}
+`)
+	want := &config.Config{
+		Nodes: []config.Node{
+			{Name: "lb1", Address: netip.MustParseAddr("192.0.2.11")},
+			{Name: "lb2", Address: netip.MustParseAddr("192.0.2.12")},
+		},
+		Cluster: config.Cluster{Port: 7946},
+		VIPs: []config.VIP{{
+			Name:      "main",
+			Prefixes:  []netip.Prefix{netip.MustParsePrefix("192.0.2.100/24")},
+			RouterID:  100,
+			Prefer:    "lb1",
+			Priority:  map[string]uint8{"lb1": 200, "lb2": 150},
+			Preempt:   true,
+			Advertise: 100 * time.Millisecond,
+			Lease:     2 * time.Second,
+		}},
+		Proxy: proxy.Spec{
+			Listeners: []proxy.Listener{{
+				Name:     "web",
+				Bind:     []netip.AddrPort{netip.MustParseAddrPort("[::]:80")},
+				Protocol: proxy.HTTP,
+				Pool:     "web",
+			}},
+			Pools: []proxy.Pool{{
+				Name: "web",
+				Servers: []proxy.Server{
+					{Name: "192.0.2.21:8080", Address: netip.MustParseAddrPort("192.0.2.21:8080")},
+					{Name: "192.0.2.22:8080", Address: netip.MustParseAddrPort("192.0.2.22:8080")},
+				},
+				Balance: proxy.RoundRobin,
+				Check: proxy.Check{
+					Kind: proxy.CheckHTTP, Method: "GET", Path: "/healthz",
+					Expect: proxy.StatusRange{Low: 200, High: 299},
+					Every:  2 * time.Second, Timeout: time.Second, Rise: 2, Fall: 3,
+				},
+			}},
+		},
+		Log:   config.Log{Level: "info"},
+		Admin: config.Admin{Socket: config.DefaultSocket},
+	}
+	if diff := cmp.Diff(want, got, values); diff != "" {
+		t.Errorf("config (-want +got):\n%s", diff)
+	}
+}
+
+func TestFileOrderIsKept(t *testing.T) {
+	c := parse(t, `
+listeners:
+  z: {bind: ":1", servers: 192.0.2.1:1}
+  a: {bind: ":2", pool: y}
+  m: {bind: ":3", servers: 192.0.2.1:1}
+pools:
+  y: {servers: 192.0.2.1:1}
+  b: {servers: 192.0.2.1:1}
+`)
+	var listeners, pools []string
+	for _, l := range c.Proxy.Listeners {
+		listeners = append(listeners, l.Name+" -> "+l.Pool)
+	}
+	for _, p := range c.Proxy.Pools {
+		pools = append(pools, p.Name)
+	}
+	if diff := cmp.Diff([]string{"z -> z", "a -> y", "m -> m"}, listeners); diff != "" {
+		t.Errorf("listeners (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"y", "b", "z", "m"}, pools); diff != "" {
+		t.Errorf("pools (-want +got):\n%s", diff)
+	}
+}
+
+func TestPreference(t *testing.T) {
+	tests := []struct {
+		name     string
+		settings string
+		prefer   string
+		priority map[string]uint8
+	}{
+		{"nothing set", "", "lb1", map[string]uint8{"lb1": 200, "lb2": 150}},
+		{"second node preferred", "prefer: lb2", "lb2", map[string]uint8{"lb1": 150, "lb2": 200}},
+		{"both priorities set", "priority: {lb1: 5, lb2: 6}", "lb2", map[string]uint8{"lb1": 5, "lb2": 6}},
+		{"one priority above the default", "priority: {lb2: 254}", "lb2", map[string]uint8{"lb1": 200, "lb2": 254}},
+		{"one priority below the default", "priority: {lb1: 1}", "lb2", map[string]uint8{"lb1": 1, "lb2": 150}},
+		{"preferred and highest", "prefer: lb2, priority: {lb1: 100}", "lb2", map[string]uint8{"lb1": 100, "lb2": 200}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			v := parse(t, "nodes: {lb1: 192.0.2.11, lb2: 192.0.2.12}\nvips: {main: {addresses: 192.0.2.100/24, "+tt.settings+"}}").VIPs[0]
+			if v.Prefer != tt.prefer {
+				t.Errorf("Prefer = %q, want %q", v.Prefer, tt.prefer)
+			}
+			if diff := cmp.Diff(tt.priority, v.Priority); diff != "" {
+				t.Errorf("Priority (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestOneNodeMayHoldVIP(t *testing.T) {
+	v := parse(t, "nodes: {only: 192.0.2.11}\nvip: 192.0.2.100/24").VIPs[0]
+	if diff := cmp.Diff(map[string]uint8{"only": 200}, v.Priority); diff != "" {
+		t.Errorf("Priority (-want +got):\n%s", diff)
+	}
+}
+
+func TestDefaultCheckTimeoutFollowsPace(t *testing.T) {
+	tests := []struct {
+		name, check string
+		timeout     time.Duration
+	}{
+		{"default pace", "{tcp: true}", time.Second},
+		{"slower", "{tcp: true, every: 10s}", time.Second},
+		{"faster", "{tcp: true, every: 250ms}", 250 * time.Millisecond},
+		{"as long as the pace", "{tcp: true, every: 10s, timeout: 10s}", 10 * time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := parse(t, "pools: {web: {servers: 192.0.2.21:80, check: "+tt.check+"}}")
+			if got := c.Proxy.Pools[0].Check.Timeout; got != tt.timeout {
+				t.Errorf("Timeout = %s, want %s", got, tt.timeout)
+			}
+		})
+	}
+}
+
+func TestSameRouterIDOnOtherInterface(t *testing.T) {
+	c := parse(t, `
+nodes: {lb1: 192.0.2.11, lb2: 192.0.2.12}
+vips:
+  a: {addresses: 192.0.2.100/24, interface: eth0}
+  b: {addresses: 198.51.100.100/24, interface: eth1}
+`)
+	if a, b := c.VIPs[0].RouterID, c.VIPs[1].RouterID; a != 100 || b != 100 {
+		t.Errorf("router ids = %d and %d, want both 100", a, b)
+	}
+}
+
+func TestBindsThatDoNotOverlap(t *testing.T) {
+	parse(t, `
+listeners:
+  a: {bind: [":80", "192.0.2.1:81", "192.0.2.2:81", "[::1]:81", "0.0.0.0:82", "[2001:db8::1]:82"], servers: 192.0.2.21:80}
+`)
+}
+
+func TestRouters(t *testing.T) {
+	c := parse(t, `
+nodes: {lb1: 192.0.2.11, lb2: 192.0.2.12}
+vips:
+  front: {addresses: [192.0.2.100/24, 192.0.2.101/24]}
+  back: {addresses: 198.51.100.7/24, prefer: lb2, preempt: false, advertise: 10ms}
+`)
+	addrs := func(list ...string) (addrs []netip.Addr) {
+		for _, s := range list {
+			addrs = append(addrs, netip.MustParseAddr(s))
+		}
+		return addrs
+	}
+	want := []vrrp.Params{{
+		VRID: 100, Priority: 150, Preempt: true, Interval: 100 * time.Millisecond,
+		Addresses: addrs("192.0.2.100", "192.0.2.101"), Self: netip.MustParseAddr("192.0.2.12"),
+	}, {
+		VRID: 7, Priority: 200, Preempt: false, Interval: 10 * time.Millisecond,
+		Addresses: addrs("198.51.100.7"), Self: netip.MustParseAddr("192.0.2.12"),
+	}}
+	if diff := cmp.Diff(want, c.Routers(c.Nodes[1]), values); diff != "" {
+		t.Errorf("routers of lb2 (-want +got):\n%s", diff)
+	}
+}

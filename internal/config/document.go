@@ -1,0 +1,198 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+const emptyFile = "the file is empty: it needs at least `listeners`, or `nodes` and a `vip`"
+
+// errDocuments is what parse returns for a file of several documents.
+var errDocuments = errors.New("a second YAML document starts here: the configuration is one document, remove the ---")
+
+// document returns the root of the file, or reports why there is none.
+func (d *decoder) document(src []byte) (root field) {
+	if at := invalidUTF8(src); at >= 0 {
+		d.report(d.offset(src[:at]), "not UTF-8 text: byte 0x%02x", src[at])
+		return field{}
+	}
+	n, err := parse(bytes.NewReader(src))
+	switch {
+	case errors.Is(err, io.EOF):
+		d.report(place{1, 1, 1}, emptyFile)
+	case err != nil:
+		d.syntaxError(src, err)
+	case n.Kind == yaml.ScalarNode && n.Tag == "!!null":
+		d.report(place{1, 1, 1}, emptyFile)
+	case d.refuseReferences(n):
+	default:
+		return field{value: n}
+	}
+	return field{}
+}
+
+// parse returns the root of the only document of r, or io.EOF when there is
+// none.
+func parse(r io.Reader) (*yaml.Node, error) {
+	dec := yaml.NewDecoder(r)
+	var doc, second yaml.Node
+	if err := dec.Decode(&doc); err != nil {
+		return nil, err
+	}
+	switch err := dec.Decode(&second); {
+	case err == nil:
+		return nil, errDocuments
+	case !errors.Is(err, io.EOF):
+		return nil, err
+	}
+	return doc.Content[0], nil
+}
+
+// refuseReferences reports what makes a file mean more than it shows, and
+// whether that leaves values unknown. Without aliases and merge keys the work
+// that a file causes is bounded by its size.
+func (d *decoder) refuseReferences(n *yaml.Node) (unknown bool) {
+	switch {
+	case n.Kind == yaml.AliasNode:
+		d.errorf(n, "aliases are not supported: write the value out")
+		return true
+	case n.Tag == "!!merge":
+		d.errorf(n, "merge keys are not supported: write the keys out")
+		return true
+	case n.Anchor != "":
+		d.errorf(n, "anchors are not supported: write the value out where it is needed")
+	case n.Style&yaml.TaggedStyle != 0:
+		d.errorf(n, "tags are not supported: write the value alone")
+	}
+	for _, child := range n.Content {
+		unknown = d.refuseReferences(child) || unknown
+	}
+	return unknown
+}
+
+// syntaxHints say what usually lies behind a message of the YAML parser.
+var syntaxHints = map[string]string{
+	"mapping values are not allowed in this context":         `check the indentation, and quote a value that contains ": "`,
+	"did not find expected node content":                     `is a value missing? quote one that begins with ":", such as ":80"`,
+	"did not find expected key":                              "check the indentation, and what stands before this line",
+	"did not find expected '-' indicator":                    "check the indentation",
+	"could not find expected ':'":                            `is a ":" missing after a key?`,
+	"did not find expected ',' or ']'":                       "is a [ not closed? quote a value that holds , or ?",
+	"did not find expected ',' or '}'":                       "is a { not closed? quote a value that holds , or ?",
+	"found unexpected end of stream":                         "is a quote not closed?",
+	"found character that cannot start any token":            "quote a value that begins with @, % or a backtick",
+	"block sequence entries are not allowed in this context": "write the list on the lines below its key, or as [a, b]",
+	"found unknown escape character":                         `in "double quotes" a backslash is written \\`,
+	"did not find expected <document start>":                 "the configuration ends at the line before this one",
+	"did not find expected alphabetic or numeric character":  "quote a value that begins with * or &",
+	"found a tab character that violates indentation":        tabHint,
+}
+
+const tabHint = "indent with spaces"
+
+// syntaxError reports the parser's err about src.
+func (d *decoder) syntaxError(src []byte, err error) {
+	at := d.wholeLine(d.locate(src))
+	if errors.Is(err, errDocuments) {
+		d.report(at, "%s", err)
+		return
+	}
+	message := strings.TrimPrefix(err.Error(), "yaml: ")
+	if numbered, ok := strings.CutPrefix(message, "line "); ok {
+		_, message, _ = strings.Cut(numbered, ": ")
+	}
+	hint := syntaxHints[message]
+	line := d.line(at.line)
+	for i, r := range line {
+		if r == '\t' {
+			at, hint = place{at.line, i + 1, 1}, tabHint
+		}
+		if !unicode.IsSpace(r) {
+			break
+		}
+	}
+	if hint != "" {
+		message += "; " + hint
+	}
+	d.report(at, "not YAML: %s", message)
+}
+
+// locate returns the line that breaks src. The parser's own number belongs to
+// different marks from message to message, and is missing from some. What
+// follows the longest beginning of the file that parses is where the operator
+// has to look: the stray line, or the one with the bracket that nothing closes.
+func (d *decoder) locate(src []byte) int {
+	r := &slowReader{rest: src}
+	_, _ = parse(r) // fails again: what counts is how far it gets
+	last := d.offset(src[:len(src)-len(r.rest)]).line
+
+	// Going back is worth so many bytes of parsing, and not quadratic time.
+	budget := 512 << 10
+	for line := last; line > 1 && budget > 0; line-- {
+		head := d.head(line - 1)
+		budget -= len(head)
+		if _, err := parse(strings.NewReader(head)); err == nil || errors.Is(err, io.EOF) {
+			return line
+		}
+	}
+	if budget > 0 {
+		return 1
+	}
+	return last
+}
+
+// head returns the first n lines.
+func (s source) head(n int) string {
+	var b strings.Builder
+	for _, line := range s.lines[:n] {
+		b.WriteString(string(line))
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// offset returns the place behind the beginning head of the file.
+func (s source) offset(head []byte) place {
+	lines := newSource("", head).lines
+	return place{line: len(lines), column: len(lines[len(lines)-1]) + 1, length: 1}
+}
+
+// wholeLine returns the place of the text of line n without its margins.
+func (s source) wholeLine(n int) place {
+	text := strings.TrimRightFunc(string(s.line(n)), unicode.IsSpace)
+	body := strings.TrimLeftFunc(text, unicode.IsSpace)
+	indent := utf8.RuneCountInString(text) - utf8.RuneCountInString(body)
+	return place{line: n, column: indent + 1, length: max(1, utf8.RuneCountInString(body))}
+}
+
+// slowReader returns one byte at a time, so that what is left of it tells how
+// far its reader needed to look.
+type slowReader struct{ rest []byte }
+
+func (r *slowReader) Read(p []byte) (int, error) {
+	if len(r.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, r.rest[:1])
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+// invalidUTF8 returns the offset of the first byte of b that is not UTF-8, or
+// -1.
+func invalidUTF8(b []byte) int {
+	for i := 0; i < len(b); {
+		r, size := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && size == 1 {
+			return i
+		}
+		i += size
+	}
+	return -1
+}

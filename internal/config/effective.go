@@ -1,0 +1,146 @@
+package config
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/tandemlb/tandem/proxy"
+)
+
+// Effective returns c in the language of the configuration file, with every
+// default written out. Parsing it gives an equal Config.
+func (c *Config) Effective() []byte {
+	root := block()
+	if len(c.Nodes) > 0 {
+		nodes := block()
+		for _, n := range c.Nodes {
+			put(nodes, n.Name, text(n.Address.String()))
+		}
+		put(root, "nodes", nodes)
+	}
+	cluster := block()
+	if c.Cluster.KeyFile != "" {
+		put(cluster, "key_file", text(c.Cluster.KeyFile))
+	}
+	put(cluster, "port", integer(c.Cluster.Port))
+	put(root, "cluster", cluster)
+
+	if len(c.VIPs) > 0 {
+		vips := block()
+		for _, v := range c.VIPs {
+			put(vips, v.Name, v.effective(c.Nodes))
+		}
+		put(root, "vips", vips)
+	}
+	if len(c.Proxy.Listeners) > 0 {
+		listeners := block()
+		for _, l := range c.Proxy.Listeners {
+			put(listeners, l.Name, effectiveListener(l))
+		}
+		put(root, "listeners", listeners)
+	}
+	if len(c.Proxy.Pools) > 0 {
+		pools := block()
+		for _, p := range c.Proxy.Pools {
+			put(pools, p.Name, effectivePool(p))
+		}
+		put(root, "pools", pools)
+	}
+	log, admin := block(), block()
+	put(log, "level", text(c.Log.Level))
+	put(admin, "socket", text(c.Admin.Socket))
+	put(root, "log", log)
+	put(root, "admin", admin)
+	return encode(root)
+}
+
+// Hash returns 12 hexadecimal digits that two configs share when they mean the
+// same: neither comments, nor form, nor the order of maps, nor a default that
+// is written out make a difference.
+func (c *Config) Hash() string {
+	canonical := *c
+	canonical.Nodes = slices.SortedFunc(slices.Values(c.Nodes), func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
+	canonical.VIPs = slices.SortedFunc(slices.Values(c.VIPs), func(a, b VIP) int { return cmp.Compare(a.Name, b.Name) })
+	canonical.Proxy.Listeners = slices.SortedFunc(slices.Values(c.Proxy.Listeners), func(a, b proxy.Listener) int { return cmp.Compare(a.Name, b.Name) })
+	canonical.Proxy.Pools = slices.SortedFunc(slices.Values(c.Proxy.Pools), func(a, b proxy.Pool) int { return cmp.Compare(a.Name, b.Name) })
+	sum := sha256.Sum256(canonical.Effective())
+	return hex.EncodeToString(sum[:6])
+}
+
+func (v VIP) effective(nodes []Node) *yaml.Node {
+	n := block()
+	put(n, "addresses", line(v.Prefixes, netip.Prefix.String))
+	if v.Interface != "" {
+		put(n, "interface", text(v.Interface))
+	}
+	put(n, "router_id", integer(v.RouterID))
+	put(n, "prefer", text(v.Prefer))
+	priority := flow()
+	for _, node := range nodes {
+		put(priority, node.Name, integer(v.Priority[node.Name]))
+	}
+	put(n, "priority", priority)
+	put(n, "preempt", boolean(v.Preempt))
+	put(n, "advertise", text(formatDuration(v.Advertise)))
+	put(n, "lease", text(formatDuration(v.Lease)))
+	return n
+}
+
+func effectiveListener(l proxy.Listener) *yaml.Node {
+	n := block()
+	put(n, "bind", line(l.Bind, formatBind))
+	put(n, "protocol", text(string(l.Protocol)))
+	put(n, "pool", text(l.Pool))
+	return n
+}
+
+func effectivePool(p proxy.Pool) *yaml.Node {
+	n := block()
+	servers := &yaml.Node{Kind: yaml.SequenceNode}
+	for _, s := range p.Servers {
+		server := text(s.Address.String())
+		if s.Name != server.Value {
+			server = flow()
+			put(server, "address", text(s.Address.String()))
+			put(server, "name", text(s.Name))
+		}
+		servers.Content = append(servers.Content, server)
+	}
+	put(n, "servers", servers)
+	put(n, "balance", text(string(p.Balance)))
+	if p.Check.Kind != proxy.CheckNone {
+		put(n, "check", effectiveCheck(p.Check))
+	}
+	return n
+}
+
+func effectiveCheck(c proxy.Check) *yaml.Node {
+	n := block()
+	switch c.Kind {
+	case proxy.CheckHTTP:
+		put(n, "http", text(c.Method+" "+c.Path))
+		put(n, "expect", effectiveStatuses(c.Expect))
+	case proxy.CheckTCP:
+		put(n, "tcp", boolean(true))
+	default:
+		panic(fmt.Sprintf("config: unhandled kind of check %q", c.Kind))
+	}
+	put(n, "every", text(formatDuration(c.Every)))
+	put(n, "timeout", text(formatDuration(c.Timeout)))
+	put(n, "rise", integer(c.Rise))
+	put(n, "fall", integer(c.Fall))
+	return n
+}
+
+func effectiveStatuses(r proxy.StatusRange) *yaml.Node {
+	if r.Low == r.High {
+		return integer(r.Low)
+	}
+	return text(fmt.Sprintf("%d-%d", r.Low, r.High))
+}

@@ -1,0 +1,68 @@
+package config
+
+import (
+	"maps"
+	"slices"
+)
+
+// preference returns the preferred node of a VIP, and the priority of every
+// node.
+func (d *decoder) preference(f fields, nodes []Node) (prefer string, priority map[string]uint8) {
+	if len(nodes) == 0 {
+		return "", nil
+	}
+	names := nodeNames(nodes)
+	mark := len(d.errs)
+	prefer = names[0]
+	if f["prefer"].set() {
+		prefer = d.reference(f["prefer"], "node", names)
+	}
+	explicit := d.priorities(f["priority"], names)
+	priority = defaultPriorities(names, prefer)
+	maps.Copy(priority, explicit)
+	if !d.ok(mark) || len(explicit) == 0 {
+		return prefer, priority
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return int(priority[b]) - int(priority[a]) })
+	first := names[0]
+	for i, name := range names[1:] {
+		if priority[name] == priority[names[i]] {
+			d.invalid(f["priority"], "nodes %q and %q both have priority %d: whose is the VIP?", names[i], name, priority[name])
+			return prefer, priority
+		}
+	}
+	if f["prefer"].set() && first != prefer {
+		d.invalid(f["prefer"], "%q is preferred, but its priority %d is below the %d of %q",
+			prefer, priority[prefer], priority[first], first)
+	}
+	return first, priority
+}
+
+func (d *decoder) priorities(f field, names []string) map[string]uint8 {
+	priorities := make(map[string]uint8)
+	for _, e := range d.entries(f, "a map of nodes to priorities such as {lb1: 200, lb2: 150}") {
+		if name := e.key.Value; !slices.Contains(names, name) {
+			d.errorf(e.key, "unknown node %q%s", name, instead(name, names))
+		}
+		// 255 is for a host that owns the address, 0 for one that leaves (RFC
+		// 9568, section 5.2.4).
+		priorities[e.key.Value] = uint8(d.integer(e, 1, 1, 254))
+	}
+	return priorities
+}
+
+// defaultPriorities returns 200 for the preferred node, then 150 and 100 in the
+// order of names.
+func defaultPriorities(names []string, preferred string) map[string]uint8 {
+	priorities := make(map[string]uint8)
+	next := uint8(150)
+	for _, name := range names {
+		if name == preferred {
+			priorities[name] = 200
+			continue
+		}
+		priorities[name] = next
+		next -= 50
+	}
+	return priorities
+}
