@@ -122,6 +122,9 @@ func TestParseAdvertChecksumThatIsZero(t *testing.T) {
 
 func TestDropOf(t *testing.T) {
 	_, _, err := vrrp.ParseAdvert(nil, header4)
+	if got, want := err.Error(), "drop packet: 0 bytes are no advertisement"; got != want {
+		t.Errorf("error is %q, want %q", got, want)
+	}
 	if got := vrrp.DropOf(errors.Join(errors.New("other"), err)); got != vrrp.DropLength {
 		t.Errorf("wrapped: %q, want %q", got, vrrp.DropLength)
 	}
