@@ -155,9 +155,9 @@ func (c *Conn[In, Out]) readHead(head []byte) ([]*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := io.ReadFull(c.c, head[n:]); err != nil {
+	if err := c.readRest(head[n:]); err != nil {
 		closeAll(files)
-		return nil, fmt.Errorf("receive: %w", err)
+		return nil, err
 	}
 	return files, nil
 }
@@ -167,10 +167,19 @@ func (c *Conn[In, Out]) readBody(size uint32) ([]byte, error) {
 		return nil, fmt.Errorf("receive: message of %d bytes exceeds the limit of %d", size, maxMessage)
 	}
 	body := make([]byte, size)
-	if _, err := io.ReadFull(c.c, body); err != nil {
-		return nil, fmt.Errorf("receive: %w", err)
+	return body, c.readRest(body)
+}
+
+// readRest fills b with what must still come of a message that has begun.
+func (c *Conn[In, Out]) readRest(b []byte) error {
+	_, err := io.ReadFull(c.c, b)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
 	}
-	return body, nil
+	if err != nil {
+		return fmt.Errorf("receive: %w", err)
+	}
+	return nil
 }
 
 func parseRights(oob []byte) ([]*os.File, error) {
@@ -206,3 +215,6 @@ func (c *Conn[In, Out]) SetSendDeadline(t time.Time) error { return c.c.SetWrite
 
 // Close closes this end; the other end's Receive returns io.EOF.
 func (c *Conn[In, Out]) Close() error { return c.c.Close() }
+
+// CloseRead makes a pending Receive, and each later one, return io.EOF.
+func (c *Conn[In, Out]) CloseRead() error { return c.c.CloseRead() }
