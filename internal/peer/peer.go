@@ -1,0 +1,270 @@
+package peer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+	"go.uber.org/zap"
+)
+
+// rejoinEvery is how often a node that is missing is called again.
+const rejoinEvery = 2 * time.Second
+
+// leaveTimeout bounds the goodbye to the others.
+const leaveTimeout = 500 * time.Millisecond
+
+// Node is a member of the cluster as the config names it.
+type Node struct {
+	Name    string
+	Address netip.Addr
+}
+
+// Options configures a Cluster.
+type Options struct {
+	Self   Node
+	Others []Node
+	Port   uint16 // TCP and UDP, on the node's own address
+	Key    []byte // 16, 24 or 32 bytes; nil: nothing is encrypted
+	Log    *zap.Logger
+	// Changed, when set, is called whenever a View changes; it must not block.
+	Changed func()
+}
+
+// Cluster is this node's membership. Its methods may be called concurrently.
+type Cluster struct {
+	o Options
+
+	mu    sync.Mutex
+	own   State
+	views map[string]*View
+	list  *memberlist.Memberlist // nil while it could not be started
+	err   error                  // why not
+	sendC chan struct{}          // capacity 1: own has changed
+}
+
+// New returns a Cluster that knows the others but has not heard of them.
+func New(o Options) *Cluster {
+	c := &Cluster{o: o, views: map[string]*View{}, sendC: make(chan struct{}, 1), err: errors.New("not started yet")}
+	now := time.Now()
+	c.own = State{Node: o.Self.Name, Started: now}
+	for _, n := range o.Others {
+		c.views[n.Name] = &View{Name: n.Name, Address: n.Address, Since: now}
+	}
+	return c
+}
+
+// Run keeps the node a member until ctx is done. A network that is not there
+// yet is tried again; the error is shown by Err meanwhile.
+func (c *Cluster) Run(ctx context.Context) error {
+	ticker := time.NewTicker(rejoinEvery)
+	defer ticker.Stop()
+	defer c.stop()
+	c.connect()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-c.sendC:
+			c.send()
+		case <-ticker.C:
+			c.connect()
+		}
+	}
+}
+
+// Publish changes what this node says of itself, and tells the others.
+func (c *Cluster) Publish(change func(*State)) {
+	c.mu.Lock()
+	change(&c.own)
+	c.own.Seq++
+	c.mu.Unlock()
+	select {
+	case c.sendC <- struct{}{}:
+	default:
+	}
+}
+
+// Views returns what is known of the others, by name.
+func (c *Cluster) Views() []View {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all []View
+	for _, n := range c.o.Others {
+		all = append(all, *c.views[n.Name])
+	}
+	return all
+}
+
+// Err returns why the node is not a member; nil when it is.
+func (c *Cluster) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// connect starts the membership and calls those who are missing.
+func (c *Cluster) connect() {
+	if c.list == nil {
+		list, err := memberlist.Create(c.config())
+		c.mu.Lock()
+		c.list = list
+		if err != nil {
+			err = fmt.Errorf("join the cluster from %s: %w", netip.AddrPortFrom(c.o.Self.Address, c.o.Port), err)
+		}
+		if err != nil && (c.err == nil || c.err.Error() != err.Error()) {
+			c.o.Log.Warn("not a member of the cluster, trying again", zap.Error(err))
+		}
+		c.err = err
+		c.mu.Unlock()
+		if err != nil {
+			c.list = nil
+			return
+		}
+	}
+	for _, v := range c.Views() {
+		if !v.Alive {
+			// The others call too; a failure is what Alive says.
+			_, _ = c.list.Join([]string{netip.AddrPortFrom(v.Address, c.o.Port).String()})
+		}
+	}
+}
+
+func (c *Cluster) config() *memberlist.Config {
+	cfg := memberlist.DefaultLANConfig()
+	cfg.Name = c.o.Self.Name
+	cfg.BindAddr, cfg.BindPort = c.o.Self.Address.String(), int(c.o.Port)
+	cfg.AdvertiseAddr, cfg.AdvertisePort = cfg.BindAddr, cfg.BindPort
+	cfg.SecretKey = c.o.Key
+	// Two nodes on a LAN: the defaults are made for hundreds.
+	cfg.ProbeInterval, cfg.ProbeTimeout = 500*time.Millisecond, 200*time.Millisecond
+	cfg.SuspicionMult = 2
+	cfg.TCPTimeout = time.Second
+	cfg.PushPullInterval = 5 * time.Second
+	cfg.GossipToTheDeadTime = 5 * time.Second
+	cfg.DeadNodeReclaimTime = time.Second // a node may come back from another address
+	cfg.Delegate = delegate{c}
+	cfg.Events = events{c}
+	cfg.Logger = log.New(logWriter{c.o.Log}, "", 0)
+	return cfg
+}
+
+func (c *Cluster) stop() {
+	if c.list == nil {
+		return
+	}
+	if err := c.list.Leave(leaveTimeout); err != nil {
+		c.o.Log.Debug("leave the cluster", zap.Error(err))
+	}
+	if err := c.list.Shutdown(); err != nil {
+		c.o.Log.Warn("stop the cluster membership", zap.Error(err))
+	}
+}
+
+// send tells every other member our state; TCP, because it may be large.
+func (c *Cluster) send() {
+	if c.list == nil {
+		return
+	}
+	b := c.encodeOwn()
+	for _, m := range c.list.Members() {
+		if m.Name == c.o.Self.Name {
+			continue
+		}
+		if err := c.list.SendReliable(m, b); err != nil {
+			c.o.Log.Debug("send state to the peer", zap.String("peer", m.Name), zap.Error(err))
+		}
+	}
+}
+
+func (c *Cluster) encodeOwn() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b, err := json.Marshal(c.own)
+	if err != nil {
+		panic(fmt.Sprintf("peer: encode own state: %v", err))
+	}
+	return b
+}
+
+// heard takes the state of another node.
+func (c *Cluster) heard(b []byte) {
+	s, err := decode(b)
+	if err != nil {
+		c.o.Log.Warn("ignored a message of the cluster", zap.Error(err))
+		return
+	}
+	c.mu.Lock()
+	v := c.views[s.Node]
+	news := v != nil && (v.State == nil || s.newer(*v.State))
+	if news {
+		v.State = &s
+	}
+	c.mu.Unlock()
+	if v == nil && s.Node != c.o.Self.Name {
+		c.o.Log.Warn("ignored a node that the config does not name", zap.String("node", s.Node))
+	}
+	if news && c.o.Changed != nil {
+		c.o.Changed()
+	}
+}
+
+// alive takes note of a member that came or went.
+func (c *Cluster) alive(name string, alive bool) {
+	c.mu.Lock()
+	v := c.views[name]
+	news := v != nil && v.Alive != alive
+	if news {
+		v.Alive, v.Since = alive, time.Now()
+	}
+	c.mu.Unlock()
+	if !news {
+		return
+	}
+	c.o.Log.Info("peer", zap.String("node", name), zap.Bool("alive", alive))
+	if alive {
+		c.Publish(func(*State) {})
+	}
+	if c.o.Changed != nil {
+		c.o.Changed()
+	}
+}
+
+// delegate is memberlist's view of a Cluster. Its methods must not block.
+type delegate struct{ c *Cluster }
+
+func (d delegate) NodeMeta(int) []byte               { return nil }
+func (d delegate) NotifyMsg(b []byte)                { d.c.heard(slices.Clone(b)) }
+func (d delegate) GetBroadcasts(int, int) [][]byte   { return nil }
+func (d delegate) LocalState(bool) []byte            { return d.c.encodeOwn() }
+func (d delegate) MergeRemoteState(b []byte, _ bool) { d.c.heard(b) }
+
+// events is told who comes and goes.
+type events struct{ c *Cluster }
+
+func (e events) NotifyJoin(n *memberlist.Node)   { e.c.alive(n.Name, true) }
+func (e events) NotifyLeave(n *memberlist.Node)  { e.c.alive(n.Name, false) }
+func (e events) NotifyUpdate(n *memberlist.Node) {}
+
+// logWriter passes memberlist's lines on. They are at debug level: what matters
+// of them is logged by this package, once.
+type logWriter struct{ log *zap.Logger }
+
+func (w logWriter) Write(b []byte) (int, error) {
+	w.log.Debug("memberlist", zap.ByteString("line", trimNewline(b)))
+	return len(b), nil
+}
+
+func trimNewline(b []byte) []byte {
+	for len(b) > 0 && b[len(b)-1] == '\n' {
+		b = b[:len(b)-1]
+	}
+	return b
+}

@@ -1,0 +1,216 @@
+package peer
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tandemlb/tandem/vrrp"
+)
+
+// freePort returns a port that is free for TCP and UDP on both loopback
+// addresses that the tests use.
+func freePort(t *testing.T) uint16 {
+	t.Helper()
+	for range 50 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		other, err := net.Listen("tcp", fmt.Sprintf("127.0.0.2:%d", port))
+		l.Close()
+		if err != nil {
+			continue
+		}
+		other.Close()
+		return uint16(port)
+	}
+	t.Fatal("no free port")
+	return 0
+}
+
+// member is a Cluster that runs until the test ends or stop is called.
+type member struct {
+	*Cluster
+	stop func()
+}
+
+func join(t *testing.T, self, other Node, port uint16, key []byte) member {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	c := New(Options{Self: self, Others: []Node{other}, Port: port, Key: key, Log: zap.NewNop()})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := c.Run(ctx); err != nil {
+			t.Errorf("%s: %v", self.Name, err)
+		}
+	})
+	m := member{Cluster: c, stop: func() { cancel(); wg.Wait() }}
+	t.Cleanup(m.stop)
+	return m
+}
+
+// eventually waits until ok, which says what it sees.
+func eventually(t *testing.T, what string, ok func() (bool, string)) {
+	t.Helper()
+	deadline := time.NewTimer(20 * time.Second)
+	defer deadline.Stop()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		good, seen := ok()
+		if good {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-deadline.C:
+			t.Fatalf("%s: not so; last seen: %s", what, seen)
+		}
+	}
+}
+
+var (
+	lb1 = Node{"lb1", netip.MustParseAddr("127.0.0.1")}
+	lb2 = Node{"lb2", netip.MustParseAddr("127.0.0.2")}
+)
+
+func TestNodesKnowEachOther(t *testing.T) {
+	key := []byte(strings.Repeat("k", 32))
+	port := freePort(t)
+	a := join(t, lb1, lb2, port, key)
+	a.Publish(func(s *State) { s.ConfigHash, s.Fit, s.Roles = "abc", true, map[string]vrrp.Role{"main": vrrp.Active} })
+	b := join(t, lb2, lb1, port, key)
+
+	sees := func(m member, want func(View) bool) func() (bool, string) {
+		return func() (bool, string) {
+			v := m.Views()[0]
+			return v.State != nil && want(v), fmt.Sprintf("%+v %+v", v, v.State)
+		}
+	}
+	eventually(t, "lb2 sees lb1 active", sees(b, func(v View) bool {
+		return v.Alive && v.State.Fit && v.State.ConfigHash == "abc" && v.State.Roles["main"] == vrrp.Active
+	}))
+	eventually(t, "lb1 sees lb2 alive", sees(a, func(v View) bool { return v.Alive }))
+
+	t.Log("# a change arrives")
+	a.Publish(func(s *State) { s.Fit, s.Reason = false, "the worker is gone" })
+	eventually(t, "lb2 sees lb1 unfit", sees(b, func(v View) bool { return !v.State.Fit && v.State.Reason == "the worker is gone" }))
+
+	t.Log("# a node that leaves is silent, and what it said last is kept")
+	a.stop()
+	eventually(t, "lb2 sees lb1 gone", sees(b, func(v View) bool { return !v.Alive && v.State.ConfigHash == "abc" }))
+
+	t.Log("# it comes back as a new process")
+	again := join(t, lb1, lb2, port, key)
+	again.Publish(func(s *State) { s.ConfigHash = "def" })
+	eventually(t, "lb2 sees the new lb1", sees(b, func(v View) bool { return v.Alive && v.State.ConfigHash == "def" }))
+}
+
+func TestAnotherKeyIsAnotherCluster(t *testing.T) {
+	port := freePort(t)
+	a := join(t, lb1, lb2, port, []byte(strings.Repeat("a", 32)))
+	b := join(t, lb2, lb1, port, []byte(strings.Repeat("b", 32)))
+	// Both must have tried: the one whose call is refused has a list by then.
+	eventually(t, "both run", func() (bool, string) { return a.Err() == nil && b.Err() == nil, fmt.Sprint(a.Err(), b.Err()) })
+	a.mu.Lock()
+	list := a.list
+	a.mu.Unlock()
+	if _, err := list.Join([]string{netip.AddrPortFrom(lb2.Address, port).String()}); err == nil {
+		t.Error("a node with another key was let in")
+	}
+	if v := b.Views()[0]; v.Alive || v.State != nil {
+		t.Errorf("lb2 believes %+v", v)
+	}
+}
+
+func TestAddressThatIsNotThereYetIsTriedAgain(t *testing.T) {
+	absent := Node{"lb1", netip.MustParseAddr("203.0.113.1")}
+	m := join(t, absent, lb2, freePort(t), nil)
+	eventually(t, "error is shown", func() (bool, string) {
+		err := m.Err()
+		return err != nil && strings.Contains(err.Error(), "203.0.113.1"), fmt.Sprint(err)
+	})
+}
+
+func TestOldAndForeignStatesAreIgnored(t *testing.T) {
+	c := New(Options{Self: lb1, Others: []Node{lb2}, Log: zap.NewNop()})
+	c.heard([]byte(`{"Node":"lb2","Started":"2026-01-02T00:00:00Z","Seq":5,"ConfigHash":"new"}`))
+	for name, body := range map[string]string{
+		"older sequence":  `{"Node":"lb2","Started":"2026-01-02T00:00:00Z","Seq":4,"ConfigHash":"old"}`,
+		"same sequence":   `{"Node":"lb2","Started":"2026-01-02T00:00:00Z","Seq":5,"ConfigHash":"old"}`,
+		"earlier process": `{"Node":"lb2","Started":"2026-01-01T00:00:00Z","Seq":99,"ConfigHash":"old"}`,
+		"unknown node":    `{"Node":"lb3","Started":"2026-01-03T00:00:00Z","Seq":1}`,
+		"no node":         `{}`,
+		"not JSON":        `]`,
+		"wrong type":      `{"Node":7}`,
+	} {
+		c.heard([]byte(body))
+		if got := c.Views()[0].State.ConfigHash; got != "new" {
+			t.Errorf("%s: state became %q", name, got)
+		}
+	}
+	c.heard([]byte(`{"Node":"lb2","Started":"2026-01-03T00:00:00Z","Seq":1,"ConfigHash":"newer"}`))
+	if got := c.Views()[0].State.ConfigHash; got != "newer" {
+		t.Errorf("a new process is not believed: %q", got)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"Node":"lb2","Roles":{"main":"active"}}`))
+	f.Add([]byte(`{"Node":"lb2","Roles":{"main":"king"}}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if s, err := decode(b); err == nil && s.Node == "" {
+			t.Errorf("%q was accepted without a node", b)
+		}
+	})
+}
+
+func TestKeyFiles(t *testing.T) {
+	good := NewKey()
+	if good == NewKey() {
+		t.Fatal("two keys are equal")
+	}
+	for name, tc := range map[string]struct {
+		text string
+		mode os.FileMode
+		want string
+	}{
+		"good":          {good, 0o600, ""},
+		"for the group": {good, 0o640, ""},
+		"for everyone":  {good, 0o644, "can be read by everyone (mode 0644); hint: chmod 0600"},
+		"not base64":    {"secret!", 0o600, "does not hold 32 bytes in base64"},
+		"too short":     {"c2hvcnQ=", 0o600, "does not hold 32 bytes in base64"},
+		"empty":         {"", 0o600, "does not hold 32 bytes in base64"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "cluster.key")
+			if err := os.WriteFile(path, []byte(tc.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(path, tc.mode); err != nil {
+				t.Fatal(err)
+			}
+			key, err := ReadKey(path)
+			switch {
+			case tc.want == "" && (err != nil || len(key) != 32):
+				t.Errorf("got %d bytes, %v", len(key), err)
+			case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
+				t.Errorf("got %v, want %q", err, tc.want)
+			}
+		})
+	}
+	if _, err := ReadKey(filepath.Join(t.TempDir(), "none")); err == nil || !strings.Contains(err.Error(), "tandem keygen") {
+		t.Errorf("absent file: got %v", err)
+	}
+}

@@ -1,0 +1,59 @@
+// Package peer tells the nodes of a cluster about each other: who lives, and
+// what each believes of itself. It informs people and later decisions; no
+// failover waits for it.
+package peer
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/tandemlb/tandem/vrrp"
+)
+
+// State is what a node says of itself.
+type State struct {
+	Node       string
+	Started    time.Time // of the process; a later one begins a new history
+	Seq        uint64    // grows with each change since Started
+	Version    string    // of the software
+	ConfigHash string
+	Fit        bool
+	Reason     string // why it is not fit
+	Roles      map[string]vrrp.Role
+}
+
+// newer reports whether s was said after o.
+func (s State) newer(o State) bool {
+	if !s.Started.Equal(o.Started) {
+		return s.Started.After(o.Started)
+	}
+	return s.Seq > o.Seq
+}
+
+// maxState bounds what is accepted from the network.
+const maxState = 1 << 20
+
+func decode(b []byte) (State, error) {
+	var s State
+	if len(b) > maxState {
+		return s, fmt.Errorf("decode peer state: %d bytes exceed the limit of %d", len(b), maxState)
+	}
+	if err := json.Unmarshal(b, &s); err != nil {
+		return State{}, fmt.Errorf("decode peer state: %w", err)
+	}
+	if s.Node == "" {
+		return State{}, fmt.Errorf("decode peer state: it names no node")
+	}
+	return s, nil
+}
+
+// View is what this node knows of another.
+type View struct {
+	Name    string
+	Address netip.Addr
+	Alive   bool
+	Since   time.Time // when Alive last changed
+	State   *State    // the newest heard; nil when none was
+}
