@@ -1,0 +1,119 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"go.uber.org/zap"
+
+	"github.com/tandemlb/tandem/vrrp"
+)
+
+type fakeNode struct {
+	status  *Status
+	refused error
+	reloads int
+}
+
+func (n *fakeNode) Status(context.Context) (*Status, error) { return n.status, nil }
+func (n *fakeNode) Reload(context.Context) error            { n.reloads++; return n.refused }
+
+// serve runs the API of n and returns a client for it.
+func serve(t *testing.T, n Node) *Client {
+	t.Helper()
+	socket := filepath.Join(t.TempDir(), "run", "admin.sock")
+	l, err := Listen(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- Serve(ctx, l, n, zap.NewNop()) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return NewClient(socket)
+}
+
+func TestStatusArrivesWhole(t *testing.T) {
+	want := &Status{Node: "lb1", Started: time.Unix(1, 2).UTC(), VIPs: []VIP{{Name: "main", Role: vrrp.Active}}}
+	got, err := serve(t, &fakeNode{status: want}).Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+		t.Errorf("status (-want +got):\n%s", diff)
+	}
+}
+
+func TestRefusedReloadIsReportedInTheNodesWords(t *testing.T) {
+	n := &fakeNode{refused: errors.New("tandem.yaml:1:1: unknown key")}
+	err := serve(t, n).Reload(t.Context())
+	if err == nil || err.Error() != n.refused.Error() {
+		t.Errorf("got %v, want %v", err, n.refused)
+	}
+	if n.reloads != 1 {
+		t.Errorf("%d reloads, want 1", n.reloads)
+	}
+}
+
+func TestSocketIsClosedToOthers(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "admin.sock")
+	l, err := Listen(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	info, err := os.Stat(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mode := info.Mode().Perm(); mode != 0o660 {
+		t.Errorf("mode %04o, want 0660", mode)
+	}
+}
+
+func TestListenReplacesOnlyADeadSocket(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "admin.sock")
+	live, err := Listen(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Listen(socket); err == nil || !strings.Contains(err.Error(), "is tandem running already?") {
+		t.Errorf("second listener: got %v", err)
+	}
+	live.(*net.UnixListener).SetUnlinkOnClose(false)
+	live.Close()
+	l, err := Listen(socket)
+	if err != nil {
+		t.Fatalf("left-over socket: %v", err)
+	}
+	l.Close()
+
+	file := filepath.Join(t.TempDir(), "precious")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Listen(file); err == nil || !strings.Contains(err.Error(), "is not a socket") {
+		t.Errorf("regular file: got %v", err)
+	}
+}
+
+func TestAbsentNodeIsExplained(t *testing.T) {
+	_, err := NewClient(filepath.Join(t.TempDir(), "none.sock")).Status(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "is tandem running?") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,99 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+)
+
+// Node is what the API gives access to.
+type Node interface {
+	Status(ctx context.Context) (*Status, error)
+	// Reload reads the config file again. On an error nothing has changed.
+	Reload(ctx context.Context) error
+}
+
+// failure is the body of every answer that is not a success.
+type failure struct {
+	Error string `json:"error"`
+}
+
+// Listen opens the socket at path, for its owner and group alone. A socket that
+// an earlier process left behind is replaced; one that somebody answers on is
+// not.
+func Listen(path string) (net.Listener, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("open admin socket: %w", err)
+	}
+	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		c.Close()
+		return nil, fmt.Errorf("open admin socket: another process answers on %s (is tandem running already?)", path)
+	}
+	if info, err := os.Lstat(path); err == nil {
+		if info.Mode().Type() != os.ModeSocket {
+			return nil, fmt.Errorf("open admin socket: %s exists and is not a socket", path)
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("open admin socket: %w", err)
+		}
+	}
+	// The mode must be right from the first moment on.
+	old := unix.Umask(0o117)
+	l, err := net.Listen("unix", path)
+	unix.Umask(old)
+	if err != nil {
+		return nil, fmt.Errorf("open admin socket: %w", err)
+	}
+	return l, nil
+}
+
+// Serve answers on l until ctx is done. It closes l.
+func Serve(ctx context.Context, l net.Listener, n Node, log *zap.Logger) error {
+	s := &http.Server{
+		Handler:           handler(n),
+		ReadHeaderTimeout: 5 * time.Second,
+		ErrorLog:          zap.NewStdLog(log),
+	}
+	stop := context.AfterFunc(ctx, func() { s.Close() })
+	defer stop()
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve the admin socket: %w", err)
+	}
+	return nil
+}
+
+func handler(n Node) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) {
+		s, err := n.Status(r.Context())
+		if err != nil {
+			answer(w, http.StatusServiceUnavailable, failure{err.Error()})
+			return
+		}
+		answer(w, http.StatusOK, s)
+	})
+	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, r *http.Request) {
+		if err := n.Reload(r.Context()); err != nil {
+			answer(w, http.StatusUnprocessableEntity, failure{err.Error()})
+			return
+		}
+		answer(w, http.StatusOK, struct{}{})
+	})
+	return mux
+}
+
+func answer(w http.ResponseWriter, code int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	// The client may have gone; there is nobody left to tell.
+	_ = json.NewEncoder(w).Encode(body)
+}
