@@ -1,7 +1,10 @@
 package config_test
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -184,5 +187,27 @@ vips:
 	}}
 	if diff := cmp.Diff(want, c.Routers(c.Nodes[1]), values); diff != "" {
 		t.Errorf("routers of lb2 (-want +got):\n%s", diff)
+	}
+}
+
+func TestTooManyAddresses(t *testing.T) {
+	list := func(n int) string {
+		var addrs []string
+		for i := range n {
+			addrs = append(addrs, fmt.Sprintf("10.0.%d.%d/16", 1+i/200, 1+i%200))
+		}
+		return "nodes: {lb1: 10.0.0.1}\nvip: [" + strings.Join(addrs, ", ") + "]"
+	}
+	if got := len(parse(t, list(255)).VIPs[0].Prefixes); got != 255 {
+		t.Errorf("%d addresses, want 255", got)
+	}
+	_, err := config.Parse("test.yaml", []byte(list(256)))
+	var errs config.Errors
+	if !errors.As(err, &errs) || len(errs) != 1 {
+		t.Fatalf("Parse = %v, want one error", err)
+	}
+	const want = "vip: an advertisement holds at most 255 addresses: move the rest to another VIP"
+	if errs[0].Message != want {
+		t.Errorf("message = %q, want %q", errs[0].Message, want)
 	}
 }

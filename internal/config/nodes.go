@@ -1,8 +1,6 @@
 package config
 
-import (
-	"math"
-)
+import "math"
 
 // maxNodes is how many nodes this version can run.
 const maxNodes = 2

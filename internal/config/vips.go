@@ -68,7 +68,7 @@ func (d *decoder) vip(name string, f fields, nodes []Node) router {
 	r.Prefer, r.Priority = d.preference(f, nodes)
 	r.Preempt = d.boolean(f["preempt"], true)
 	r.Advertise = d.duration(f["advertise"], 100*time.Millisecond, minInterval, maxInterval)
-	if d.ok(mark) && r.Advertise%intervalStep != 0 {
+	if r.Advertise%intervalStep != 0 {
 		d.invalid(f["advertise"], "%s is not a multiple of %s", r.Advertise, intervalStep)
 	}
 	r.Lease = d.duration(f["lease"], 2*time.Second, time.Second, maxLease)
