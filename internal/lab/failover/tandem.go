@@ -54,7 +54,8 @@ func (t *Tandem) configFile() string { return filepath.Join(t.dir, "tandem.yaml"
 // LogFile returns the path of the node's log.
 func (t *Tandem) LogFile(node string) string { return filepath.Join(t.dir, node+".log") }
 
-func (t *Tandem) socket(node string) string { return filepath.Join(t.dir, node+".sock") }
+// Socket returns the path of the node's admin socket.
+func (t *Tandem) Socket(node string) string { return filepath.Join(t.dir, node+".sock") }
 
 // Start starts a node.
 func (t *Tandem) Start(node string) error {
@@ -63,7 +64,7 @@ func (t *Tandem) Start(node string) error {
 		return fmt.Errorf("open log of %s: %w", node, err)
 	}
 	defer log.Close() // the node has its own descriptor
-	cmd := exec.Command(t.binary, "run", "-c", t.configFile(), "--node", node, "--socket", t.socket(node))
+	cmd := exec.Command(t.binary, "run", "-c", t.configFile(), "--node", node, "--socket", t.Socket(node))
 	cmd.Args[0] = "tandem"
 	cmd.Stdout, cmd.Stderr = log, log
 	t.nodes[node], err = t.scene.Lab.Host(node).Start(cmd)
