@@ -8,8 +8,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// watchLinks returns a function that returns the next event about eth0.
+// watchLinks returns a function that waits for the next event about eth0.
 func (h host) watchLinks() (next func() LinkEvent) {
+	h.t.Helper()
+	return h.runLinks(h.openLinks())
+}
+
+func (h host) openLinks() *Links {
 	h.t.Helper()
 	var l *Links
 	h.do(func() {
@@ -17,6 +22,12 @@ func (h host) watchLinks() (next func() LinkEvent) {
 		l, err = WatchLinks()
 		must(h.t, err)
 	})
+	return l
+}
+
+// runLinks runs l until the end of the test.
+func (h host) runLinks(l *Links) (next func() LinkEvent) {
+	h.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- l.Run(ctx) }()
@@ -88,14 +99,31 @@ func TestRunEndsWhileNobodyListens(t *testing.T) {
 
 func TestRunReportsAClosedSubscription(t *testing.T) {
 	a, _ := newHosts(t)
-	var l *Links
-	a.do(func() {
-		var err error
-		l, err = WatchLinks()
-		must(t, err)
-	})
+	l := a.openLinks()
 	l.close()
 	if err := l.Run(context.Background()); err == nil {
 		t.Error("Run = nil on a closed subscription")
+	}
+}
+
+func TestLinkEventsAfterAnOverflow(t *testing.T) {
+	a, b := newHosts(t)
+	l := a.openLinks()
+	const smallest = 1 // the kernel raises it to its minimum
+	must(t, l.news.SetReceiveBufferSize(smallest, false))
+	for range 50 {
+		must(t, a.nl.LinkSetDown(a.link()))
+		must(t, a.nl.LinkSetUp(a.link()))
+	}
+	must(t, b.nl.LinkSetDown(b.link()))
+	next := a.runLinks(l)
+	t.Log("# the last event is the truth, though the message about it was lost")
+	e := next()
+	for e.Up {
+		e = next()
+	}
+	must(t, b.nl.LinkSetUp(b.link()))
+	for !e.Up {
+		e = next()
 	}
 }

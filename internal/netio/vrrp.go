@@ -29,7 +29,7 @@ const (
 )
 
 // group is the IPv4 multicast group of VRRP (RFC 9568, section 5.1.1.2).
-var group = [4]byte{224, 0, 0, 18}
+func group() [4]byte { return [4]byte{224, 0, 0, 18} }
 
 // VRRP is a socket for IPv4 VRRP packets (protocol 112) on one interface.
 // Multiple goroutines may use it simultaneously; none of its methods but Wait
@@ -89,12 +89,12 @@ func configure(fd int, ifname string, self netip.Addr) (index int, err error) {
 	// The address in IP_MULTICAST_IF becomes the source of what is sent. Left
 	// to the kernel, that could be a virtual address: RFC 9568, section
 	// 5.1.1.1 wants the primary one.
-	out := &unix.IPMreqn{Multiaddr: group, Address: self.As4(), Ifindex: int32(index)}
+	out := &unix.IPMreqn{Multiaddr: group(), Address: self.As4(), Ifindex: int32(index)}
 	if err := unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, out); err != nil {
 		return 0, fmt.Errorf("set multicast interface: %w", err)
 	}
 	if err := unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, out); err != nil {
-		return 0, fmt.Errorf("join %s: %w", netip.AddrFrom4(group), err)
+		return 0, fmt.Errorf("join %s: %w", netip.AddrFrom4(group()), err)
 	}
 	for _, o := range []struct {
 		name              string
@@ -157,7 +157,7 @@ func (c *VRRP) TryRead(b []byte) (n int, ok bool, err error) {
 func (c *VRRP) Send(payload []byte) error {
 	var err error
 	cerr := c.raw.Control(func(fd uintptr) {
-		to := &unix.SockaddrInet4{Addr: group}
+		to := &unix.SockaddrInet4{Addr: group()}
 		if err = unix.Sendto(int(fd), payload, unix.MSG_DONTWAIT, to); err != nil {
 			err = c.diagnose(int(fd), err)
 		}
