@@ -1,0 +1,111 @@
+// Package agent is the heartbeat of a node: it drives the virtual routers of
+// package vrrp, owns their addresses, and announces them. It runs in a small
+// process of its own, so that neither a busy proxy nor a collector of garbage
+// delays an advertisement.
+package agent
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tandemlb/tandem/internal/ipc"
+)
+
+// Conn is the agent's end of the socket pair with the supervisor.
+type Conn = ipc.Conn[ipc.ToAgent, ipc.FromAgent]
+
+// sendTimeout bounds a report to a supervisor that does not read.
+const sendTimeout = 5 * time.Second
+
+// Privileges tells the supervisor what the agent could obtain for itself; each
+// is empty when granted, else why not.
+type Privileges struct{ Realtime, Locked string }
+
+// Run runs the virtual routers that the supervisor configures over conn, until
+// the supervisor asks it to leave or dies, or ctx is done. When it returns, no
+// address is held.
+func Run(ctx context.Context, conn *Conn, h Host, granted Privileges) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	g, ctx := errgroup.WithContext(ctx)
+
+	reporter := newReporter()
+	owner := newOwner(h)
+	loop := newLoop(h, owner, reporter)
+	messages := make(chan ipc.ToAgent)
+
+	g.Go(func() error {
+		defer cancel()
+		return loop.run(ctx, messages)
+	})
+	g.Go(func() error { return owner.run(ctx) })
+	g.Go(func() error {
+		return reporter.run(ctx, func(m ipc.FromAgent) error {
+			if m.State != nil {
+				m.State.Realtime, m.State.Locked = granted.Realtime, granted.Locked
+			}
+			conn.SetSendDeadline(time.Now().Add(sendTimeout))
+			return conn.Send(m)
+		})
+	})
+	g.Go(func() error {
+		return ended(ctx, h.WatchLinks(ctx, func(k Link) {
+			select {
+			case loop.linksC <- k:
+			case <-ctx.Done():
+			}
+		}))
+	})
+	g.Go(func() error {
+		return ended(ctx, h.WatchAddresses(ctx, func(ifname string, p netip.Prefix) {
+			select {
+			case loop.goneC <- gone{ifname, p}:
+			case <-ctx.Done():
+			}
+		}))
+	})
+	g.Go(func() error { return receive(ctx, conn, messages) })
+	err := g.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// ended makes the end of ctx no error.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// receive passes the messages of the supervisor on, and closes the channel when
+// it has died.
+func receive(ctx context.Context, conn *Conn, messages chan<- ipc.ToAgent) error {
+	stop := context.AfterFunc(ctx, func() { conn.CloseRead() })
+	defer stop()
+	defer close(messages)
+	for {
+		m, files, err := conn.Receive()
+		for _, f := range files {
+			f.Close()
+		}
+		switch {
+		case errors.Is(err, io.EOF) || ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		}
+		select {
+		case messages <- m:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

@@ -1,0 +1,398 @@
+package agent
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/vrrp"
+)
+
+// down is how long lb2, of priority 150, waits for an Active router at 100 ms.
+const down = 341 * time.Millisecond
+
+func TestTakeoverAdvertisesThenHoldsThenAnnounces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLAN(t)
+		lb1 := n.start("lb1", router("192.0.2.11", 200))
+		synctest.Wait()
+		n.expectOwners()
+		time.Sleep(down)
+		n.expectOwners("lb1")
+		if got := n.seen(""); !slices.Equal(got[:3], []string{"lb1 advert 200", "lb1 hold", "lb1 announce"}) {
+			t.Errorf("order of a takeover: %v", got)
+		}
+		if s := lb1.state(); s.Status.Role != vrrp.Active || !s.Holds || s.Error != "" {
+			t.Errorf("state %+v", s)
+		}
+	})
+}
+
+func TestOneOwnerOfTwoAndTakeoverWhenItVanishes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLAN(t)
+		lb1 := n.start("lb1", router("192.0.2.11", 200))
+		lb2 := n.start("lb2", router("192.0.2.12", 150))
+		time.Sleep(5 * time.Second)
+		n.expectOwners("lb1")
+
+		t.Log("# lb1 is cut off: both believe they are Active")
+		lb1.setCut(true)
+		time.Sleep(down)
+		n.expectOwners("lb1", "lb2")
+
+		t.Log("# the cut heals: one owner, and its announcement is the last")
+		n.seen("")
+		lb1.setCut(false)
+		time.Sleep(time.Second)
+		n.expectOwners("lb1")
+		announced := n.seen("announce")
+		if len(announced) == 0 || announced[len(announced)-1] != "lb1 announce" {
+			t.Errorf("announcements after the heal: %v", announced)
+		}
+		if s := lb2.state(); s.Status.Role != vrrp.Backup || s.Holds {
+			t.Errorf("lb2 %+v", s)
+		}
+	})
+}
+
+func TestUnfitNodeYieldsAtOnceAndReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLAN(t)
+		lb1 := n.start("lb1", router("192.0.2.11", 200))
+		n.start("lb2", router("192.0.2.12", 150))
+		time.Sleep(time.Second)
+		n.expectOwners("lb1")
+
+		lb1.messages <- ipc.ToAgent{Fitness: &ipc.Fitness{Reason: "the proxy does not serve"}}
+		synctest.Wait()
+		n.expectOwners() // given up in no time, taken over after lb2's skew
+		time.Sleep(50 * time.Millisecond)
+		n.expectOwners("lb2")
+		if s := lb1.state(); s.Status.Role != vrrp.Init || s.Error != "the proxy does not serve" {
+			t.Errorf("lb1 %+v", s)
+		}
+
+		lb1.messages <- ipc.ToAgent{Fitness: &ipc.Fitness{Fit: true}}
+		time.Sleep(down)
+		n.expectOwners("lb1")
+	})
+}
+
+func TestLeaveNeverLeavesTheVIPWithoutOwner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLAN(t)
+		lb1 := n.start("lb1", router("192.0.2.11", 200))
+		n.start("lb2", router("192.0.2.12", 150))
+		time.Sleep(time.Second)
+
+		lb1.messages <- ipc.ToAgent{Leave: &ipc.Leave{}}
+		for range 200 {
+			time.Sleep(time.Millisecond)
+			synctest.Wait()
+			if len(n.owners()) == 0 {
+				t.Fatal("nobody has the VIP")
+			}
+		}
+		n.expectOwners("lb2")
+		<-lb1.done
+	})
+}
+
+func TestLeaveWithoutSuccessorEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLAN(t)
+		lb1 := n.start("lb1", router("192.0.2.11", 200))
+		time.Sleep(time.Second)
+		began := time.Now()
+		lb1.messages <- ipc.ToAgent{Leave: &ipc.Leave{}}
+		<-lb1.done
+		if d := time.Since(began); d > lingerAtMost {
+			t.Errorf("it took %v", d)
+		}
+		n.expectOwners()
+	})
+}
+
+func TestDeathOfTheSupervisorYields(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLAN(t)
+		lb1 := n.start("lb1", router("192.0.2.11", 200))
+		n.start("lb2", router("192.0.2.12", 150))
+		time.Sleep(time.Second)
+		n.seen("")
+		close(lb1.messages)
+		<-lb1.done
+		if got := n.seen("lb1"); !slices.Equal(got, []string{"lb1 advert 0", "lb1 release"}) {
+			t.Errorf("lb1 did %v", got)
+		}
+		time.Sleep(50 * time.Millisecond)
+		n.expectOwners("lb2")
+	})
+}
+
+func TestLeaseIsRenewedOnlyWhileTheLoopTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLAN(t)
+		lb1 := n.start("lb1", router("192.0.2.11", 200))
+		time.Sleep(time.Minute)
+		n.expectOwners("lb1")
+		if got := n.seen("hold"); len(got) != 1 {
+			t.Errorf("the address was set %d times, want once", len(got))
+		}
+		t.Log("# the loop dies without a word; nothing else may renew")
+		lb1.stop()
+		<-lb1.done
+		n.expectOwners()
+	})
+}
+
+func TestAddressRemovedByHandIsSetAgainAndAnnounced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLAN(t)
+		lb1 := n.start("lb1", router("192.0.2.11", 200))
+		time.Sleep(time.Minute)
+		n.seen("")
+		lb1.remove()
+		synctest.Wait()
+		n.expectOwners("lb1")
+		time.Sleep(minAnnounceGap)
+		synctest.Wait()
+		if got := n.seen(""); !slices.Contains(got, "lb1 hold") || !slices.Contains(got, "lb1 announce") {
+			t.Errorf("lb1 did %v", got)
+		}
+
+		t.Log("# somebody removes it all the time: no storm")
+		for range 1000 {
+			lb1.remove()
+			time.Sleep(10 * time.Millisecond)
+		}
+		synctest.Wait()
+		if holds := len(n.seen("hold")); holds < 10 || holds > 50 {
+			t.Errorf("set %d times in 10 s", holds)
+		}
+	})
+}
+
+func TestNodeThatCannotHoldDoesNotAdvertise(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLAN(t)
+		lb1 := n.host("lb1", router("192.0.2.11", 200).Params.Self)
+		lb1.holdErr = errors.New("hold 192.0.2.100/24: operation not permitted")
+		lb1.run(router("192.0.2.11", 200))
+		lb1.messages <- ipc.ToAgent{Fitness: &ipc.Fitness{Fit: true}}
+		n.start("lb2", router("192.0.2.12", 150))
+		time.Sleep(2 * time.Second)
+		n.expectOwners("lb2")
+		if s := lb1.state(); s.Status.Role != vrrp.Init || !strings.Contains(s.Error, "operation not permitted") {
+			t.Errorf("lb1 %+v", s)
+		}
+		if got := n.seen("lb1 advert 200"); len(got) != 1 {
+			t.Errorf("it advertised %d times", len(got))
+		}
+
+		t.Log("# the cause is gone: it returns after the hold-down")
+		n.mu.Lock()
+		lb1.holdErr = nil
+		n.mu.Unlock()
+		time.Sleep(holdDown + time.Second)
+		n.expectOwners("lb1")
+	})
+}
+
+func TestLinkLossYieldsAndItsReturnAsksTheElection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLAN(t)
+		lb1 := n.start("lb1", router("192.0.2.11", 200))
+		n.start("lb2", router("192.0.2.12", 150))
+		lb1.onLink(Link{Name: "eth0", Up: true, Index: 2})
+		time.Sleep(time.Second)
+		n.expectOwners("lb1")
+
+		lb1.setCut(true)
+		lb1.onLink(Link{Name: "eth0", Index: 2})
+		synctest.Wait()
+		n.expectOwners()
+		time.Sleep(down)
+		n.expectOwners("lb2")
+		if s := lb1.state(); s.Error != "link eth0 is down" {
+			t.Errorf("lb1 %+v", s)
+		}
+
+		lb1.setCut(false)
+		lb1.onLink(Link{Name: "eth0", Up: true, Index: 2})
+		time.Sleep(100 * time.Millisecond)
+		n.expectOwners("lb2")
+		time.Sleep(down)
+		n.expectOwners("lb1")
+	})
+}
+
+func TestAnotherInterfaceOfTheNameGetsANewSocket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLAN(t)
+		lb1 := n.start("lb1", router("192.0.2.11", 200))
+		lb1.onLink(Link{Name: "eth0", Up: true, Index: 2})
+		time.Sleep(time.Second)
+		first := lb1.socket
+		lb1.onLink(Link{Name: "eth0", Index: 2})
+		lb1.onLink(Link{Name: "eth0", Up: true, Index: 9})
+		time.Sleep(2 * time.Second)
+		n.expectOwners("lb1")
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if lb1.socket == first {
+			t.Error("the socket of the deleted interface is still in use")
+		}
+	})
+}
+
+func TestSocketThatCannotBeOpenedIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLAN(t)
+		lb1 := n.host("lb1", router("192.0.2.11", 200).Params.Self)
+		lb1.listenErr = errors.New("raw sockets need CAP_NET_RAW")
+		lb1.run(router("192.0.2.11", 200))
+		lb1.messages <- ipc.ToAgent{Fitness: &ipc.Fitness{Fit: true}}
+		time.Sleep(10 * time.Second)
+		n.expectOwners()
+		if s := lb1.state(); !strings.Contains(s.Error, "CAP_NET_RAW") {
+			t.Errorf("lb1 %+v", s)
+		}
+		if got := len(lb1.logs); got != 1 {
+			t.Errorf("%d log lines, want one: %v", got, lb1.logs)
+		}
+		n.mu.Lock()
+		lb1.listenErr = nil
+		n.mu.Unlock()
+		time.Sleep(2 * time.Second)
+		n.expectOwners("lb1")
+	})
+}
+
+func TestLeftOverAddressIsSweptBeforeAnything(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLAN(t)
+		lb1 := n.host("lb1", router("192.0.2.11", 200).Params.Self)
+		lb1.leftOver, lb1.expires = true, time.Now().Add(time.Hour)
+		lb1.run(router("192.0.2.11", 200))
+		n.expectOwners()
+	})
+}
+
+func TestPermanentAddressKeepsTheNodeOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLAN(t)
+		lb1 := n.host("lb1", router("192.0.2.11", 200).Params.Self)
+		lb1.sweepErr = errors.New(`192.0.2.100/24 on "eth0" is set permanently`)
+		lb1.run(router("192.0.2.11", 200))
+		lb1.messages <- ipc.ToAgent{Fitness: &ipc.Fitness{Fit: true}}
+		time.Sleep(5 * time.Second)
+		n.expectOwners()
+		if s := lb1.state(); !strings.Contains(s.Error, "set permanently") {
+			t.Errorf("lb1 %+v", s)
+		}
+		n.mu.Lock()
+		lb1.sweepErr = nil
+		n.mu.Unlock()
+		time.Sleep(2 * time.Second)
+		n.expectOwners("lb1")
+	})
+}
+
+func TestReconfigurationTouchesOnlyWhatChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLAN(t)
+		same := router("192.0.2.11", 200)
+		lb1 := n.start("lb1", same)
+		time.Sleep(time.Second)
+		since := lb1.state().Status.Since
+		lb1.messages <- ipc.ToAgent{Config: &ipc.AgentConfig{Routers: []ipc.Router{same}}}
+		time.Sleep(time.Second)
+		if got := lb1.state().Status; got.Role != vrrp.Active || !got.Since.Equal(since) {
+			t.Errorf("an equal router became %+v", got)
+		}
+
+		t.Log("# another priority is another router")
+		lb1.messages <- ipc.ToAgent{Config: &ipc.AgentConfig{Routers: []ipc.Router{router("192.0.2.11", 120)}}}
+		time.Sleep(time.Second)
+		n.expectOwners("lb1")
+		if got := lb1.state().Status; got.Priority != 120 {
+			t.Errorf("it became %+v", got)
+		}
+
+		t.Log("# none at all")
+		lb1.messages <- ipc.ToAgent{Config: &ipc.AgentConfig{}}
+		n.expectOwners()
+	})
+}
+
+func TestForeignAndMalformedPacketsChangeNothing(t *testing.T) {
+	good := func(mutate func([]byte)) []byte {
+		p := router("192.0.2.12", 250).Params
+		b, err := vrrp.Advert{Version: 3, VRID: 51, Priority: 250, Interval: p.Interval, Addresses: p.Addresses}.
+			Append(nil, vrrp.Header{Source: p.Self, Destination: group}, vrrp.PseudoHeader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mutate(b)
+		return b
+	}
+	from := router("192.0.2.12", 250).Params.Self
+	for name, packet := range map[string][]byte{
+		"wrong TTL":       ipv4(from, 254, good(func([]byte) {})),
+		"wrong VRID":      ipv4(from, 255, good(func(b []byte) { b[1] = 52 })),
+		"foreign version": ipv4(from, 255, good(func(b []byte) { b[0] = 0x41 })),
+		"wrong checksum":  ipv4(from, 255, good(func(b []byte) { b[6]++ })),
+		"cut short":       ipv4(from, 255, good(func([]byte) {})[:9]),
+		"empty":           {},
+		"one byte":        {0x45},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := newLAN(t)
+				lb1 := n.start("lb1", router("192.0.2.11", 200))
+				time.Sleep(time.Second)
+				for range 100 {
+					n.mu.Lock()
+					lb1.socket.deliver(packet)
+					n.mu.Unlock()
+					time.Sleep(10 * time.Millisecond)
+				}
+				n.expectOwners("lb1")
+				if got := lb1.state().Status; got.Counters.Transitions != 1 || got.Counters.Received != 0 {
+					t.Errorf("counters %+v", got.Counters)
+				}
+			})
+		})
+	}
+	t.Run("the good one is believed", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := newLAN(t)
+			lb1 := n.start("lb1", router("192.0.2.11", 200))
+			time.Sleep(time.Second)
+			n.mu.Lock()
+			lb1.socket.deliver(ipv4(from, 255, good(func([]byte) {})))
+			n.mu.Unlock()
+			n.expectOwners()
+		})
+	})
+}
+
+func TestOnlyTheNewestOfAQueueIsJudged(t *testing.T) {
+	a, b := &instance{}, &instance{}
+	p, q := router("192.0.2.11", 1).Params.Self, router("192.0.2.12", 1).Params.Self
+	adv := func(priority uint8) vrrp.Advert { return vrrp.Advert{Priority: priority} }
+	got := newest([]heard{{a, p, adv(1)}, {b, p, adv(2)}, {a, q, adv(3)}, {a, p, adv(4)}, {a, p, adv(5)}, {b, p, adv(6)}})
+	var priorities []uint8
+	for _, h := range got {
+		priorities = append(priorities, h.adv.Priority)
+	}
+	if want := []uint8{3, 5, 6}; !slices.Equal(priorities, want) {
+		t.Errorf("judged %v, want %v", priorities, want)
+	}
+}

@@ -1,0 +1,314 @@
+package agent
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/vrrp"
+)
+
+var vipPrefix = netip.MustParsePrefix("192.0.2.100/24")
+
+// lan joins the fake hosts of a test. Its clock is that of the synctest bubble.
+type lan struct {
+	t  *testing.T
+	mu sync.Mutex
+	// events are what can be seen from outside, in order: "lb1 advert 200",
+	// "lb1 hold", "lb1 announce", "lb1 release".
+	events []string
+	hosts  []*fakeHost
+}
+
+func newLAN(t *testing.T) *lan { return &lan{t: t} }
+
+func (n *lan) event(format string, args ...any) {
+	n.events = append(n.events, fmt.Sprintf(format, args...))
+}
+
+// seen returns the events since the last call that contain part.
+func (n *lan) seen(part string) []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var found []string
+	for _, e := range n.events {
+		if strings.Contains(e, part) {
+			found = append(found, e)
+		}
+	}
+	n.events = nil
+	return found
+}
+
+// owners returns the hosts that have the VIP now.
+func (n *lan) owners() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var names []string
+	for _, h := range n.hosts {
+		if h.has() {
+			names = append(names, h.name)
+		}
+	}
+	return names
+}
+
+func (n *lan) expectOwners(want ...string) {
+	n.t.Helper()
+	synctest.Wait()
+	if got := n.owners(); !slices.Equal(got, want) {
+		n.t.Errorf("the VIP is on %v, want %v", got, want)
+	}
+}
+
+// fakeHost is a host of a lan with its agent's loop and owner.
+type fakeHost struct {
+	lan  *lan
+	name string
+	addr netip.Addr
+
+	// Guarded by lan.mu.
+	cut       bool // the network is gone, with the carrier still there
+	expires   time.Time
+	holdErr   error
+	sweepErr  error
+	leftOver  bool
+	listenErr error
+	socket    *fakeSocket
+	reported  *ipc.AgentState
+	logs      []string
+	onLink    func(Link)
+	onGone    func(string, netip.Prefix)
+
+	messages chan ipc.ToAgent
+	stop     context.CancelFunc
+	done     chan struct{}
+}
+
+func (h *fakeHost) has() bool { return time.Now().Before(h.expires) }
+
+// start runs an agent on a new host, told that the node is fit.
+func (n *lan) start(name string, router ipc.Router) *fakeHost {
+	h := n.host(name, router.Params.Self)
+	h.run(router)
+	h.messages <- ipc.ToAgent{Fitness: &ipc.Fitness{Fit: true}}
+	return h
+}
+
+func (n *lan) host(name string, addr netip.Addr) *fakeHost {
+	h := &fakeHost{lan: n, name: name, addr: addr}
+	n.mu.Lock()
+	n.hosts = append(n.hosts, h)
+	n.mu.Unlock()
+	return h
+}
+
+func (h *fakeHost) run(routers ...ipc.Router) {
+	ctx, cancel := context.WithCancel(context.Background())
+	h.messages, h.stop, h.done = make(chan ipc.ToAgent), cancel, make(chan struct{})
+	host := Host{
+		Listen:    func(string, netip.Addr) (Socket, error) { return h.listen() },
+		DialARP:   func(string) (Announcer, error) { return fakeARP{h}, nil },
+		Sweep:     h.sweep,
+		Addresses: h,
+	}
+	owner, reporter := newOwner(host), newReporter()
+	loop := newLoop(host, owner, reporter)
+	h.onLink = func(k Link) { loop.linksC <- k }
+	h.onGone = func(ifname string, p netip.Prefix) { loop.goneC <- gone{ifname, p} }
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer cancel()
+		if err := loop.run(ctx, h.messages); err != nil && !errors.Is(err, context.Canceled) {
+			h.lan.t.Errorf("%s: %v", h.name, err)
+		}
+	})
+	wg.Go(func() { owner.run(ctx) })
+	wg.Go(func() {
+		reporter.run(ctx, func(m ipc.FromAgent) error {
+			h.lan.mu.Lock()
+			defer h.lan.mu.Unlock()
+			if m.State != nil {
+				h.reported = m.State
+			}
+			if m.Log != nil {
+				h.logs = append(h.logs, m.Log.Message)
+			}
+			return nil
+		})
+	})
+	go func() { wg.Wait(); close(h.done) }()
+	h.lan.t.Cleanup(func() { cancel(); <-h.done })
+	h.messages <- ipc.ToAgent{Config: &ipc.AgentConfig{Routers: routers}}
+}
+
+func (h *fakeHost) state() ipc.RouterState {
+	h.lan.t.Helper()
+	synctest.Wait()
+	h.lan.mu.Lock()
+	defer h.lan.mu.Unlock()
+	if h.reported == nil || len(h.reported.Routers) != 1 {
+		h.lan.t.Fatalf("%s reported %+v", h.name, h.reported)
+	}
+	return h.reported.Routers[0]
+}
+
+func (h *fakeHost) listen() (Socket, error) {
+	h.lan.mu.Lock()
+	defer h.lan.mu.Unlock()
+	if h.listenErr != nil {
+		return nil, h.listenErr
+	}
+	h.socket = &fakeSocket{host: h, readable: make(chan struct{}, 1), closed: make(chan struct{})}
+	return h.socket, nil
+}
+
+func (h *fakeHost) sweep([]netip.Prefix) ([]string, error) {
+	h.lan.mu.Lock()
+	defer h.lan.mu.Unlock()
+	if h.sweepErr != nil {
+		return nil, h.sweepErr
+	}
+	if h.leftOver {
+		h.leftOver, h.expires = false, time.Time{}
+		return []string{vipPrefix.String() + " on eth0"}, nil
+	}
+	return nil, nil
+}
+
+func (h *fakeHost) Hold(_ string, p netip.Prefix, lease time.Duration) (bool, error) {
+	h.lan.mu.Lock()
+	defer h.lan.mu.Unlock()
+	if h.holdErr != nil {
+		return false, h.holdErr
+	}
+	added := !h.has()
+	if added {
+		h.lan.event("%s hold", h.name)
+	}
+	h.expires = time.Now().Add(lease)
+	return added, nil
+}
+
+func (h *fakeHost) Release(string, netip.Prefix) error {
+	h.lan.mu.Lock()
+	defer h.lan.mu.Unlock()
+	if h.has() {
+		h.lan.event("%s release", h.name)
+	}
+	h.expires = time.Time{}
+	return nil
+}
+
+// remove takes the address away as a careless operator would.
+func (h *fakeHost) remove() {
+	h.lan.mu.Lock()
+	h.expires = time.Time{}
+	h.lan.mu.Unlock()
+	h.onGone("eth0", vipPrefix)
+}
+
+func (h *fakeHost) setCut(cut bool) {
+	h.lan.mu.Lock()
+	h.cut = cut
+	h.lan.mu.Unlock()
+}
+
+type fakeARP struct{ host *fakeHost }
+
+func (a fakeARP) Announce(netip.Addr) error {
+	a.host.lan.mu.Lock()
+	defer a.host.lan.mu.Unlock()
+	a.host.lan.event("%s announce", a.host.name)
+	return nil
+}
+
+func (fakeARP) Close() error { return nil }
+
+// fakeSocket delivers what it sends to the sockets of all other hosts.
+type fakeSocket struct {
+	host     *fakeHost
+	readable chan struct{}
+	closed   chan struct{}
+	queue    [][]byte // guarded by lan.mu
+}
+
+func (s *fakeSocket) Wait() error {
+	select {
+	case <-s.readable:
+		return nil
+	case <-s.closed:
+		return net.ErrClosed
+	}
+}
+
+func (s *fakeSocket) TryRead(b []byte) (int, bool, error) {
+	s.host.lan.mu.Lock()
+	defer s.host.lan.mu.Unlock()
+	if len(s.queue) == 0 {
+		return 0, false, nil
+	}
+	n := copy(b, s.queue[0])
+	s.queue = s.queue[1:]
+	return n, true, nil
+}
+
+func (s *fakeSocket) Send(payload []byte) error {
+	n := s.host.lan
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.event("%s advert %d", s.host.name, payload[2])
+	if s.host.cut {
+		return nil
+	}
+	packet := ipv4(s.host.addr, 255, payload)
+	for _, other := range n.hosts {
+		if other != s.host && other.socket != nil && !other.cut {
+			other.socket.deliver(packet)
+		}
+	}
+	return nil
+}
+
+func (s *fakeSocket) deliver(packet []byte) {
+	s.queue = append(s.queue, packet)
+	select {
+	case s.readable <- struct{}{}:
+	default:
+	}
+}
+
+func (s *fakeSocket) Close() error {
+	close(s.closed)
+	return nil
+}
+
+// ipv4 wraps a VRRP message as a raw socket would deliver it.
+func ipv4(from netip.Addr, ttl byte, payload []byte) []byte {
+	b := make([]byte, 20, 20+len(payload))
+	b[0], b[8], b[9] = 0x45, ttl, 112
+	binary.BigEndian.PutUint16(b[2:], uint16(20+len(payload)))
+	copy(b[12:], from.AsSlice())
+	to := group.As4()
+	copy(b[16:], to[:])
+	return append(b, payload...)
+}
+
+// router returns the main VIP as the node with that address and priority runs it.
+func router(self string, priority uint8) ipc.Router {
+	return ipc.Router{
+		Name: "main", Interface: "eth0", Prefixes: []netip.Prefix{vipPrefix}, Lease: 2 * time.Second,
+		Params: vrrp.Params{VRID: 51, Priority: priority, Preempt: true, Interval: 100 * time.Millisecond,
+			Addresses: []netip.Addr{vipPrefix.Addr()}, Self: netip.MustParseAddr(self)},
+	}
+}

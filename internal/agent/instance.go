@@ -1,0 +1,127 @@
+package agent
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/vip"
+	"github.com/tandemlb/tandem/vrrp"
+)
+
+// Why a virtual router is kept out of the election. Several may hold at once;
+// the first that does is the one that is shown.
+const (
+	// holdDown is how long a node that could not hold an address stays away,
+	// so that it does not take the VIP only to drop it again.
+	holdDown = 10 * time.Second
+	// reopenEvery is how often a socket that could not be opened, or a sweep that
+	// did not succeed, is tried again.
+	reopenEvery = time.Second
+)
+
+// instance is a virtual router of this node with all that the loop knows of it.
+type instance struct {
+	cfg  ipc.Router
+	vr   *vrrp.Router
+	sock *sharedSocket // nil while it cannot be opened
+	want want
+
+	started   bool // the router takes part in the election
+	swept     bool // what an earlier process left behind has been removed
+	sweepErr  error
+	sweepAt   time.Time
+	sockErr   error
+	reopenAt  time.Time
+	linkDown  bool
+	sendErr   error
+	holdErr   error     // why the addresses could not be held
+	holdUntil time.Time // end of the hold-down that followed
+
+	// The addresses, while want.hold.
+	held      fact // newest word of the owner
+	claimedAt time.Time
+	renewAt   time.Time
+	burst     burst
+	healer    vip.Healer
+}
+
+func newInstance(cfg ipc.Router) (*instance, error) {
+	vr, err := vrrp.NewRouter(cfg.Params)
+	if err != nil {
+		return nil, fmt.Errorf("vip %q: %w", cfg.Name, err)
+	}
+	return &instance{cfg: cfg, vr: vr, want: want{router: cfg}}, nil
+}
+
+// blocked says why the router must not take part in the election; empty when
+// nothing speaks against it.
+func (in *instance) blocked(now time.Time, fit ipc.Fitness) string {
+	switch {
+	case !fit.Fit:
+		return fit.Reason
+	case in.sock == nil:
+		return fmt.Sprintf("no VRRP socket: %v", in.sockErr)
+	case in.sweepErr != nil:
+		return in.sweepErr.Error()
+	case !in.swept:
+		return "left-over addresses are being removed"
+	case in.linkDown:
+		return fmt.Sprintf("link %s is down", in.cfg.Interface)
+	case now.Before(in.holdUntil):
+		return fmt.Sprintf("addresses cannot be held: %v", in.holdErr)
+	}
+	return ""
+}
+
+// holds reports whether the addresses are known to be in the kernel.
+func (in *instance) holds() bool { return in.want.hold && in.held.held }
+
+// failedToHold reports whether the node has to give the addresses up because
+// the kernel does not have them: it never got them, or the lease has run out
+// without a renewal. A node that cannot hold an address must not advertise it.
+func (in *instance) failedToHold(now time.Time) bool {
+	if !in.want.hold {
+		return false
+	}
+	if !in.holds() {
+		return in.held.err != nil || now.Sub(in.claimedAt) > in.cfg.Lease
+	}
+	return now.Sub(in.held.at) > in.cfg.Lease
+}
+
+// next returns when the loop has to look at the instance again; zero for never.
+func (in *instance) next() time.Time {
+	next := in.vr.Next()
+	consider := func(t time.Time) {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	if in.want.hold {
+		consider(in.renewAt)
+		consider(in.burst.next)
+	}
+	if in.sock == nil {
+		consider(in.reopenAt)
+	}
+	if !in.started {
+		consider(in.holdUntil)
+		consider(in.sweepAt)
+	}
+	return next
+}
+
+// state is what the supervisor is told.
+func (in *instance) state(now time.Time, fit ipc.Fitness) ipc.RouterState {
+	s := ipc.RouterState{Name: in.cfg.Name, Status: in.vr.Status(), Holds: in.holds()}
+	switch {
+	case in.blocked(now, fit) != "":
+		s.Error = in.blocked(now, fit)
+	case in.sendErr != nil:
+		s.Error = in.sendErr.Error()
+	case in.want.hold && in.held.err != nil:
+		s.Error = in.held.err.Error()
+	}
+	return s
+}

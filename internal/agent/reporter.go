@@ -1,0 +1,84 @@
+package agent
+
+import (
+	"context"
+	"sync"
+
+	"github.com/tandemlb/tandem/internal/ipc"
+)
+
+// maxLog bounds the log lines that wait for the supervisor. More are dropped
+// and counted: the heartbeat does not wait for a log.
+const maxLog = 256
+
+// reporter sends states and log lines to the supervisor. Its methods never
+// block; of several states that wait, only the newest is sent.
+type reporter struct {
+	wakeC chan struct{} // capacity 1
+
+	mu      sync.Mutex
+	newest  *ipc.AgentState
+	lines   []*ipc.LogLine
+	dropped int
+}
+
+func newReporter() *reporter { return &reporter{wakeC: make(chan struct{}, 1)} }
+
+func (r *reporter) state(s *ipc.AgentState) {
+	r.mu.Lock()
+	r.newest = s
+	r.mu.Unlock()
+	r.wake()
+}
+
+// log has the supervisor log a line, at a level of zap.
+func (r *reporter) log(level, message string, fields map[string]any) {
+	r.mu.Lock()
+	if len(r.lines) < maxLog {
+		r.lines = append(r.lines, &ipc.LogLine{Level: level, Message: message, Fields: fields})
+	} else {
+		r.dropped++
+	}
+	r.mu.Unlock()
+	r.wake()
+}
+
+func (r *reporter) wake() {
+	select {
+	case r.wakeC <- struct{}{}:
+	default:
+	}
+}
+
+// run sends until ctx is done, and then once more what is still waiting.
+func (r *reporter) run(ctx context.Context, send func(ipc.FromAgent) error) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return r.flush(send)
+		case <-r.wakeC:
+			if err := r.flush(send); err != nil {
+				return nil // the supervisor is dead; the loop learns it by itself
+			}
+		}
+	}
+}
+
+func (r *reporter) flush(send func(ipc.FromAgent) error) error {
+	r.mu.Lock()
+	state, lines, dropped := r.newest, r.lines, r.dropped
+	r.newest, r.lines, r.dropped = nil, nil, 0
+	r.mu.Unlock()
+	if dropped > 0 {
+		lines = append(lines, &ipc.LogLine{Level: "warn", Message: "log lines dropped", Fields: map[string]any{"count": dropped}})
+	}
+	for _, line := range lines {
+		if err := send(ipc.FromAgent{Log: line}); err != nil {
+			return err
+		}
+	}
+	if state == nil {
+		return nil
+	}
+	return send(ipc.FromAgent{State: state})
+}
