@@ -91,10 +91,7 @@ var syntaxHints = map[string]string{
 	"found unknown escape character":                         `in "double quotes" a backslash is written \\`,
 	"did not find expected <document start>":                 "the configuration ends at the line before this one",
 	"did not find expected alphabetic or numeric character":  "quote a value that begins with * or &",
-	"found a tab character that violates indentation":        tabHint,
 }
-
-const tabHint = "indent with spaces"
 
 // syntaxError reports the parser's err about src.
 func (d *decoder) syntaxError(src []byte, err error) {
@@ -111,7 +108,7 @@ func (d *decoder) syntaxError(src []byte, err error) {
 	line := d.line(at.line)
 	for i, r := range line {
 		if r == '\t' {
-			at, hint = place{at.line, i + 1, 1}, tabHint
+			at, hint = place{at.line, i + 1, 1}, "indent with spaces"
 		}
 		if !unicode.IsSpace(r) {
 			break

@@ -120,7 +120,7 @@ func (s source) excerpt(p place) string {
 			under.WriteString(strings.Repeat(" ", cells(r)))
 		}
 	}
-	if first >= to {
+	if !strings.Contains(under.String(), "^") { // behind the line, or on what has no width
 		under.WriteString("^")
 	}
 	if to < len(line) {

@@ -26,6 +26,7 @@ func TestExcerpt(t *testing.T) {
 		{"behind wide characters", "名前: x", place{1, 5, 1}, "   1 | 名前: x\n     |       ^"},
 		{"on wide characters", "a: 名前", place{1, 4, 2}, "   1 | a: 名前\n     |    ^^^^"},
 		{"behind a combining accent", "e\u0301: x", place{1, 5, 1}, "   1 | e\u0301: x\n     |    ^"},
+		{"on a combining accent alone", "\u05a5", place{1, 1, 1}, "   1 | \u05a5\n     | ^"},
 		{"behind an emoji", "🚀: x", place{1, 4, 1}, "   1 | 🚀: x\n     |     ^"},
 		{"hidden and terminal control characters", "a\u202eb\u00a0\x1b[2Jx", place{1, 9, 1}, "   1 | a\ufffdb\ufffd\ufffd[2Jx\n     |         ^"},
 		{"the beginning of a long line", long, place{1, 1, 2}, "   1 | " + long[:120] + "…\n     | ^^"},
