@@ -74,4 +74,3 @@ func (l *loop) closeUnusedSockets() {
 		}
 	}
 }
-
