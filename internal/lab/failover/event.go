@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ const (
 type Event struct {
 	Name string
 	Do   func() error
-	Heir string // who must own the address afterwards
+	Heir string // who must own the address afterwards, and be known to the client
 	// AloneWithin is how long another owner is waited for to go, once the heir
 	// owns the address.
 	AloneWithin time.Duration
@@ -48,8 +49,8 @@ func (o Outcome) Handover() string {
 	return strings.Join(o.Before, "+") + " → " + strings.Join(o.After, "+")
 }
 
-// Measure lets the event happen and waits until its heir owns the address and
-// traffic flows undisturbed. An error means that this did not happen.
+// Measure lets the event happen and waits until its heir owns the address, as
+// the client knows, and traffic flows undisturbed. An error means that this did not happen.
 func (s *Scene) Measure(ctx context.Context, e Event) (Outcome, error) {
 	o := Outcome{Event: e}
 	var err error
@@ -65,12 +66,12 @@ func (s *Scene) Measure(ctx context.Context, e Event) (Outcome, error) {
 	if err := e.Do(); err != nil {
 		return o, fmt.Errorf("%s: %w", e.Name, err)
 	}
-	if err := s.WaitOwner(ctx, e.Heir); err != nil {
-		return o, fmt.Errorf("%s: %w", e.Name, err)
+	if err := s.wait(ctx, takeoverWithin, s.heard(e.Heir)); err != nil {
+		return o, fmt.Errorf("%s: %s does not take the address over: %w", e.Name, e.Heir, err)
 	}
 	if e.AloneWithin > 0 {
 		// A second owner is an outcome, not an error.
-		_ = s.waitOwners(ctx, e.AloneWithin, func(owners []string) bool { return len(owners) == 1 })
+		_ = s.wait(ctx, e.AloneWithin, func(owners []string) (bool, error) { return len(owners) == 1, nil })
 	}
 	end, err := s.WaitCalm(ctx)
 	if err != nil {
@@ -81,21 +82,41 @@ func (s *Scene) Measure(ctx context.Context, e Event) (Outcome, error) {
 	return o, err
 }
 
-// WaitOwner waits until the node owns the address, alone or not.
+// heard reports whether the node is an owner, and the one that the client
+// believes. An owner that died may still hold the address.
+func (s *Scene) heard(node string) func(owners []string) (bool, error) {
+	return func(owners []string) (bool, error) {
+		if !slices.Contains(owners, node) {
+			return false, nil
+		}
+		mac, err := s.Lab.Host(node).MAC()
+		if err != nil {
+			return false, err
+		}
+		believed, err := s.Lab.Host(Client).Neighbor(VIP().Addr())
+		return bytes.Equal(mac, believed), err
+	}
+}
+
+// WaitOwner waits until the node owns the address.
 func (s *Scene) WaitOwner(ctx context.Context, node string) error {
-	err := s.waitOwners(ctx, takeoverWithin, func(owners []string) bool { return slices.Contains(owners, node) })
+	err := s.wait(ctx, takeoverWithin, func(owners []string) (bool, error) { return slices.Contains(owners, node), nil })
 	if err != nil {
 		return fmt.Errorf("%s does not take the address: %w", node, err)
 	}
 	return nil
 }
 
-func (s *Scene) waitOwners(ctx context.Context, within time.Duration, accept func([]string) bool) error {
+// wait polls the owners of the address until accept says that they are right.
+func (s *Scene) wait(ctx context.Context, within time.Duration, accept func([]string) (bool, error)) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("not within %s", within))
 	defer cancel()
 	for {
 		owners, err := s.Owners()
-		if err != nil || accept(owners) {
+		if err != nil {
+			return err
+		}
+		if ok, err := accept(owners); ok || err != nil {
 			return err
 		}
 		if err := sleep(ctx, pollEvery); err != nil {

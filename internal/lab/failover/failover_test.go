@@ -176,7 +176,10 @@ func TestMeasureReportsWhatDidNotHappen(t *testing.T) {
 	}{
 		{"the event fails", failover.Event{Name: "x", Do: func() error { return boom }}, "x: boom"},
 		{"nobody takes over", failover.Event{Name: "x", Heir: failover.LB2, Do: func() error { return nil }},
-			`x: lb2 does not take the address: context deadline exceeded: it is held by ["lb1"]`},
+			`x: lb2 does not take the address over: context deadline exceeded: it is held by ["lb1"]`},
+		{"the client is not told", failover.Event{Name: "x", Heir: failover.LB2, Do: func() error {
+			return s.Lab.Host(failover.LB2).AddAddress(failover.VIP())
+		}}, `x: lb2 does not take the address over: context deadline exceeded: it is held by ["lb1" "lb2"]`},
 		{"the heir is out of reach", failover.Event{Name: "x", Heir: failover.LB1, Do: s.Lab.Host(failover.LB1).CutSilently},
 			"x: traffic does not flow: "},
 	} {
