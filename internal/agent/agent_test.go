@@ -204,6 +204,28 @@ func TestNodeThatCannotHoldDoesNotAdvertise(t *testing.T) {
 	})
 }
 
+func TestNodeThatCannotAdvertiseDoesNotHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLAN(t)
+		lb1 := n.start("lb1", router("192.0.2.11", 200))
+		time.Sleep(time.Second)
+		n.expectOwners("lb1")
+		n.mu.Lock()
+		lb1.sendErr = errors.New("send VRRP: network is unreachable")
+		n.mu.Unlock()
+		time.Sleep(3 * time.Second)
+		n.expectOwners()
+		if s := lb1.state(); !strings.Contains(s.Error, "nobody hears this node") {
+			t.Errorf("lb1 %+v", s)
+		}
+		n.mu.Lock()
+		lb1.sendErr = nil
+		n.mu.Unlock()
+		time.Sleep(holdDown)
+		n.expectOwners("lb1")
+	})
+}
+
 func TestLinkLossYieldsAndItsReturnAsksTheElection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newLAN(t)

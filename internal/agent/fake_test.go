@@ -84,6 +84,7 @@ type fakeHost struct {
 	sweepErr  error
 	leftOver  bool
 	listenErr error
+	sendErr   error
 	socket    *fakeSocket
 	reported  *ipc.AgentState
 	logs      []string
@@ -267,6 +268,9 @@ func (s *fakeSocket) Send(payload []byte) error {
 	n := s.host.lan
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if s.host.sendErr != nil {
+		return s.host.sendErr
+	}
 	n.event("%s advert %d", s.host.name, payload[2])
 	if s.host.cut {
 		return nil

@@ -35,6 +35,7 @@ type instance struct {
 	reopenAt  time.Time
 	linkDown  bool
 	sendErr   error
+	sendSince time.Time // when sending began to fail
 	holdErr   error     // why the addresses could not be held
 	holdUntil time.Time // end of the hold-down that followed
 
@@ -77,17 +78,23 @@ func (in *instance) blocked(now time.Time, fit ipc.Fitness) string {
 // holds reports whether the addresses are known to be in the kernel.
 func (in *instance) holds() bool { return in.want.hold && in.held.held }
 
-// failedToHold reports whether the node has to give the addresses up because
-// the kernel does not have them: it never got them, or the lease has run out
-// without a renewal. A node that cannot hold an address must not advertise it.
-func (in *instance) failedToHold(now time.Time) bool {
-	if !in.want.hold {
-		return false
+// failed says why the node has to give the addresses up although it was
+// elected; nil when it need not. A node that cannot hold an address must not
+// advertise it, and one that cannot advertise must not hold it.
+func (in *instance) failed(now time.Time) error {
+	switch {
+	case !in.holds() && in.held.err != nil:
+		return in.held.err
+	case !in.holds() && now.Sub(in.claimedAt) > in.cfg.Lease:
+		return fmt.Errorf("the kernel did not set them within the lease of %v", in.cfg.Lease)
+	case in.holds() && now.Sub(in.held.at) > in.cfg.Lease && in.held.err != nil:
+		return fmt.Errorf("the lease ran out: %w", in.held.err)
+	case in.holds() && now.Sub(in.held.at) > in.cfg.Lease:
+		return fmt.Errorf("the kernel did not renew them within the lease of %v", in.cfg.Lease)
+	case in.sendErr != nil && now.Sub(in.sendSince) > in.cfg.Lease:
+		return fmt.Errorf("nobody hears this node: %w", in.sendErr)
 	}
-	if !in.holds() {
-		return in.held.err != nil || now.Sub(in.claimedAt) > in.cfg.Lease
-	}
-	return now.Sub(in.held.at) > in.cfg.Lease
+	return nil
 }
 
 // next returns when the loop has to look at the instance again; zero for never.

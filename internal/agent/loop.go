@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -179,7 +178,7 @@ func (l *loop) judge(s *sharedSocket, b []byte, arrived []heard) []heard {
 // tell the others.
 func (l *loop) apply(now time.Time, in *instance, out vrrp.Output) {
 	for _, a := range out.Send {
-		l.send(in, a)
+		l.send(now, in, a)
 	}
 	holds := in.vr.Holds()
 	switch {
@@ -215,7 +214,7 @@ func (l *loop) claim(now time.Time, in *instance) {
 	l.owner.set(in.want)
 }
 
-func (l *loop) send(in *instance, a vrrp.Advert) {
+func (l *loop) send(now time.Time, in *instance, a vrrp.Advert) {
 	if in.sock == nil {
 		return
 	}
@@ -227,6 +226,7 @@ func (l *loop) send(in *instance, a vrrp.Advert) {
 	if (err == nil) != (in.sendErr == nil) {
 		l.changed = true
 		if err != nil {
+			in.sendSince = now
 			l.reporter.log("warn", "cannot advertise", map[string]any{"vip": in.cfg.Name, "error": err.Error()})
 		}
 	}
@@ -239,14 +239,10 @@ func (l *loop) keep(now time.Time, in *instance) {
 	if !in.want.hold {
 		return
 	}
-	if in.failedToHold(now) {
-		in.holdErr = in.held.err
-		if in.holdErr == nil {
-			in.holdErr = fmt.Errorf("the kernel did not answer within the lease of %v", in.cfg.Lease)
-		}
-		in.holdUntil = now.Add(holdDown) // admit stops the router
+	if err := in.failed(now); err != nil {
+		in.holdErr, in.holdUntil, in.sendErr = err, now.Add(holdDown), nil // admit stops the router
 		l.reporter.log("error", "yielding: the addresses cannot be held", map[string]any{
-			"vip": in.cfg.Name, "error": in.holdErr.Error(), "retryIn": holdDown.String()})
+			"vip": in.cfg.Name, "error": err.Error(), "retryIn": holdDown.String()})
 		return
 	}
 	before := in.want
