@@ -1,0 +1,226 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/tandemlb/tandem/internal/ipc"
+)
+
+const (
+	// sendTimeout bounds a message to a child that does not read.
+	sendTimeout = time.Second
+	// silentReports is how many seconds an agent may be silent, which reports
+	// once a second, before it is ended. Its addresses go by their lease anyway.
+	silentReports = 5
+)
+
+// agentLink keeps the agent running and tells it, anew after each start, what
+// it has to do.
+type agentLink struct {
+	log     *zap.Logger
+	changed func() // State has changed; must not block
+
+	mu       sync.Mutex
+	conn     *ipc.Conn[ipc.FromAgent, ipc.ToAgent] // nil while it is not running
+	proc     *process
+	config   ipc.AgentConfig
+	fitness  ipc.Fitness
+	state    *ipc.AgentState // newest of the running agent
+	heard    int             // reports since the last look
+	restarts uint64
+	err      error
+	leaving  bool
+}
+
+// session runs one agent until it has ended.
+func (a *agentLink) session(ctx context.Context) error {
+	conn, theirs, err := ipc.Pair[ipc.FromAgent, ipc.ToAgent]("agent")
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	proc, err := spawn("agent", theirs, nil)
+	if err != nil {
+		a.ended(err)
+		return err
+	}
+	a.mu.Lock()
+	a.conn, a.proc, a.err, a.heard = conn, proc, nil, 1
+	greeting := []ipc.ToAgent{{Config: &a.config}, {Fitness: &a.fitness}}
+	for _, m := range greeting {
+		a.send(m)
+	}
+	a.mu.Unlock()
+
+	watched, stop := context.WithCancel(ctx)
+	defer stop()
+	go a.watch(watched, proc)
+	err = a.receive(conn)
+	select {
+	case <-proc.done:
+	case <-time.After(sendTimeout):
+		proc.kill() // it closed the socket and lives on
+	}
+	err = errors.Join(err, proc.ending())
+	a.ended(err)
+	return err
+}
+
+// send sends m to the running agent, if any. The caller holds mu.
+func (a *agentLink) send(m ipc.ToAgent) {
+	if a.conn == nil {
+		return
+	}
+	a.conn.SetSendDeadline(time.Now().Add(sendTimeout))
+	if err := a.conn.Send(m); err != nil {
+		a.log.Warn("message to the agent", zap.Error(err))
+	}
+}
+
+func (a *agentLink) ended(err error) {
+	a.mu.Lock()
+	a.conn, a.proc, a.state, a.err = nil, nil, nil, err
+	if !a.leaving {
+		a.restarts++
+	}
+	a.mu.Unlock()
+	a.changed()
+}
+
+// watch ends an agent that does not report, and any agent when ctx is done.
+func (a *agentLink) watch(ctx context.Context, proc *process) {
+	// Seconds are counted, not measured: when this process was stopped too, the
+	// agent is not to blame.
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	silent := 0
+	for silent < silentReports {
+		select {
+		case <-proc.done:
+			return
+		case <-ctx.Done():
+			proc.kill()
+			return
+		case <-ticker.C:
+		}
+		a.mu.Lock()
+		silent++
+		if a.heard > 0 {
+			silent = 0
+		}
+		a.heard = 0
+		a.mu.Unlock()
+	}
+	a.log.Error("the agent does not report, ending it", zap.Int("seconds", silent))
+	proc.kill()
+}
+
+func (a *agentLink) receive(conn *ipc.Conn[ipc.FromAgent, ipc.ToAgent]) error {
+	for {
+		m, _, err := conn.Receive()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case m.Log != nil:
+			a.relay(m.Log)
+		case m.State != nil:
+			a.mu.Lock()
+			a.state = m.State
+			a.heard++
+			a.mu.Unlock()
+			a.changed()
+		}
+	}
+}
+
+// relay logs what the agent has to say; it writes no log itself.
+func (a *agentLink) relay(line *ipc.LogLine) {
+	level, err := zapcore.ParseLevel(line.Level)
+	if err != nil {
+		level = zapcore.WarnLevel
+	}
+	var fields []zap.Field
+	for k, v := range line.Fields {
+		fields = append(fields, zap.Any(k, v))
+	}
+	a.log.Log(level, line.Message, fields...)
+}
+
+// configure replaces the virtual routers.
+func (a *agentLink) configure(c ipc.AgentConfig) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.config = c
+	a.send(ipc.ToAgent{Config: &c})
+}
+
+// setFitness tells the agent whether the node can serve, when that has changed.
+func (a *agentLink) setFitness(f ipc.Fitness) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.fitness == f {
+		return
+	}
+	a.fitness = f
+	a.log.Info("fitness", zap.Bool("fit", f.Fit), zap.String("reason", f.Reason))
+	a.send(ipc.ToAgent{Fitness: &f})
+}
+
+// leave has the agent hand its addresses over, and waits until it has ended.
+func (a *agentLink) leave(within time.Duration) {
+	a.mu.Lock()
+	a.leaving = true
+	proc := a.proc
+	a.send(ipc.ToAgent{Leave: &ipc.Leave{}})
+	a.mu.Unlock()
+	if proc == nil {
+		return
+	}
+	select {
+	case <-proc.done:
+	case <-time.After(within):
+		a.log.Error("the agent does not leave, ending it")
+		proc.kill()
+	}
+}
+
+// agentView is what is known of the agent.
+type agentView struct {
+	pid      int
+	restarts uint64
+	err      error
+	state    *ipc.AgentState // nil until the running agent has reported
+}
+
+func (a *agentLink) view() agentView {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	v := agentView{restarts: a.restarts, err: a.err, state: a.state}
+	if a.proc != nil {
+		v.pid = a.proc.pid
+	}
+	return v
+}
+
+// run keeps the agent running until it has been told to leave, or ctx is done.
+func (a *agentLink) run(ctx context.Context) {
+	keep(ctx, "agent", a.log, func(ctx context.Context) error {
+		a.mu.Lock()
+		leaving := a.leaving
+		a.mu.Unlock()
+		if leaving {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return a.session(ctx)
+	})
+}

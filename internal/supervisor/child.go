@@ -1,0 +1,131 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// A child that ends is started again after a pause that doubles while it keeps
+// ending early.
+const (
+	minPause   = 50 * time.Millisecond
+	maxPause   = 5 * time.Second
+	longEnough = 10 * time.Second // of life, to begin with the shortest pause again
+)
+
+// process is a running child. Its control socket is descriptor 3.
+type process struct {
+	pid  int
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended
+	err  error         // how it ended; read after done
+}
+
+// spawn starts this program again as the subcommand name, whose control socket
+// it gives control, and closes that. A credential of nil keeps the user.
+func spawn(name string, control *os.File, cred *syscall.Credential) (*process, error) {
+	defer control.Close()
+	// Not os.Executable: a program that is replaced on disk must not end up with
+	// children of another version.
+	cmd := exec.Command("/proc/self/exe", name)
+	cmd.Args[0] = "tandem"
+	cmd.Env = childEnvironment(os.Environ())
+	cmd.Stderr = os.Stderr
+	cmd.ExtraFiles = []*os.File{control}
+	// A group of its own: Ctrl-C is for the supervisor, which ends the children in
+	// good order.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: cred}
+	if err := cmd.Start(); err != nil {
+		hint := ""
+		if cred != nil && errors.Is(err, syscall.EPERM) {
+			hint = " (needs CAP_SETUID and CAP_SETGID to give up root)"
+		}
+		return nil, fmt.Errorf("start the %s: %w%s", name, err, hint)
+	}
+	p := &process{pid: cmd.Process.Pid, cmd: cmd, done: make(chan struct{})}
+	go func() {
+		p.err = cmd.Wait()
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// childEnvironment is env without what belongs to the supervisor alone.
+func childEnvironment(env []string) []string {
+	var kept []string
+	for _, e := range env {
+		if name, _, _ := strings.Cut(e, "="); name != "NOTIFY_SOCKET" && !strings.HasPrefix(name, "WATCHDOG_") {
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
+// kill ends the process whatever it does, and waits for it.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill() // it may have ended
+	<-p.done
+}
+
+// ending says how the process ended.
+func (p *process) ending() error {
+	<-p.done
+	if p.err == nil {
+		return errors.New("it exited by itself")
+	}
+	return p.err
+}
+
+// keep runs session, which starts a child and returns when that has ended, again
+// and again until ctx is done.
+func keep(ctx context.Context, name string, log *zap.Logger, session func(context.Context) error) {
+	pause := minPause
+	for {
+		began := time.Now()
+		err := session(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(began) >= longEnough {
+			pause = minPause
+		}
+		log.Error(name+" ended, starting it again", zap.Error(err), zap.Duration("in", pause))
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+		pause = min(2*pause, maxPause)
+	}
+}
+
+// unprivileged returns the user that the worker runs as: "tandem" where that
+// exists, else "nobody"; nil when this process has no privilege to give up.
+func unprivileged() *syscall.Credential {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	for _, name := range []string{"tandem", "nobody"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
+		gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
+		if err1 == nil && err2 == nil {
+			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+		}
+	}
+	const overflow = 65534 // nobody, where no file says so (an empty container)
+	return &syscall.Credential{Uid: overflow, Gid: overflow}
+}

@@ -1,0 +1,133 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tandemlb/tandem/internal/config"
+	"github.com/tandemlb/tandem/internal/ipc"
+)
+
+// load reads the config file and judges it on this host. Nothing is changed.
+func load(o Options, generation uint64) (*loaded, error) {
+	src, err := os.ReadFile(o.ConfigPath)
+	if err != nil {
+		return nil, fmt.Errorf("read config: %w", err)
+	}
+	cfg, err := config.Parse(o.ConfigPath, src)
+	if err != nil {
+		return nil, err
+	}
+	host, err := interfaces()
+	if err != nil {
+		return nil, err
+	}
+	self, err := cfg.Local(o.Node, addresses(host))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.ConfigPath, err)
+	}
+	r, err := routers(cfg, self, host)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.ConfigPath, err)
+	}
+	return &loaded{config: cfg, hash: cfg.Hash(), self: self, routers: r, generation: generation, at: time.Now()}, nil
+}
+
+// Reload reads the config file again and changes what differs. On an error
+// everything is as it was, and the status says so.
+func (s *Supervisor) Reload(ctx context.Context) error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	notify(reloading)
+	defer notify(ready)
+
+	err := s.reload(ctx)
+	s.mu.Lock()
+	s.refused = err
+	s.mu.Unlock()
+	if err != nil {
+		s.o.Log.Error("config refused, the old one stays", zap.Error(err))
+		return err
+	}
+	s.o.Log.Info("config loaded", zap.String("hash", s.current().hash))
+	s.changed()
+	return nil
+}
+
+// reloadOn reloads for each signal. The log says how it went.
+func (s *Supervisor) reloadOn(ctx context.Context, signals <-chan os.Signal) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-signals:
+			_ = s.Reload(ctx)
+		}
+	}
+}
+
+// reload does all that can fail first: a config that is refused at any step has
+// touched nothing that is live.
+func (s *Supervisor) reload(ctx context.Context) error {
+	old := s.current()
+	next, err := load(s.o, old.generation+1)
+	if err != nil {
+		return err
+	}
+	if err := fixed(old, next); err != nil {
+		return err
+	}
+	all, opened, err := bindAll(ctx, next.config.Proxy, s.sockets)
+	if err != nil {
+		return err
+	}
+	if err := s.worker.apply(ctx, serving{config: next.workerConfig(), sockets: all}); err != nil {
+		closeFiles(opened)
+		return err
+	}
+
+	before := s.sockets
+	s.mu.Lock()
+	s.now, s.sockets = next, all
+	s.mu.Unlock()
+	for bind, f := range before {
+		if all[bind] == nil {
+			f.Close()
+		}
+	}
+	if level, err := zap.ParseAtomicLevel(next.config.Log.Level); err == nil {
+		s.o.Level.SetLevel(level.Level())
+	}
+	if s.agent != nil {
+		s.agent.configure(ipc.AgentConfig{Routers: next.routers})
+	}
+	return nil
+}
+
+// fixed refuses what only a restart can change.
+func fixed(old, next *loaded) error {
+	var errs []error
+	differs := func(what string) {
+		errs = append(errs, fmt.Errorf("%s cannot be changed by a reload (restart the node instead)", what))
+	}
+	a, b := old.config, next.config
+	if !slices.Equal(a.Nodes, b.Nodes) || old.self != next.self {
+		differs("nodes")
+	}
+	if a.Cluster != b.Cluster {
+		differs("cluster")
+	}
+	if a.Admin != b.Admin {
+		differs("admin")
+	}
+	if (len(a.VIPs) == 0) != (len(b.VIPs) == 0) {
+		differs("the first or the last VIP")
+	}
+	return errors.Join(errs...)
+}

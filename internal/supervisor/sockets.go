@@ -1,0 +1,94 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tandemlb/tandem/proxy"
+)
+
+// bindAll opens a listening socket for each bound address of spec that have
+// does not contain. It returns all that spec needs, and the new ones alone. On
+// an error nothing stays open that was not open before.
+func bindAll(ctx context.Context, spec proxy.Spec, have map[netip.AddrPort]*os.File) (all, opened map[netip.AddrPort]*os.File, err error) {
+	all, opened = map[netip.AddrPort]*os.File{}, map[netip.AddrPort]*os.File{}
+	var errs []error
+	for _, l := range spec.Listeners {
+		for _, bind := range l.Bind {
+			if f := have[bind]; f != nil {
+				all[bind] = f
+				continue
+			}
+			f, err := bindOne(ctx, bind)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("listener %q: %w", l.Name, err))
+				continue
+			}
+			all[bind], opened[bind] = f, f
+		}
+	}
+	if len(errs) > 0 {
+		closeFiles(opened)
+		return nil, nil, errors.Join(errs...)
+	}
+	return all, opened, nil
+}
+
+func bindOne(ctx context.Context, bind netip.AddrPort) (*os.File, error) {
+	address := bind.String()
+	if bind.Addr() == netip.IPv6Unspecified() {
+		address = fmt.Sprintf(":%d", bind.Port()) // both families, or the one there is
+	}
+	lc := net.ListenConfig{Control: freebind}
+	l, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		var op *net.OpError
+		if errors.As(err, &op) {
+			err = op.Err
+		}
+		return nil, fmt.Errorf("listen on %s: %w%s", address, err, bindHint(err, bind.Port()))
+	}
+	defer l.Close()
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	return f, nil
+}
+
+func bindHint(err error, port uint16) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Sprintf(" (another process listens there; find it with: ss -ltnp 'sport = :%d')", port)
+	case errors.Is(err, syscall.EACCES) && port < 1024:
+		return " (ports below 1024 need root or CAP_NET_BIND_SERVICE)"
+	}
+	return ""
+}
+
+// freebind lets a socket be bound to an address that the host does not have:
+// the Backup has its sockets open before it owns the VIP.
+func freebind(network, _ string, c syscall.RawConn) error {
+	var err error
+	ctrl := c.Control(func(fd uintptr) {
+		if network == "tcp6" {
+			err = unix.SetsockoptInt(int(fd), unix.SOL_IPV6, unix.IPV6_FREEBIND, 1)
+			return
+		}
+		err = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_FREEBIND, 1)
+	})
+	return errors.Join(ctrl, err)
+}
+
+func closeFiles(files map[netip.AddrPort]*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}

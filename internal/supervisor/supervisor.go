@@ -1,0 +1,306 @@
+// Package supervisor composes a node: it reads the config, binds the sockets,
+// runs the agent and the worker, tells the one what the node is fit for and the
+// other what to serve, and answers the admin socket. It knows no protocol.
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tandemlb/tandem/internal/admin"
+	"github.com/tandemlb/tandem/internal/config"
+	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/peer"
+)
+
+const (
+	leaveTimeout = 3 * time.Second  // for the agent to hand its addresses over
+	drainTimeout = 10 * time.Second // for the worker to finish what it has begun
+	startTimeout = 10 * time.Second // for the worker to serve for the first time
+)
+
+// Options configures a Supervisor.
+type Options struct {
+	ConfigPath string
+	Node       string // name of this node; empty: found by its address
+	Socket     string // admin socket; empty: the config's
+	// UserSocket takes the place of the default admin socket when this process
+	// is not root.
+	UserSocket string
+	Version    string
+	ReloadC    <-chan os.Signal // each has the node read its config again
+	Log        *zap.Logger
+	Level      zap.AtomicLevel
+}
+
+// Supervisor is a running node.
+type Supervisor struct {
+	o        Options
+	started  time.Time
+	changedC chan struct{} // capacity 1: something that the node's fitness or its peer depends on
+
+	worker  *workerLink
+	agent   *agentLink    // nil without VIPs at the start
+	cluster *peer.Cluster // nil without other nodes
+
+	reloading sync.Mutex // one reload at a time
+
+	mu      sync.Mutex
+	now     *loaded
+	sockets map[netip.AddrPort]*os.File
+	refused error // of the newest reload
+}
+
+// loaded is a config that has been read and found good on this host.
+type loaded struct {
+	config     *config.Config
+	hash       string
+	self       config.Node
+	routers    []ipc.Router
+	generation uint64
+	at         time.Time
+}
+
+// Run runs the node until ctx is done, and then hands its addresses over and
+// finishes what it has begun. An error means that the node could not start.
+func Run(ctx context.Context, o Options) error {
+	first, err := load(o, 1)
+	if err != nil {
+		return err
+	}
+	if len(first.routers) > 0 {
+		if err := requireCapabilities(); err != nil {
+			return err
+		}
+	}
+	level, err := zap.ParseAtomicLevel(first.config.Log.Level)
+	if err != nil {
+		return err
+	}
+	o.Level.SetLevel(level.Level())
+	s := &Supervisor{o: o, started: time.Now(), changedC: make(chan struct{}, 1), now: first}
+
+	sockets, _, err := bindAll(ctx, first.config.Proxy, nil)
+	if err != nil {
+		return err
+	}
+	s.sockets = sockets
+	defer func() { closeFiles(s.sockets) }()
+
+	l, err := admin.Listen(o.socket(first.config))
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+
+	if err := s.compose(first); err != nil {
+		return err
+	}
+	return s.serve(ctx, func(ctx context.Context) error { return admin.Serve(ctx, l, s, o.Log) })
+}
+
+// socket returns the path of the admin socket.
+func (o Options) socket(cfg *config.Config) string {
+	switch {
+	case o.Socket != "":
+		return o.Socket
+	case os.Geteuid() != 0 && o.UserSocket != "" && cfg.Admin.Socket == config.DefaultSocket:
+		return o.UserSocket
+	}
+	return cfg.Admin.Socket
+}
+
+// compose makes the parts that first needs. Nothing runs yet.
+func (s *Supervisor) compose(first *loaded) error {
+	cfg := first.config
+	s.worker = &workerLink{
+		log: s.o.Log, cred: unprivileged(), changed: s.changed,
+		serving: serving{config: first.workerConfig(), sockets: s.sockets},
+		err:     errors.New("the worker is starting"),
+	}
+	if len(cfg.VIPs) > 0 {
+		s.agent = &agentLink{
+			log: s.o.Log.Named("agent"), changed: s.changed,
+			config:  ipc.AgentConfig{Routers: first.routers},
+			fitness: ipc.Fitness{Reason: "the worker is starting"},
+		}
+	}
+	if len(cfg.Nodes) < 2 {
+		return nil
+	}
+	o := peer.Options{Self: peer.Node(first.self), Port: cfg.Cluster.Port, Log: s.o.Log, Changed: s.changed}
+	for _, n := range cfg.Nodes {
+		if n != first.self {
+			o.Others = append(o.Others, peer.Node(n))
+		}
+	}
+	if cfg.Cluster.KeyFile != "" {
+		key, err := peer.ReadKey(cfg.Cluster.KeyFile)
+		if err != nil {
+			return err
+		}
+		o.Key = key
+	}
+	s.cluster = peer.New(o)
+	return nil
+}
+
+// serve starts the parts, waits for ctx, and stops them in good order.
+func (s *Supervisor) serve(ctx context.Context, api func(context.Context) error) error {
+	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	defer stop()
+
+	failedC := make(chan error, 1)
+	parts.Go(func() { s.worker.run(inner) })
+	parts.Go(func() {
+		if err := api(inner); err != nil {
+			s.o.Log.Error("admin socket", zap.Error(err))
+		}
+	})
+	if s.agent != nil {
+		parts.Go(func() { s.agent.run(inner) })
+	}
+	if s.cluster != nil {
+		parts.Go(func() {
+			if err := s.cluster.Run(inner); err != nil {
+				s.o.Log.Error("cluster", zap.Error(err))
+			}
+		})
+	}
+	coordinated, endCoordination := context.WithCancel(inner)
+	defer endCoordination()
+	parts.Go(func() { s.coordinate(coordinated) })
+	parts.Go(func() { s.reloadOn(coordinated, s.o.ReloadC) })
+	parts.Go(func() { failedC <- s.awaitFirst(coordinated) })
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failedC:
+		if err == nil {
+			s.o.Log.Info("serving", zap.String("node", s.current().self.Name), zap.String("config", s.o.ConfigPath), zap.String("hash", s.current().hash))
+			notify(ready)
+			<-ctx.Done()
+		}
+	}
+	notify(stopping)
+	s.o.Log.Info("stopping")
+	// The peer takes over while this node still serves; only then does it stop.
+	if s.agent != nil {
+		s.agent.leave(leaveTimeout)
+	}
+	s.worker.drain(drainTimeout)
+	return err
+}
+
+// awaitFirst waits until the worker serves.
+func (s *Supervisor) awaitFirst(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		v := s.worker.view()
+		if v.ready {
+			return nil
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return fmt.Errorf("start: the worker does not serve: %w", v.err)
+		}
+	}
+}
+
+// changed has coordinate look at the node again. It never blocks.
+func (s *Supervisor) changed() {
+	select {
+	case s.changedC <- struct{}{}:
+	default:
+	}
+}
+
+// coordinate tells the agent what the node is fit for, and the peer what the
+// node is, whenever either may have changed.
+func (s *Supervisor) coordinate(ctx context.Context) {
+	beat := watchdogInterval()
+	ticker := time.NewTicker(beat)
+	defer ticker.Stop()
+	var told peer.State
+	var drifting []string
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			notify(watchdog)
+		case <-s.changedC:
+		}
+		fit := s.fitness()
+		if s.agent != nil {
+			s.agent.setFitness(fit)
+		}
+		if s.cluster == nil {
+			continue
+		}
+		drifting = s.noteDrift(drifting)
+		now := s.publicState(fit)
+		if !sameState(now, told) {
+			told = now
+			s.cluster.Publish(func(p *peer.State) {
+				p.Version, p.ConfigHash, p.Fit, p.Reason, p.Roles = now.Version, now.ConfigHash, now.Fit, now.Reason, now.Roles
+			})
+		}
+	}
+}
+
+// noteDrift logs when a peer begins or ceases to run another config.
+func (s *Supervisor) noteDrift(before []string) []string {
+	var now []string
+	for _, p := range s.peers(s.current().hash) {
+		if p.Drift {
+			now = append(now, p.Name+" runs "+p.Hash)
+		}
+	}
+	switch {
+	case slices.Equal(before, now):
+	case len(now) == 0:
+		s.o.Log.Info("config drift is over: the nodes run the same config")
+	default:
+		s.o.Log.Warn("config drift: the nodes run different configs", zap.String("own", s.current().hash), zap.Strings("peers", now))
+	}
+	return now
+}
+
+// fitness judges whether this node can serve.
+func (s *Supervisor) fitness() ipc.Fitness {
+	v := s.worker.view()
+	switch {
+	case v.ready:
+		return ipc.Fitness{Fit: true}
+	case v.err != nil:
+		return ipc.Fitness{Reason: "the proxy does not serve: " + v.err.Error()}
+	default:
+		return ipc.Fitness{Reason: "the proxy is starting"}
+	}
+}
+
+func (s *Supervisor) current() *loaded {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now
+}
+
+func (l *loaded) workerConfig() ipc.WorkerConfig {
+	return ipc.WorkerConfig{Generation: l.generation, Spec: l.config.Proxy}
+}

@@ -1,0 +1,203 @@
+package supervisor
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tandemlb/tandem/internal/config"
+	"github.com/tandemlb/tandem/proxy"
+)
+
+func parse(t *testing.T, text string) *config.Config {
+	t.Helper()
+	cfg, err := config.Parse("tandem.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+const pairConfig = `
+nodes: {lb1: 192.0.2.11, lb2: 192.0.2.12}
+vip: 192.0.2.100/24
+listeners:
+  web: {bind: ":80", servers: [192.0.2.21:8080]}
+`
+
+func TestRoutersArePlacedOnTheRightInterface(t *testing.T) {
+	host := []ifaceAddr{
+		{"lo", []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8")}},
+		{"eth0", []netip.Prefix{netip.MustParsePrefix("192.0.2.11/24")}},
+		{"eth1", []netip.Prefix{netip.MustParsePrefix("198.51.100.100/24"), netip.MustParsePrefix("198.51.100.7/24")}},
+		{"eth2", nil},
+	}
+	for name, tc := range map[string]struct {
+		vip    string
+		ifname string
+		source string
+		err    string
+	}{
+		"where the node's address lives": {"{addresses: 192.0.2.100/24}", "eth0", "192.0.2.11", ""},
+		"named, the node's own":          {"{addresses: 192.0.2.100/24, interface: eth0}", "eth0", "192.0.2.11", ""},
+		"named, another: never the VIP":  {"{addresses: 198.51.100.100/24, interface: eth1}", "eth1", "198.51.100.7", ""},
+		"without an address":             {"{addresses: 198.51.100.100/24, interface: eth2}", "", "", `vip "main": interface "eth2" has no IPv4 address to advertise from`},
+		"not there":                      {"{addresses: 198.51.100.100/24, interface: eth9}", "", "", `vip "main": this host has no interface "eth9"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := parse(t, strings.Replace(pairConfig, "vip: 192.0.2.100/24", "vips: {main: "+tc.vip+"}", 1))
+			got, err := routers(cfg, cfg.Nodes[0], host)
+			switch {
+			case tc.err != "":
+				if err == nil || err.Error() != tc.err {
+					t.Errorf("got %v, want %s", err, tc.err)
+				}
+			case err != nil:
+				t.Error(err)
+			case got[0].Interface != tc.ifname || got[0].Params.Self.String() != tc.source:
+				t.Errorf("on %s from %s, want %s from %s", got[0].Interface, got[0].Params.Self, tc.ifname, tc.source)
+			}
+		})
+	}
+	t.Run("the node's address is not here", func(t *testing.T) {
+		cfg := parse(t, pairConfig)
+		_, err := routers(cfg, cfg.Nodes[1], host)
+		if err == nil || !strings.Contains(err.Error(), "no interface of this host has the node's address 192.0.2.12") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestMissingCapabilitiesAreNamed(t *testing.T) {
+	all := uint64(1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_NET_RAW)
+	for name, tc := range map[string]struct {
+		effective uint64
+		want      []string
+	}{
+		"all":        {all, nil},
+		"no raw":     {all &^ (1 << unix.CAP_NET_RAW), []string{"lacks CAP_NET_RAW (to send VRRP and ARP)", "--cap-add NET_RAW"}},
+		"none":       {0, []string{"CAP_NET_ADMIN (to set addresses) and CAP_NET_RAW", "--cap-add NET_ADMIN --cap-add NET_RAW", "AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW"}},
+		"other ones": {1 << unix.CAP_CHOWN, []string{"CAP_NET_ADMIN", "CAP_NET_RAW"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := missing(tc.effective)
+			if (err == nil) != (tc.want == nil) {
+				t.Fatalf("got %v", err)
+			}
+			for _, part := range tc.want {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("%q does not say %q", err, part)
+				}
+			}
+		})
+	}
+}
+
+func binds(addresses ...string) proxy.Spec {
+	l := proxy.Listener{Name: "web"}
+	for _, b := range addresses {
+		l.Bind = append(l.Bind, netip.MustParseAddrPort(b))
+	}
+	return proxy.Spec{Listeners: []proxy.Listener{l}}
+}
+
+func TestBindingIsAllOrNothing(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	freeAddress := free.Addr().String()
+	free.Close()
+
+	_, _, err = bindAll(t.Context(), binds(freeAddress, taken.Addr().String()), nil)
+	if err == nil || !strings.Contains(err.Error(), `listener "web": listen on `+taken.Addr().String()) ||
+		!strings.Contains(err.Error(), "another process listens there") {
+		t.Fatalf("got %v", err)
+	}
+	again, err := net.Listen("tcp", freeAddress)
+	if err != nil {
+		t.Fatalf("the free address stayed bound: %v", err)
+	}
+	again.Close()
+}
+
+func TestSocketsThatAreOpenAreKept(t *testing.T) {
+	first, opened, err := bindAll(t.Context(), binds("127.0.0.1:0"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeFiles(first)
+	if len(opened) != 1 {
+		t.Fatalf("%d opened", len(opened))
+	}
+	second, opened, err := bindAll(t.Context(), binds("127.0.0.1:0"), first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bind := netip.MustParseAddrPort("127.0.0.1:0")
+	if len(opened) != 0 || second[bind] != first[bind] {
+		t.Errorf("the socket was opened anew")
+	}
+}
+
+func TestAddressesOfTheVIPCanBeBoundBeforeTheyAreHere(t *testing.T) {
+	for _, absent := range []string{"203.0.113.100:0", "[2001:db8::100]:0"} {
+		all, _, err := bindAll(t.Context(), binds(absent), nil)
+		if err != nil {
+			t.Errorf("%s: %v", absent, err)
+		}
+		closeFiles(all)
+	}
+}
+
+func TestChildrenDoNotTalkToTheServiceManager(t *testing.T) {
+	got := childEnvironment([]string{"PATH=/bin", "NOTIFY_SOCKET=/run/x", "WATCHDOG_USEC=1", "WATCHDOG_PID=2", "GORACE=a"})
+	if want := []string{"PATH=/bin", "GORACE=a"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestWhatAReloadCannotChangeIsNamed(t *testing.T) {
+	old := &loaded{config: parse(t, pairConfig)}
+	for name, tc := range map[string]struct {
+		text string
+		want string
+	}{
+		"the same": {pairConfig, ""},
+		"a server": {strings.Replace(pairConfig, ".21:", ".22:", 1), ""},
+		"nodes":    {strings.Replace(pairConfig, "192.0.2.12", "192.0.2.13", 1), "nodes cannot be changed by a reload"},
+		"cluster":  {pairConfig + "cluster: {port: 1234}\n", "cluster cannot be changed by a reload"},
+		"admin":    {pairConfig + "admin: {socket: /run/other.sock}\n", "admin cannot be changed by a reload"},
+		"no vip":   {strings.Replace(pairConfig, "vip: 192.0.2.100/24", "", 1), "the first or the last VIP cannot be changed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := fixed(old, &loaded{config: parse(t, tc.text)})
+			if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestWorkerUserIsNotRoot(t *testing.T) {
+	cred := unprivileged()
+	if os.Geteuid() != 0 {
+		if cred != nil {
+			t.Errorf("got %+v for a user without privilege", cred)
+		}
+		return
+	}
+	if cred == nil || cred.Uid == 0 || cred.Gid == 0 {
+		t.Errorf("got %+v", cred)
+	}
+}

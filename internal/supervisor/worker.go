@@ -1,0 +1,310 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tandemlb/tandem/internal/ipc"
+)
+
+const (
+	pingEvery = 250 * time.Millisecond
+	// silentPings is how many pings in a row a worker may leave unanswered before
+	// it counts as hung. A busy Go process on a crowded machine was seen to be
+	// late by half a second; a hung one is never going to answer.
+	silentPings = 8
+	// applyTimeout bounds the time a worker takes to change its config.
+	applyTimeout = 5 * time.Second
+)
+
+type workerConn = ipc.Conn[ipc.FromWorker, ipc.ToWorker]
+
+// serving is what the worker has to serve, with the sockets for it.
+type serving struct {
+	config  ipc.WorkerConfig
+	sockets map[netip.AddrPort]*os.File
+}
+
+// workerLink keeps the worker running and serving. It is told once what to
+// serve, and tells each worker that it starts.
+type workerLink struct {
+	log     *zap.Logger
+	cred    *syscall.Credential
+	changed func() // view has changed; must not block
+
+	applying sync.Mutex // one config at a time
+
+	mu       sync.Mutex
+	conn     *workerConn // nil while it is not running
+	proc     *process
+	serving  serving // applied last; what a new worker is given
+	sent     map[ipc.Socket]bool
+	waiting  map[uint64]chan ipc.Applied
+	ready    bool
+	answered uint64 // sequence of the newest pong
+	state    *ipc.WorkerState
+	restarts uint64
+	err      error
+	leaving  bool
+}
+
+func (w *workerLink) run(ctx context.Context) {
+	keep(ctx, "worker", w.log, func(ctx context.Context) error {
+		w.mu.Lock()
+		leaving := w.leaving
+		w.mu.Unlock()
+		if leaving {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return w.session(ctx)
+	})
+}
+
+// session runs one worker until it has ended.
+func (w *workerLink) session(ctx context.Context) error {
+	conn, theirs, err := ipc.Pair[ipc.FromWorker, ipc.ToWorker]("worker")
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	proc, err := spawn("worker", theirs, w.cred)
+	if err != nil {
+		w.ended(err)
+		return err
+	}
+	w.mu.Lock()
+	w.conn, w.proc, w.err = conn, proc, nil
+	w.sent, w.waiting, w.answered = map[ipc.Socket]bool{}, map[uint64]chan ipc.Applied{}, 0
+	current := w.serving
+	w.mu.Unlock()
+
+	watched, stop := context.WithCancel(ctx)
+	defer stop()
+	go w.watch(watched, conn, proc)
+	go func() {
+		if err := w.apply(watched, current); err != nil && watched.Err() == nil {
+			w.log.Error("the worker does not serve, ending it", zap.Error(err))
+			proc.kill()
+		}
+	}()
+	err = w.receive(conn)
+	w.unready("the worker has ended")
+	select {
+	case <-proc.done:
+	case <-time.After(sendTimeout):
+		proc.kill() // it closed the socket and lives on
+	}
+	err = errors.Join(err, proc.ending())
+	w.ended(err)
+	return err
+}
+
+// unready has the node yield before anything else is done about the worker.
+func (w *workerLink) unready(reason string) {
+	w.mu.Lock()
+	w.ready, w.err = false, errors.New(reason)
+	w.mu.Unlock()
+	w.changed()
+}
+
+func (w *workerLink) ended(err error) {
+	w.mu.Lock()
+	w.conn, w.proc, w.ready, w.err, w.state = nil, nil, false, err, nil
+	for _, c := range w.waiting {
+		close(c)
+	}
+	w.waiting = nil
+	if !w.leaving {
+		w.restarts++
+	}
+	w.mu.Unlock()
+	w.changed()
+}
+
+// watch ends a worker that does not answer, and any worker when ctx is done.
+func (w *workerLink) watch(ctx context.Context, conn *workerConn, proc *process) {
+	// Pings are counted, not timed: when this process was stopped too, the worker
+	// is not to blame.
+	ticker := time.NewTicker(pingEvery)
+	defer ticker.Stop()
+	for seq := uint64(1); ; seq++ {
+		select {
+		case <-proc.done:
+			return
+		case <-ctx.Done():
+			proc.kill()
+			return
+		case <-ticker.C:
+		}
+		w.mu.Lock()
+		silent := seq - 1 - w.answered
+		w.mu.Unlock()
+		if silent >= silentPings {
+			w.log.Error("the worker does not answer, ending it", zap.Uint64("pings", silent))
+			w.unready("the worker does not answer")
+			proc.kill()
+			return
+		}
+		conn.SetSendDeadline(time.Now().Add(sendTimeout))
+		if err := conn.Send(ipc.ToWorker{Ping: &ipc.Ping{Seq: seq}}); err != nil && ctx.Err() == nil {
+			w.log.Debug("ping the worker", zap.Error(err))
+		}
+	}
+}
+
+func (w *workerLink) receive(conn *workerConn) error {
+	for {
+		m, files, err := conn.Receive()
+		for _, f := range files {
+			f.Close()
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+		w.mu.Lock()
+		switch {
+		case m.Pong != nil:
+			w.answered = max(w.answered, m.Pong.Seq)
+		case m.State != nil:
+			w.state = m.State
+		case m.Applied != nil:
+			if c := w.waiting[m.Applied.Generation]; c != nil {
+				c <- *m.Applied // capacity 1
+				delete(w.waiting, m.Applied.Generation)
+			}
+		}
+		w.mu.Unlock()
+		w.changed()
+	}
+}
+
+// apply has the running worker serve s. On an error it serves what it served
+// before, and so will the next one.
+func (w *workerLink) apply(ctx context.Context, s serving) error {
+	w.applying.Lock()
+	defer w.applying.Unlock()
+	answer, wanted, err := w.send(s)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
+	defer cancel()
+	select {
+	case a, ok := <-answer:
+		switch {
+		case !ok:
+			return errors.New("the worker ended while it was given the config")
+		case a.Error != "":
+			return fmt.Errorf("the worker refuses the config: %s", a.Error)
+		}
+	case <-ctx.Done():
+		return fmt.Errorf("the worker did not take the config within %v", applyTimeout)
+	}
+	w.mu.Lock()
+	w.serving, w.sent, w.ready, w.err = s, wanted, true, nil
+	w.mu.Unlock()
+	w.changed()
+	return nil
+}
+
+// send gives the worker the sockets of s that it does not serve yet, and the
+// config. It returns where the answer comes, and the sockets that the worker has
+// when it agrees; when it refuses, it keeps those that it had.
+func (w *workerLink) send(s serving) (<-chan ipc.Applied, map[ipc.Socket]bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.conn == nil {
+		return nil, nil, errors.New("the worker is not running")
+	}
+	wanted := map[ipc.Socket]bool{}
+	var batch ipc.Sockets
+	var files []*os.File
+	flush := func() error {
+		if len(files) == 0 {
+			return nil
+		}
+		w.conn.SetSendDeadline(time.Now().Add(sendTimeout))
+		err := w.conn.Send(ipc.ToWorker{Sockets: &batch}, files...)
+		batch.List, files = nil, nil
+		return err
+	}
+	for _, l := range s.config.Spec.Listeners {
+		for _, bind := range l.Bind {
+			socket := ipc.Socket{Listener: l.Name, Bind: bind}
+			wanted[socket] = true
+			if w.sent[socket] {
+				continue
+			}
+			batch.List, files = append(batch.List, socket), append(files, s.sockets[bind])
+			if len(files) == ipc.MaxFiles {
+				if err := flush(); err != nil {
+					return nil, nil, err
+				}
+			}
+		}
+	}
+	if err := flush(); err != nil {
+		return nil, nil, err
+	}
+	answer := make(chan ipc.Applied, 1)
+	w.waiting[s.config.Generation] = answer
+	w.conn.SetSendDeadline(time.Now().Add(sendTimeout))
+	if err := w.conn.Send(ipc.ToWorker{Config: &s.config}); err != nil {
+		return nil, nil, err
+	}
+	return answer, wanted, nil
+}
+
+// drain has the worker finish what it has begun, and waits until it has ended.
+func (w *workerLink) drain(within time.Duration) {
+	w.mu.Lock()
+	w.leaving = true
+	proc, conn := w.proc, w.conn
+	w.mu.Unlock()
+	if proc == nil {
+		return
+	}
+	conn.SetSendDeadline(time.Now().Add(sendTimeout))
+	if err := conn.Send(ipc.ToWorker{Drain: &ipc.Drain{Within: within}}); err != nil {
+		w.log.Warn("drain the worker", zap.Error(err))
+	}
+	select {
+	case <-proc.done:
+	case <-time.After(within + sendTimeout):
+		w.log.Error("the worker does not end, ending it")
+		proc.kill()
+	}
+}
+
+// workerView is what is known of the worker.
+type workerView struct {
+	pid      int
+	restarts uint64
+	ready    bool // it serves
+	err      error
+	state    *ipc.WorkerState // nil until the running worker has reported
+	serving  ipc.WorkerConfig
+}
+
+func (w *workerLink) view() workerView {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	v := workerView{restarts: w.restarts, ready: w.ready, err: w.err, state: w.state, serving: w.serving.config}
+	if w.proc != nil {
+		v.pid = w.proc.pid
+	}
+	return v
+}
