@@ -10,7 +10,7 @@ import (
 // The picture's measures, in pixels of its own coordinates.
 const (
 	pictureWidth = 1000
-	margin       = 20
+	margin       = 36
 	plotWidth    = pictureWidth - 2*margin
 	headHeight   = 56
 	wholeHeight  = 90 // plot of the whole run
@@ -51,6 +51,7 @@ func (t Timeline) SVG(title string) string {
 	p.printf(`<style>%s</style>`, pictureStyle)
 	p.printf(`<rect class="page" width="%d" height="%d"/>`, pictureWidth, height)
 	p.printf(`<text class="title" x="%d" y="26">%s</text>`, margin, escape(title))
+	p.printf(`<text class="small" x="%d" y="26" text-anchor="end">up: answered, down: failed, in 10 ms</text>`, pictureWidth-margin)
 	if t.To > t.From {
 		p.plot(t, headHeight, wholeHeight, true)
 		y := headHeight + wholeHeight + panelGap
@@ -74,13 +75,16 @@ func (p *picture) printf(format string, args ...any) {
 // plot draws the bars, the marks and the axis of t, with its top at y.
 func (p *picture) plot(t Timeline, y, height int, numbered bool) {
 	sliced := buckets(t.Samples, t.From, t.To, max(1, int((t.To-t.From)/slice)))
-	most := 1
+	// The height is for half as many again as are usual: what a client that
+	// stalled sends at once must not flatten all the rest.
+	all := 0
 	for _, b := range sliced {
-		most = max(most, b.answered+b.failed)
+		all += b.answered + b.failed
 	}
+	most := max(1, 1.5*float64(all)/float64(len(sliced)))
 	zero := float64(y) + float64(height)*0.75 // a quarter is left for the failures
-	good := bars(sliced, zero, -float64(height)*0.75/float64(most), func(b bucket) int { return b.answered })
-	bad := bars(sliced, zero, float64(height)*0.25/float64(most), func(b bucket) int { return b.failed })
+	good := bars(sliced, zero, -float64(height)*0.75, func(b bucket) float64 { return min(1, float64(b.answered)/most) })
+	bad := bars(sliced, zero, float64(height)*0.25, func(b bucket) float64 { return min(1, float64(b.failed)/most) })
 	p.printf(`<path class="good" d="%s"/>`, good)
 	p.printf(`<path class="bad" d="%s"/>`, bad)
 	p.printf(`<path class="axis" d="M%d %.1fh%d"/>`, margin, zero, plotWidth)
@@ -98,6 +102,9 @@ func (p *picture) plot(t Timeline, y, height int, numbered bool) {
 // milliseconds from the mark where there is only one.
 func (p *picture) axis(t Timeline, y int) {
 	step, origin, unit := 5*time.Second, t.From, time.Second
+	if t.To-t.From <= 15*time.Second {
+		step = time.Second
+	}
 	if t.To-t.From <= panelBefore+panelAfter {
 		step, origin, unit = 200*time.Millisecond, t.From+panelBefore, time.Millisecond
 	}
@@ -112,19 +119,19 @@ func (t Timeline) x(at time.Duration) float64 {
 	return margin + plotWidth*float64(at-t.From)/float64(t.To-t.From)
 }
 
-// bars draws one rectangle a slice, from zero by scale for each counted
-// request, and joins neighbours of one height.
-func bars(sliced []bucket, zero, scale float64, counted func(bucket) int) string {
+// bars draws one rectangle a slice, from zero by its share of height, and joins
+// neighbours of one share.
+func bars(sliced []bucket, zero, height float64, share func(bucket) float64) string {
 	width := float64(plotWidth) / float64(len(sliced))
 	var path strings.Builder
 	for i := 0; i < len(sliced); {
-		n, first := counted(sliced[i]), i
-		for i < len(sliced) && counted(sliced[i]) == n {
+		n, first := share(sliced[i]), i
+		for i < len(sliced) && share(sliced[i]) == n {
 			i++
 		}
 		if n > 0 {
 			fmt.Fprintf(&path, "M%.2f %.1fv%.1fh%.2fv%.1fz", margin+width*float64(first), zero,
-				scale*float64(n), width*float64(i-first), -scale*float64(n))
+				height*n, width*float64(i-first), -height*n)
 		}
 	}
 	return path.String()
