@@ -90,7 +90,7 @@ func (s *Scene) serve(spec lab.HostSpec) error {
 }
 
 // StartTraffic starts a prober as a process of the client. The command is to
-// run [RunProber].
+// run [RunProber] until SIGTERM.
 func (s *Scene) StartTraffic(command *exec.Cmd) error {
 	in, out, err := os.Pipe()
 	if err != nil {
@@ -109,9 +109,11 @@ func (s *Scene) StartTraffic(command *exec.Cmd) error {
 }
 
 // RunProber asks the shared address every millisecond, from the network of the
-// calling process, until SIGTERM or until ctx is canceled. It writes to out
-// what StartTraffic reads.
+// calling process, until ctx is canceled. It writes to out what StartTraffic
+// reads. The process is to do nothing else.
 func RunProber(ctx context.Context, out io.Writer) error {
+	// Where this is not permitted, the measurement is merely less exact.
+	_ = probe.Prioritize()
 	target := netip.AddrPortFrom(VIP().Addr(), 80)
 	return probe.Prober{Target: target, Every: time.Millisecond}.Run(ctx, out)
 }

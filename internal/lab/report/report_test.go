@@ -65,6 +65,13 @@ func TestSpread(t *testing.T) {
 	}
 }
 
+func TestSpreadTextHidesWhatRoundsAway(t *testing.T) {
+	s := SpreadOf([]time.Duration{900 * time.Microsecond, 1200 * time.Microsecond})
+	if got, want := s.Text(Milliseconds), "1"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestMilliseconds(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0", 499 * time.Microsecond: "0", 1500 * time.Microsecond: "2", 3 * time.Second: "3000",

@@ -26,12 +26,13 @@ func SpreadOf[T int | time.Duration | float64](values []T) Spread[T] {
 }
 
 // Text formats the spread with format for each value: "median [min-max]", or
-// the median alone when they are all the same.
+// the median alone when no difference shows.
 func (s Spread[T]) Text(format func(T) string) string {
-	if s.Min == s.Max {
+	low, high := format(s.Min), format(s.Max)
+	if low == high {
 		return format(s.Median)
 	}
-	return fmt.Sprintf("%s [%s-%s]", format(s.Median), format(s.Min), format(s.Max))
+	return fmt.Sprintf("%s [%s-%s]", format(s.Median), low, high)
 }
 
 // Milliseconds formats d as a whole number of milliseconds, without the unit.

@@ -84,7 +84,12 @@ func (p *picture) plot(t Timeline, y, height int, numbered bool) {
 	most := max(1, 1.5*float64(all)/float64(len(sliced)))
 	zero := float64(y) + float64(height)*0.75 // a quarter is left for the failures
 	good := bars(sliced, zero, -float64(height)*0.75, func(b bucket) float64 { return min(1, float64(b.answered)/most) })
-	bad := bars(sliced, zero, float64(height)*0.25, func(b bucket) float64 { return min(1, float64(b.failed)/most) })
+	bad := bars(sliced, zero, float64(height)*0.25, func(b bucket) float64 {
+		if b.failed == 0 {
+			return 0
+		}
+		return max(0.3, min(1, float64(b.failed)/most)) // a single one must not escape the eye
+	})
 	p.printf(`<path class="good" d="%s"/>`, good)
 	p.printf(`<path class="bad" d="%s"/>`, bad)
 	p.printf(`<path class="axis" d="M%d %.1fh%d"/>`, margin, zero, plotWidth)
