@@ -283,7 +283,7 @@ func TestExpectContinue(t *testing.T) {
 }
 
 func TestClientConnectionIsKept(t *testing.T) {
-	r := start(t, webServer(t, func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }))
+	r := start(t, webServer(t, echo))
 	c := r.dial(t)
 	for range 3 {
 		c.send(t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")

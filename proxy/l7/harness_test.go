@@ -48,6 +48,12 @@ func webServer(t testing.TB, h http.HandlerFunc) string {
 	return s.Listener.Addr().String()
 }
 
+// echo answers with the request's body while it comes.
+func echo(w http.ResponseWriter, r *http.Request) {
+	http.NewResponseController(w).EnableFullDuplex()
+	io.Copy(w, r.Body)
+}
+
 // rawServer runs handle for each connection to a server that it writes byte by
 // byte.
 func rawServer(t testing.TB, handle func(c *net.TCPConn, r *bufio.Reader)) string {
