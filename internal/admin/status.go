@@ -44,6 +44,8 @@ type Process struct {
 	Realtime     string        `json:"realtime,omitempty"`     // "yes", or why not
 	MemoryLocked string        `json:"memoryLocked,omitempty"` // "yes", or why not
 	Lateness     time.Duration `json:"latenessNanos,omitempty"`
+	// Dropped counts VRRP packets that belong to no VIP of this node.
+	Dropped map[vrrp.Drop]uint64 `json:"dropped,omitempty"`
 }
 
 // VIP is one virtual router of the node.

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -194,11 +195,19 @@ func (l *loop) apply(now time.Time, in *instance, out vrrp.Output) {
 	}
 	if c := out.Change; c != nil {
 		l.changed = true
-		l.reporter.log("info", "role changed", map[string]any{
-			"vip": in.cfg.Name, "from": c.From.String(), "to": c.To.String(), "reason": string(c.Reason),
-			"priority": c.Priority, "peer": c.Peer.String(), "peerPriority": c.PeerPriority,
-		})
+		l.reporter.log("info", "role changed", evidence(in.cfg.Name, c))
 	}
+}
+
+// evidence is all that is known of a role change, for the log.
+func evidence(name string, c *vrrp.Change) map[string]any {
+	fields := map[string]any{
+		"vip": name, "from": c.From.String(), "to": c.To.String(), "reason": string(c.Reason), "priority": c.Priority,
+	}
+	if c.Peer.IsValid() {
+		fields["peer"], fields["peerPriority"] = c.Peer.String(), c.PeerPriority
+	}
+	return fields
 }
 
 // claim has the addresses set and announced at once.
@@ -409,7 +418,7 @@ func (l *loop) next(now time.Time) time.Time {
 }
 
 func (l *loop) report(now time.Time) {
-	state := &ipc.AgentState{Lateness: l.lateness}
+	state := &ipc.AgentState{Lateness: l.lateness, Dropped: maps.Clone(l.drops)}
 	for _, in := range l.instances {
 		state.Routers = append(state.Routers, in.state(now, l.fit))
 	}

@@ -58,6 +58,9 @@ type AgentState struct {
 	Realtime string        // empty when the agent runs under SCHED_RR, else why not
 	Locked   string        // empty when its memory is locked, else why not
 	Lateness time.Duration // greatest lateness of the loop since the last report
+	// Dropped counts the packets that belong to no virtual router of the node;
+	// what a router refuses is in its own counters.
+	Dropped map[vrrp.Drop]uint64 `json:",omitempty"`
 }
 
 // RouterState is the state of one virtual router.

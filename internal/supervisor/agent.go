@@ -48,8 +48,7 @@ func (a *agentLink) session(ctx context.Context) error {
 	defer conn.Close()
 	proc, err := spawn("agent", theirs, nil)
 	if err != nil {
-		a.ended(err)
-		return err
+		return a.ended(err)
 	}
 	a.mu.Lock()
 	a.conn, a.proc, a.err, a.heard = conn, proc, nil, 1
@@ -69,8 +68,7 @@ func (a *agentLink) session(ctx context.Context) error {
 		proc.kill() // it closed the socket and lives on
 	}
 	err = errors.Join(err, proc.ending())
-	a.ended(err)
-	return err
+	return a.ended(err)
 }
 
 // send sends m to the running agent, if any. The caller holds mu.
@@ -84,14 +82,17 @@ func (a *agentLink) send(m ipc.ToAgent) {
 	}
 }
 
-func (a *agentLink) ended(err error) {
+// ended takes note that the agent has ended, and returns why session ends.
+func (a *agentLink) ended(err error) error {
+	defer a.changed()
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.conn, a.proc, a.state, a.err = nil, nil, nil, err
-	if !a.leaving {
-		a.restarts++
+	if a.leaving {
+		return errLeft
 	}
-	a.mu.Unlock()
-	a.changed()
+	a.restarts++
+	return err
 }
 
 // watch ends an agent that does not report, and any agent when ctx is done.
@@ -213,14 +214,5 @@ func (a *agentLink) view() agentView {
 
 // run keeps the agent running until it has been told to leave, or ctx is done.
 func (a *agentLink) run(ctx context.Context) {
-	keep(ctx, "agent", a.log, func(ctx context.Context) error {
-		a.mu.Lock()
-		leaving := a.leaving
-		a.mu.Unlock()
-		if leaving {
-			<-ctx.Done()
-			return ctx.Err()
-		}
-		return a.session(ctx)
-	})
+	keep(ctx, "agent", a.log, a.session)
 }

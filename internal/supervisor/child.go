@@ -86,14 +86,17 @@ func (p *process) ending() error {
 	return p.err
 }
 
+// errLeft ends a child for good: it was told to leave.
+var errLeft = errors.New("it was told to leave")
+
 // keep runs session, which starts a child and returns when that has ended, again
-// and again until ctx is done.
+// and again until ctx is done or session returns errLeft.
 func keep(ctx context.Context, name string, log *zap.Logger, session func(context.Context) error) {
 	pause := minPause
 	for {
 		began := time.Now()
 		err := session(ctx)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || errors.Is(err, errLeft) {
 			return
 		}
 		if time.Since(began) >= longEnough {

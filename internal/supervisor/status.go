@@ -60,7 +60,8 @@ func (s *Supervisor) Status(context.Context) (*admin.Status, error) {
 func agentProcess(a agentView) *admin.Process {
 	p := &admin.Process{PID: a.pid, Restarts: a.restarts, Error: text(a.err)}
 	if a.state != nil {
-		p.Realtime, p.MemoryLocked, p.Lateness = granted(a.state.Realtime), granted(a.state.Locked), a.state.Lateness
+		p.Realtime, p.MemoryLocked = granted(a.state.Realtime), granted(a.state.Locked)
+		p.Lateness, p.Dropped = a.state.Lateness, a.state.Dropped
 	}
 	return p
 }
@@ -107,7 +108,7 @@ func (s *Supervisor) peers(ownHash string) []admin.Peer {
 		p := admin.Peer{Name: v.Name, Address: v.Address, Alive: v.Alive, Since: v.Since}
 		if v.State != nil {
 			p.Roles, p.Fit, p.Unfit, p.Version, p.Hash = v.State.Roles, v.State.Fit, v.State.Reason, v.State.Version, v.State.ConfigHash
-			p.Drift = v.State.ConfigHash != ownHash
+			p.Drift = v.State.ConfigHash != "" && v.State.ConfigHash != ownHash // empty: it has only just started
 		}
 		all = append(all, p)
 	}

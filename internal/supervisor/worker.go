@@ -58,16 +58,7 @@ type workerLink struct {
 }
 
 func (w *workerLink) run(ctx context.Context) {
-	keep(ctx, "worker", w.log, func(ctx context.Context) error {
-		w.mu.Lock()
-		leaving := w.leaving
-		w.mu.Unlock()
-		if leaving {
-			<-ctx.Done()
-			return ctx.Err()
-		}
-		return w.session(ctx)
-	})
+	keep(ctx, "worker", w.log, w.session)
 }
 
 // session runs one worker until it has ended.
@@ -79,8 +70,7 @@ func (w *workerLink) session(ctx context.Context) error {
 	defer conn.Close()
 	proc, err := spawn("worker", theirs, w.cred)
 	if err != nil {
-		w.ended(err)
-		return err
+		return w.ended(err)
 	}
 	w.mu.Lock()
 	w.conn, w.proc, w.err = conn, proc, nil
@@ -105,8 +95,7 @@ func (w *workerLink) session(ctx context.Context) error {
 		proc.kill() // it closed the socket and lives on
 	}
 	err = errors.Join(err, proc.ending())
-	w.ended(err)
-	return err
+	return w.ended(err)
 }
 
 // unready has the node yield before anything else is done about the worker.
@@ -117,18 +106,21 @@ func (w *workerLink) unready(reason string) {
 	w.changed()
 }
 
-func (w *workerLink) ended(err error) {
+// ended takes note that the worker has ended, and returns why session ends.
+func (w *workerLink) ended(err error) error {
+	defer w.changed()
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.conn, w.proc, w.ready, w.err, w.state = nil, nil, false, err, nil
 	for _, c := range w.waiting {
 		close(c)
 	}
 	w.waiting = nil
-	if !w.leaving {
-		w.restarts++
+	if w.leaving {
+		return errLeft
 	}
-	w.mu.Unlock()
-	w.changed()
+	w.restarts++
+	return err
 }
 
 // watch ends a worker that does not answer, and any worker when ctx is done.
