@@ -137,7 +137,9 @@ func (s *Scene) WaitCalm(ctx context.Context) (time.Time, error) {
 			return now, errors.Join(fmt.Errorf("traffic does not flow: %w", err), last)
 		}
 		w := s.Traffic.Window(now.Add(-calm), now)
-		if w.Requests > 0 && w.Failed == 0 && now.Sub(begin) >= calm {
+		// What took long to settle may have been followed by worse.
+		fresh := time.Since(now) < calm
+		if w.Requests > 0 && w.Failed == 0 && fresh && now.Sub(begin) >= calm {
 			return now, nil
 		}
 		last = fmt.Errorf("%d of %d requests failed at last", w.Failed, w.Requests)

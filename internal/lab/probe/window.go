@@ -17,6 +17,10 @@ type Window struct {
 	Outage time.Duration
 	// From is where the outage begins, on the same clock as the samples.
 	From time.Duration
+	// Stall is the longest distance between the starts of two successive
+	// requests of the window, answered or not. Much more than the pace, it
+	// means that the prober was held up, and explains as much of the outage.
+	Stall time.Duration
 }
 
 // Measure sums up the samples sent in [from, to). The samples, sorted by Start,
@@ -25,8 +29,11 @@ type Window struct {
 func Measure(samples []Sample, from, to time.Duration) Window {
 	w := Window{From: from}
 	previous := from
-	for _, s := range samples {
+	for i, s := range samples {
 		if s.Start >= from && s.Start < to {
+			if w.Requests > 0 {
+				w.Stall = max(w.Stall, s.Start-samples[i-1].Start)
+			}
 			w.Requests++
 			if s.Failure != "" {
 				w.Failed++

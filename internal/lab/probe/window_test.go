@@ -29,18 +29,18 @@ func TestMeasure(t *testing.T) {
 		from, to time.Duration
 		want     Window
 	}{
-		{"all answered", "++++++++++", 0, 10 * ms, Window{Requests: 10, Outage: ms}},
-		{"one failed", "++++-+++++", 0, 10 * ms, Window{Requests: 10, Failed: 1, Outage: 2 * ms, From: 3 * ms}},
-		{"the longest counts", "+-+---+--+", 0, 10 * ms, Window{Requests: 10, Failed: 6, Outage: 4 * ms, From: 2 * ms}},
-		{"a prober that stalls counts", "+++    +++", 0, 10 * ms, Window{Requests: 6, Outage: 5 * ms, From: 2 * ms}},
-		{"begun before the window", "++---+++++", 4 * ms, 10 * ms, Window{Requests: 6, Failed: 1, Outage: 4 * ms, From: ms}},
-		{"ended after the window", "++++++---+", 2 * ms, 7 * ms, Window{Requests: 5, Failed: 1, Outage: 4 * ms, From: 5 * ms}},
-		{"around the window", "++-------+", 4 * ms, 7 * ms, Window{Requests: 3, Failed: 3, Outage: 8 * ms, From: ms}},
-		{"before the window only", "+----+++++", 6 * ms, 10 * ms, Window{Requests: 4, Outage: ms, From: 5 * ms}},
-		{"after the window only", "+++++----+", 0, 4 * ms, Window{Requests: 4, Outage: ms}},
-		{"never again", "+++-------", 0, 10 * ms, Window{Requests: 10, Failed: 7, Outage: 8 * ms, From: 2 * ms}},
-		{"never before", "------++++", 0, 10 * ms, Window{Requests: 10, Failed: 6, Outage: 6 * ms}},
-		{"never", "----------", 2 * ms, 8 * ms, Window{Requests: 6, Failed: 6, Outage: 6 * ms, From: 2 * ms}},
+		{"all answered", "++++++++++", 0, 10 * ms, Window{Requests: 10, Outage: ms, Stall: ms}},
+		{"one failed", "++++-+++++", 0, 10 * ms, Window{Requests: 10, Failed: 1, Outage: 2 * ms, From: 3 * ms, Stall: ms}},
+		{"the longest counts", "+-+---+--+", 0, 10 * ms, Window{Requests: 10, Failed: 6, Outage: 4 * ms, From: 2 * ms, Stall: ms}},
+		{"a prober that stalls counts", "+++    +++", 0, 10 * ms, Window{Requests: 6, Outage: 5 * ms, From: 2 * ms, Stall: 5 * ms}},
+		{"begun before the window", "++---+++++", 4 * ms, 10 * ms, Window{Requests: 6, Failed: 1, Outage: 4 * ms, From: ms, Stall: ms}},
+		{"ended after the window", "++++++---+", 2 * ms, 7 * ms, Window{Requests: 5, Failed: 1, Outage: 4 * ms, From: 5 * ms, Stall: ms}},
+		{"around the window", "++-------+", 4 * ms, 7 * ms, Window{Requests: 3, Failed: 3, Outage: 8 * ms, From: ms, Stall: ms}},
+		{"before the window only", "+----+++++", 6 * ms, 10 * ms, Window{Requests: 4, Outage: ms, From: 5 * ms, Stall: ms}},
+		{"after the window only", "+++++----+", 0, 4 * ms, Window{Requests: 4, Outage: ms, Stall: ms}},
+		{"never again", "+++-------", 0, 10 * ms, Window{Requests: 10, Failed: 7, Outage: 8 * ms, From: 2 * ms, Stall: ms}},
+		{"never before", "------++++", 0, 10 * ms, Window{Requests: 10, Failed: 6, Outage: 6 * ms, Stall: ms}},
+		{"never", "----------", 2 * ms, 8 * ms, Window{Requests: 6, Failed: 6, Outage: 6 * ms, From: 2 * ms, Stall: ms}},
 		{"no samples", "", 2 * ms, 8 * ms, Window{Outage: 6 * ms, From: 2 * ms}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

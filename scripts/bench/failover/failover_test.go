@@ -15,12 +15,14 @@ func TestTable(t *testing.T) {
 	want := `event               advertise ms   keepalived outage ms   tandem outage ms   ratio   keepalived failed   tandem failed   ratio
 ─────────────────   ────────────   ────────────────────   ────────────────   ─────   ─────────────────   ─────────────   ─────
 everything killed            100          320 [300-365]                160    2.0x       310 [300-350]             155    2.0x
+started again                100                      -                  3       -                   -               0       -
 link cut                     100                    311                  -       -                 311               -       -
+link healed                  100                      -                  -       -                   -               -       -
 SIGTERM                      100                     64                  4   16.0x                  60               0       -
 `
 	got := table([]measurement{
 		m("keepalived", killed, 300, 300), m("keepalived", killed, 365, 350), m("keepalived", killed, 320, 310),
-		m("tandem", killed, 160, 155), m("tandem", "return", 3, 0),
+		m("tandem", killed, 160, 155), m("tandem", returned, 3, 0),
 		m("keepalived", cut, 311, 311),
 		m("keepalived", stopped, 64, 60), m("tandem", stopped, 4, 0),
 	})

@@ -38,7 +38,8 @@ type measurement struct {
 	Outage    float64 `json:"outage_ms"`
 	Requests  int     `json:"requests"`
 	Failed    int     `json:"failed"`
-	Owners    string  `json:"owners"` // before and after
+	Stall     float64 `json:"client_stall_ms"` // how long the client itself was held up
+	Owners    string  `json:"owners"`          // before and after
 }
 
 // A result is what the bench writes.

@@ -14,9 +14,11 @@ import (
 
 // The events of a round.
 const (
-	killed  = "everything killed"
-	cut     = "link cut"
-	stopped = "SIGTERM"
+	killed   = "everything killed"
+	returned = "started again"
+	cut      = "link cut"
+	healed   = "link healed"
+	stopped  = "SIGTERM"
 )
 
 // A pair is two load balancers in a scene.
@@ -56,7 +58,7 @@ func (s system) round(ctx context.Context, advertise time.Duration, number int) 
 			list = append(list, measurement{
 				System: s.name, Advertise: milliseconds(advertise), Event: o.Event.Name, Round: number,
 				Outage: milliseconds(o.Window.Outage), Requests: o.Window.Requests, Failed: o.Window.Failed,
-				Owners: o.Handover(),
+				Stall: milliseconds(o.Window.Stall), Owners: o.Handover(),
 			})
 		}
 	}
@@ -89,9 +91,9 @@ func (s system) events(ctx context.Context, scene *failover.Scene, p pair, adver
 	var outcomes []failover.Outcome
 	for _, e := range []failover.Event{
 		{Name: killed, Heir: b, Do: func() error { return p.Kill(a) }, AloneWithin: s.aloneWithin},
-		{Name: "return", Heir: a, Do: func() error { return p.Start(a) }, AloneWithin: time.Second},
+		{Name: returned, Heir: a, Do: func() error { return p.Start(a) }, AloneWithin: time.Second},
 		{Name: cut, Heir: b, Do: lb1.Cut, AloneWithin: time.Second},
-		{Name: "heal", Heir: a, Do: lb1.Heal, AloneWithin: time.Second},
+		{Name: healed, Heir: a, Do: lb1.Heal, AloneWithin: time.Second},
 		{Name: stopped, Heir: b, Do: func() error { return p.Stop(a) }, AloneWithin: time.Second},
 	} {
 		e.Phase = advertise

@@ -22,7 +22,7 @@ func table(list []measurement) string {
 		}
 	}
 	for _, interval := range intervals {
-		for _, event := range []string{killed, cut, stopped} {
+		for _, event := range []string{killed, returned, cut, healed, stopped} {
 			row := []string{event, fmt.Sprint(interval)}
 			row = append(row, compare(list, interval, event, func(m measurement) float64 { return m.Outage })...)
 			row = append(row, compare(list, interval, event, func(m measurement) float64 { return float64(m.Failed) })...)
