@@ -42,16 +42,12 @@ func bindAll(ctx context.Context, spec proxy.Spec, have map[netip.AddrPort]*os.F
 }
 
 func bindOne(ctx context.Context, bind netip.AddrPort) (*os.File, error) {
-	address := bind.String()
-	if bind.Addr() == netip.IPv6Unspecified() {
-		address = fmt.Sprintf(":%d", bind.Port()) // both families, or the one there is
-	}
+	address := bindText(bind)
 	lc := net.ListenConfig{Control: freebind}
 	l, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
-		var op *net.OpError
-		if errors.As(err, &op) {
-			err = op.Err
+		if call, ok := errors.AsType[*os.SyscallError](err); ok {
+			err = call.Err // the address is named below
 		}
 		return nil, fmt.Errorf("listen on %s: %w%s", address, err, bindHint(err, bind.Port()))
 	}
@@ -61,6 +57,15 @@ func bindOne(ctx context.Context, bind netip.AddrPort) (*os.File, error) {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
 	return f, nil
+}
+
+// bindText writes an address as the config does: a port alone is every address
+// of both families, or of the one there is.
+func bindText(bind netip.AddrPort) string {
+	if bind.Addr() == netip.IPv6Unspecified() {
+		return fmt.Sprintf(":%d", bind.Port())
+	}
+	return bind.String()
 }
 
 func bindHint(err error, port uint16) string {

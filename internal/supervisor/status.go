@@ -128,7 +128,7 @@ func listeners(w workerView) []admin.Listener {
 		a := admin.Listener{Name: l.Name, Protocol: string(l.Protocol), Pool: l.Pool,
 			Connections: c.Connections, Accepted: c.Accepted, Requests: c.Requests, Failed: c.Failed}
 		for _, b := range l.Bind {
-			a.Bind = append(a.Bind, b.String())
+			a.Bind = append(a.Bind, bindText(b))
 		}
 		all = append(all, a)
 	}

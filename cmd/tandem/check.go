@@ -1,0 +1,76 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/tandemlb/tandem/internal/config"
+)
+
+type checkCmd struct {
+	Config    string `short:"c" placeholder:"FILE" default:"${config}" help:"Config file."`
+	Effective bool   `help:"Print the config with every default filled in."`
+	JSON      bool   `help:"Print JSON."`
+}
+
+func (checkCmd) Help() string {
+	return `Example:
+
+  tandem check -c tandem.yaml && tandem reload`
+}
+
+// Run reports every error of the file.
+func (c *checkCmd) Run(o output) error {
+	src, err := os.ReadFile(c.Config)
+	if err != nil {
+		return fmt.Errorf("read config: %w", err)
+	}
+	cfg, err := config.Parse(c.Config, src)
+	if c.JSON {
+		return c.json(o, cfg, err)
+	}
+	if err != nil {
+		fmt.Fprintln(o.err, err)
+		return errSilent
+	}
+	if c.Effective {
+		_, err := o.out.Write(cfg.Effective())
+		return err
+	}
+	fmt.Fprintf(o.out, "%s is valid (hash %s)\n", c.Config, cfg.Hash())
+	return nil
+}
+
+func (c *checkCmd) json(o output, cfg *config.Config, err error) error {
+	type report struct {
+		Valid  bool          `json:"valid"`
+		Hash   string        `json:"hash,omitempty"`
+		Errors config.Errors `json:"errors"`
+	}
+	r := report{Valid: err == nil, Errors: config.Errors{}}
+	var errs config.Errors
+	switch {
+	case err == nil:
+		r.Hash = cfg.Hash()
+	case errors.As(err, &errs):
+		r.Errors = errs
+	default:
+		r.Errors = config.Errors{{File: c.Config, Message: err.Error()}}
+	}
+	if err := printJSON(o, r); err != nil {
+		return err
+	}
+	if !r.Valid {
+		return errSilent
+	}
+	return nil
+}
+
+// printJSON prints v for a program that reads it.
+func printJSON(o output, v any) error {
+	e := json.NewEncoder(o.out)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}

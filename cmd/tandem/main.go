@@ -1,0 +1,92 @@
+// Tandem is a high-availability load balancer pair for Linux.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the linker (see the Makefile).
+var version = "devel"
+
+// cli is the command line.
+type cli struct {
+	Run     runCmd     `cmd:"" help:"Run this node (the daemon)."`
+	Check   checkCmd   `cmd:"" help:"Validate a config file: exit 0, or 1 with every error."`
+	Status  statusCmd  `cmd:"" help:"Show role and why, peer, VIPs, pools, config and drift."`
+	Reload  reloadCmd  `cmd:"" help:"Have the node read its config again. A config that is refused changes nothing."`
+	Keygen  keygenCmd  `cmd:"" help:"Print a new cluster key."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+	Demo    demoCmd    `cmd:"" help:"See a failover: a pair in network namespaces, under traffic, measured. Needs root."`
+
+	Agent  agentCmd  `cmd:"" hidden:""`
+	Worker workerCmd `cmd:"" hidden:""`
+}
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		// Nothing has failed that another line would explain.
+		if !errors.Is(err, errSilent) {
+			fmt.Fprintln(os.Stderr, "tandem:", err)
+		}
+		os.Exit(1)
+	}
+}
+
+// errSilent ends the program with status 1 when everything has been said.
+var errSilent = errors.New("already reported")
+
+// run is the program, with its arguments and outputs as values.
+func run(args []string, stdout, stderr io.Writer) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	exited := -1
+	parser, err := kong.New(&cli{},
+		kong.Name("tandem"),
+		kong.Description("A high-availability load balancer pair: one binary, one config, two hosts."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { exited = code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.Vars{"config": "/etc/tandem/tandem.yaml", "socket": defaultSocket()},
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(output{stdout, stderr}),
+	)
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if exited == 0 { // --help
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w (see: tandem --help)", err)
+	}
+	return parsed.Run()
+}
+
+// output is where a command writes.
+type output struct{ out, err io.Writer }
+
+// defaultSocket is the admin socket of a node that this user would run.
+func defaultSocket() string {
+	if os.Geteuid() == 0 {
+		return "/run/tandem/admin.sock"
+	}
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
+		return filepath.Join(dir, "tandem", "admin.sock")
+	}
+	return filepath.Join(os.TempDir(), "tandem-"+strconv.Itoa(os.Getuid()), "admin.sock")
+}

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain makes the test binary the program too: a node of a test runs this
+// very binary, race detector included, and its children are that binary again.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && slices.Contains([]string{"run", "agent", "worker", "status", "reload"}, os.Args[1]) {
+		main()
+		os.Exit(0)
+	}
+	testscript.Main(m, map[string]func(){"tandem": main})
+}
+
+// TestCommandLine runs the transcripts of testdata/script.
+func TestCommandLine(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("GORACE", "atexit_sleep_ms=0")
+			return nil
+		},
+	})
+}

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/tandemlb/tandem/internal/admin"
+	"github.com/tandemlb/tandem/vrrp"
+)
+
+type statusCmd struct {
+	Socket string `placeholder:"PATH" default:"${socket}" help:"Admin socket of the node."`
+	JSON   bool   `help:"Print JSON."`
+}
+
+func (statusCmd) Help() string {
+	return `Example:
+
+  tandem status
+  tandem status --json | jq -r '.vips[].role'`
+}
+
+// Run prints what the node says of itself and of its peer.
+func (c *statusCmd) Run(ctx context.Context, o output) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	s, err := admin.NewClient(c.Socket).Status(ctx)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(o, s)
+	}
+	return printStatus(o.out, s, time.Now())
+}
+
+// printStatus prints s for a person, as of now.
+func printStatus(w io.Writer, s *admin.Status, now time.Time) error {
+	p := statusPrinter{w: w, now: now}
+	p.node(s)
+	p.vips(s.VIPs)
+	p.peers(s)
+	p.listeners(s.Listeners)
+	p.servers(s.Pools)
+	return p.err
+}
+
+// statusPrinter prints a status in sections, each with columns of its own.
+type statusPrinter struct {
+	w    io.Writer
+	now  time.Time
+	some bool // a section has been printed
+	err  error
+}
+
+// section prints rows, whose cells are separated by tabs.
+func (p *statusPrinter) section(rows ...string) {
+	if len(rows) == 0 || p.err != nil {
+		return
+	}
+	if p.some {
+		fmt.Fprintln(p.w)
+	}
+	p.some = true
+	var text strings.Builder
+	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for _, r := range rows {
+		fmt.Fprintln(t, r)
+	}
+	t.Flush() // to memory
+	for line := range strings.Lines(text.String()) {
+		if _, err := fmt.Fprintln(p.w, strings.TrimRight(line, " \n")); err != nil {
+			p.err = err
+		}
+	}
+}
+
+func (p *statusPrinter) node(s *admin.Status) {
+	name := s.Node
+	if name == "" {
+		name = "a single proxy"
+	}
+	rows := []string{
+		fmt.Sprintf("node\t%s, %s, up %s, version %s", name, health(s.Fit, s.Unfit), age(p.now, s.Started), s.Version),
+		fmt.Sprintf("config\t%s, hash %s, loaded %s ago", s.Config.Path, s.Config.Hash, age(p.now, s.Config.Loaded)),
+	}
+	if s.Config.Refused != "" {
+		rows = append(rows, "\tTHE NEWEST CONFIG WAS REFUSED, the old one runs:", "\t"+strings.ReplaceAll(s.Config.Refused, "\n", "\n\t"))
+	}
+	if a := s.Agent; a != nil {
+		rows = append(rows, fmt.Sprintf("agent\t%s, real time: %s, memory locked: %s", process(*a), a.Realtime, a.MemoryLocked))
+	}
+	rows = append(rows, "worker\t"+process(s.Worker))
+	if s.Cluster != "" {
+		rows = append(rows, "cluster\tNOT A MEMBER: "+s.Cluster)
+	}
+	p.section(rows...)
+}
+
+func process(p admin.Process) string {
+	text := fmt.Sprintf("pid %d", p.PID)
+	if p.PID == 0 {
+		text = "NOT RUNNING"
+	}
+	if p.Restarts > 0 {
+		text += fmt.Sprintf(", restarted %d times", p.Restarts)
+	}
+	if p.Error != "" {
+		text += ": " + p.Error
+	}
+	return text
+}
+
+func (p *statusPrinter) vips(all []admin.VIP) {
+	var rows []string
+	for _, v := range all {
+		var addresses []string
+		for _, a := range v.Addresses {
+			addresses = append(addresses, a.String())
+		}
+		rows = append(rows,
+			fmt.Sprintf("vip\t%s\t%s for %s: %s", v.Name, strings.ToUpper(v.Role.String()), age(p.now, v.Since), v.Reason),
+			fmt.Sprintf("\t\t%s on %s, router %d, priority %d", strings.Join(addresses, " "), v.Interface, v.RouterID, v.Priority))
+		if v.Role == vrrp.Backup && v.Active.IsValid() {
+			rows = append(rows, fmt.Sprintf("\t\t%s is active, with priority %d", v.Active, v.ActivePrio))
+		}
+		switch {
+		case v.Error != "":
+			rows = append(rows, "\t\tERROR: "+v.Error)
+		case v.Role == vrrp.Active && !v.Holds:
+			rows = append(rows, "\t\tERROR: the addresses are not set yet")
+		}
+	}
+	p.section(rows...)
+}
+
+func (p *statusPrinter) peers(s *admin.Status) {
+	var rows []string
+	for _, v := range s.Peers {
+		if v.Hash == "" {
+			rows = append(rows, fmt.Sprintf("peer\t%s\t%s, not heard yet", v.Name, v.Address))
+			continue
+		}
+		life := "alive"
+		if !v.Alive {
+			life = "SILENT"
+		}
+		var roles string
+		for _, vip := range slices.Sorted(maps.Keys(v.Roles)) {
+			roles += fmt.Sprintf(", %s: %s", vip, v.Roles[vip])
+		}
+		rows = append(rows, fmt.Sprintf("peer\t%s\t%s for %s, %s, %s%s", v.Name, life, age(p.now, v.Since), v.Address, health(v.Fit, v.Unfit), roles))
+		if v.Drift {
+			rows = append(rows, fmt.Sprintf("\t\tCONFIG DRIFT: it runs %s, this node %s", v.Hash, s.Config.Hash))
+		}
+	}
+	p.section(rows...)
+}
+
+func (p *statusPrinter) listeners(all []admin.Listener) {
+	var rows []string
+	for _, l := range all {
+		rows = append(rows, fmt.Sprintf("listener\t%s\t%s %s\tto pool %s\t%d open, %d accepted, %d requests, %d failed",
+			l.Name, l.Protocol, strings.Join(l.Bind, " "), l.Pool, l.Connections, l.Accepted, l.Requests, l.Failed))
+	}
+	p.section(rows...)
+}
+
+func (p *statusPrinter) servers(pools []admin.Pool) {
+	var rows []string
+	for _, pool := range pools {
+		for _, v := range pool.Servers {
+			rows = append(rows, fmt.Sprintf("server\t%s/%s\t%s for %s\t%d active, %d served, %d failed\t%s",
+				pool.Name, v.Name, strings.ToUpper(v.Health), age(p.now, v.Since), v.Active, v.Served, v.Failed, v.Reason))
+		}
+	}
+	p.section(rows...)
+}
+
+func health(fit bool, unfit string) string {
+	if fit {
+		return "fit"
+	}
+	return "NOT FIT (" + unfit + ")"
+}
+
+// age says how long ago t was, in two digits or so.
+func age(now, t time.Time) string {
+	d := now.Sub(t)
+	switch {
+	case t.IsZero():
+		return "-"
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	case d < time.Hour:
+		return d.Round(time.Second).String()
+	default:
+		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+	}
+}

@@ -1,0 +1,202 @@
+// Package internal_test holds the rules of the whole module: who may import
+// whom, and the sizes beyond which a thing wants to be split.
+package internal_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/tandemlb/tandem/"
+
+// pure packages take the time as an argument and touch nothing outside.
+var pure = []string{"vrrp", "proxy", "proxy/balance", "proxy/upstream"}
+
+// notInPure are the imports that would make a package impure.
+var notInPure = []string{"net", "net/http", "os", "os/exec", "log", "syscall", "context", "go.uber.org/zap", "golang.org/x/sys/unix"}
+
+// mayImport lists, for each package that has restrictions, the packages of this
+// module that it may import. A running package never imports config: what it
+// needs is passed to it as values of its own domain.
+var mayImport = map[string][]string{
+	"vrrp":               {},
+	"proxy":              {},
+	"proxy/balance":      {"proxy"},
+	"proxy/upstream":     {"proxy", "proxy/balance"},
+	"proxy/dial":         {"proxy", "proxy/upstream"},
+	"proxy/check":        {"proxy", "proxy/upstream", "proxy/dial"},
+	"proxy/l4":           {"proxy", "proxy/upstream", "proxy/dial"},
+	"proxy/l7":           {"proxy", "proxy/upstream", "proxy/dial"},
+	"internal/config":    {"proxy", "vrrp"},
+	"internal/ipc":       {"proxy", "vrrp"},
+	"internal/netio":     {},
+	"internal/vip":       {},
+	"internal/peer":      {"vrrp"},
+	"internal/admin":     {"vrrp"},
+	"internal/telemetry": {},
+	"internal/agent":     {"vrrp", "internal/ipc", "internal/netio", "internal/vip"},
+	"internal/worker": {"proxy", "proxy/upstream", "proxy/balance", "proxy/dial", "proxy/check", "proxy/l4", "proxy/l7",
+		"internal/ipc"},
+	"internal/supervisor": {"vrrp", "proxy", "internal/config", "internal/ipc", "internal/peer", "internal/admin"},
+}
+
+// file is a source file of the module that is not a test.
+type file struct {
+	dir  string // of the package, from the root of the module
+	path string
+	ast  *ast.File
+	set  *token.FileSet
+}
+
+func sources(t *testing.T) []file {
+	t.Helper()
+	var all []file
+	err := filepath.WalkDir("..", func(p string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && strings.HasPrefix(d.Name(), ".") && d.Name() != "..":
+			return filepath.SkipDir
+		case d.IsDir() || !strings.HasSuffix(p, ".go") || strings.HasSuffix(p, "_test.go"):
+			return nil
+		}
+		set := token.NewFileSet()
+		parsed, err := parser.ParseFile(set, p, nil, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		all = append(all, file{filepath.ToSlash(filepath.Dir(p[len("../"):])), p, parsed, set})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 20 {
+		t.Fatalf("found only %d files", len(all))
+	}
+	return all
+}
+
+func imports(f file) []string {
+	var all []string
+	for _, i := range f.ast.Imports {
+		if p, err := strconv.Unquote(i.Path.Value); err == nil {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+func TestArrowsPointDown(t *testing.T) {
+	for _, f := range sources(t) {
+		allowed, restricted := mayImport[f.dir]
+		if !restricted && !strings.HasPrefix(f.dir, "cmd/") && !strings.HasPrefix(f.dir, "internal/lab") && !strings.HasPrefix(f.dir, "scripts/") {
+			t.Errorf("%s: package %q has no rule in mayImport", f.path, f.dir)
+			continue
+		}
+		for _, p := range imports(f) {
+			if own, ok := strings.CutPrefix(p, module); restricted && ok && !slices.Contains(allowed, own) {
+				t.Errorf("%s imports %s", f.path, own)
+			}
+		}
+	}
+}
+
+func TestPurePackagesStayPure(t *testing.T) {
+	for _, f := range sources(t) {
+		if !slices.Contains(pure, f.dir) {
+			continue
+		}
+		for _, p := range imports(f) {
+			if slices.Contains(notInPure, p) {
+				t.Errorf("%s imports %s", f.path, p)
+			}
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok {
+				if x, ok := s.X.(*ast.Ident); ok && x.Name == "time" && slices.Contains([]string{"Now", "Since", "Until", "After", "Sleep", "NewTimer", "NewTicker", "AfterFunc"}, s.Sel.Name) {
+					t.Errorf("%s: time.%s in a pure package", f.set.Position(n.Pos()), s.Sel.Name)
+				}
+			}
+			if g, ok := n.(*ast.GoStmt); ok {
+				t.Errorf("%s: a goroutine in a pure package", f.set.Position(g.Pos()))
+			}
+			return true
+		})
+	}
+}
+
+func TestSizes(t *testing.T) {
+	const (
+		maxFile, maxFunction, maxParameters, maxMethods = 500, 80, 5, 5
+	)
+	lines := map[string]int{}
+	for _, f := range sources(t) {
+		end := f.set.Position(f.ast.End()).Line
+		lines[f.dir] += end
+		if end > maxFile {
+			t.Errorf("%s has %d lines, more than %d", f.path, end, maxFile)
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.FuncDecl:
+				if length := f.set.Position(n.End()).Line - f.set.Position(n.Pos()).Line; length > maxFunction {
+					t.Errorf("%s: %s has %d lines, more than %d", f.set.Position(n.Pos()), n.Name.Name, length, maxFunction)
+				}
+				if n.Name.Name == "init" && n.Recv == nil {
+					t.Errorf("%s: func init", f.set.Position(n.Pos()))
+				}
+				if n.Type.Params.NumFields() > maxParameters {
+					t.Errorf("%s: %s has %d parameters, more than %d", f.set.Position(n.Pos()), n.Name.Name, n.Type.Params.NumFields(), maxParameters)
+				}
+			case *ast.InterfaceType:
+				if n.Methods.NumFields() > maxMethods {
+					t.Errorf("%s: interface with %d methods, more than %d", f.set.Position(n.Pos()), n.Methods.NumFields(), maxMethods)
+				}
+			}
+			return true
+		})
+	}
+	for dir, n := range lines {
+		if n > 2500 {
+			t.Errorf("package %s has %d lines, more than 2500", dir, n)
+		}
+	}
+}
+
+func TestNoPackageIsNamedAfterNothing(t *testing.T) {
+	for _, f := range sources(t) {
+		if slices.Contains([]string{"util", "utils", "common", "helper", "helpers", "manager", "misc"}, path.Base(f.dir)) {
+			t.Errorf("package %s says nothing by its name", f.dir)
+		}
+	}
+}
+
+func TestTestsDoNotWaitByTheClock(t *testing.T) {
+	err := filepath.WalkDir("..", func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(p, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(p)
+		if err != nil {
+			return err
+		}
+		// In a bubble of synctest a sleep takes no time, and is the way to move it.
+		if strings.Contains(string(text), "time."+"Sleep(") && !strings.Contains(string(text), "testing/synctest") {
+			t.Errorf("%s sleeps: wait for what is to happen instead", p)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
