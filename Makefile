@@ -1,0 +1,29 @@
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+BUILD    = CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+build: ## build bin/tandem, one static binary
+	$(BUILD) -o bin/tandem ./cmd/tandem
+
+run: build ## a proxy with two built-in example servers on 127.0.0.1:8080 (no root)
+	./bin/tandem run --example
+
+demo: build ## the pair under traffic, failovers measured (root)
+	./bin/tandem demo
+
+test: ## vet, lint and all tests (root for those in network namespaces)
+	./scripts/test
+
+lint: ## golangci-lint with .golangci.yml
+	./scripts/lint
+
+bench: ## failover side by side with keepalived and haproxy (root)
+	./scripts/bench/failover.sh
+
+fuzz: ## every fuzz target for a while (FUZZTIME=30s)
+	./scripts/fuzz
+
+.PHONY: help build run demo test lint bench fuzz
+.DEFAULT_GOAL := help
