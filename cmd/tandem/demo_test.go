@@ -41,7 +41,11 @@ func TestDemoViewWritesPlainLinesToAFile(t *testing.T) {
 	v.status("lb1 active")
 	v.happens("killed")
 	v.outcome(1500*time.Millisecond, happened("killed", 300*time.Millisecond, 290))
-	want := "  1.5 s  killed                       lb1 → lb2    300 ms without an answer, 290 failed\n"
+	slow := happened("stopped", 20*time.Millisecond, 0)
+	slow.Window.Stall = 19 * time.Millisecond
+	v.outcome(12*time.Second, slow)
+	want := "  1.5 s  killed                       lb1 → lb2    300 ms without an answer, 290 failed\n" +
+		" 12.0 s  stopped                      lb1 → lb2     20 ms without an answer, 0 failed (the client itself was held up for 19 ms)\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("output (-want +got):\n%s", diff)
 	}

@@ -106,8 +106,12 @@ func (v *demoView) width() int {
 
 // outcome shows what an event came to.
 func (v *demoView) outcome(at time.Duration, o failover.Outcome) {
-	v.print("%5.1f s  %-28s %s   %4s ms without an answer, %d failed", at.Seconds(), o.Event.Name,
-		o.Handover(), report.Milliseconds(o.Window.Outage), o.Window.Failed)
+	excuse := ""
+	if stall := o.Window.Stall; stall > 10*time.Millisecond {
+		excuse = fmt.Sprintf(" (the client itself was held up for %s ms)", report.Milliseconds(stall))
+	}
+	v.print("%5.1f s  %-28s %s   %4s ms without an answer, %d failed%s", at.Seconds(), o.Event.Name,
+		o.Handover(), report.Milliseconds(o.Window.Outage), o.Window.Failed, excuse)
 }
 
 // report shows the table and the sparkline.

@@ -78,11 +78,27 @@ func Kill(processes ...*Process) error {
 	return err
 }
 
-// Stop freezes the process and its descendants with SIGSTOP and returns their
-// ids, parents before children.
-func (p *Process) Stop() ([]int, error) { return freeze([]*Process{p}) }
+// Stop freezes the process and its descendants with SIGSTOP.
+func (p *Process) Stop() error {
+	_, err := freeze([]*Process{p})
+	return err
+}
 
-// freeze stops the processes that live and their descendants.
+// Continue resumes the process and its descendants.
+func (p *Process) Continue() error {
+	children, err := childrenByParent()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, pid := range descend(p.PID(), children) {
+		errs = append(errs, signalPID(pid, syscall.SIGCONT))
+	}
+	return errors.Join(errs...)
+}
+
+// freeze stops the processes that live and their descendants, and returns their
+// ids, parents before children.
 func freeze(processes []*Process) ([]int, error) {
 	var frozen []int
 	for {
@@ -120,15 +136,6 @@ func (p *Process) ended() bool {
 	default:
 		return false
 	}
-}
-
-// Continue resumes what Stop froze.
-func (p *Process) Continue(tree []int) error {
-	var errs []error
-	for _, pid := range tree {
-		errs = append(errs, signalPID(pid, syscall.SIGCONT))
-	}
-	return errors.Join(errs...)
 }
 
 func signalPID(pid int, sig syscall.Signal) error {
