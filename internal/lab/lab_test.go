@@ -273,8 +273,12 @@ func TestKillTakesDescendants(t *testing.T) {
 func TestStopAndContinue(t *testing.T) {
 	_, a, _ := pair(t)
 	p, child := family(t, a)
-	if err := p.Stop(); err != nil {
+	tree, err := p.Stop()
+	if err != nil {
 		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]int{p.PID(), child}, tree); diff != "" {
+		t.Errorf("stopped processes (-want +got):\n%s", diff)
 	}
 	state := func(pid int) string {
 		stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
@@ -285,7 +289,7 @@ func TestStopAndContinue(t *testing.T) {
 		return rest[:1]
 	}
 	eventually(t, "the tree is stopped", func() bool { return state(p.PID()) == "T" && state(child) == "T" })
-	if err := p.Continue(); err != nil {
+	if err := p.Continue(tree); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the tree runs", func() bool { return state(p.PID()) != "T" && state(child) != "T" })

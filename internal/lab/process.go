@@ -78,24 +78,9 @@ func Kill(processes ...*Process) error {
 	return err
 }
 
-// Stop freezes the process and its descendants with SIGSTOP.
-func (p *Process) Stop() error {
-	_, err := freeze([]*Process{p})
-	return err
-}
-
-// Continue resumes the process and its descendants.
-func (p *Process) Continue() error {
-	children, err := childrenByParent()
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, pid := range descend(p.PID(), children) {
-		errs = append(errs, signalPID(pid, syscall.SIGCONT))
-	}
-	return errors.Join(errs...)
-}
+// Stop freezes the process and its descendants with SIGSTOP and returns their
+// ids, parents before children.
+func (p *Process) Stop() ([]int, error) { return freeze([]*Process{p}) }
 
 // freeze stops the processes that live and their descendants, and returns their
 // ids, parents before children.
@@ -136,6 +121,15 @@ func (p *Process) ended() bool {
 	default:
 		return false
 	}
+}
+
+// Continue resumes what Stop froze.
+func (p *Process) Continue(tree []int) error {
+	var errs []error
+	for _, pid := range tree {
+		errs = append(errs, signalPID(pid, syscall.SIGCONT))
+	}
+	return errors.Join(errs...)
 }
 
 func signalPID(pid int, sig syscall.Signal) error {
