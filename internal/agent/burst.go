@@ -31,8 +31,6 @@ func (b *burst) start(now time.Time) {
 	}
 }
 
-func (b *burst) stop() { b.next = time.Time{} }
-
 // due reports whether an announcement is to be sent now, and schedules the one
 // after it. jitter, in [0,1), spreads the slow refresh.
 func (b *burst) due(now time.Time, jitter float64) bool {

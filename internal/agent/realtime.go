@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -53,11 +54,11 @@ func realtimeThreads() (changed int, err error) {
 			return changed, err
 		}
 		attr, err := unix.SchedGetAttr(tid, 0)
-		if err == unix.ESRCH || err == nil && attr.Policy == unix.SCHED_RR {
-			continue
+		if errors.Is(err, unix.ESRCH) || err == nil && attr.Policy == unix.SCHED_RR {
+			continue // it has ended, or needs nothing
 		}
 		attr = &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: realtimePriority}
-		if err := unix.SchedSetAttr(tid, attr, 0); err != nil && err != unix.ESRCH {
+		if err := unix.SchedSetAttr(tid, attr, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 			return changed, err
 		}
 		changed++
