@@ -138,6 +138,7 @@ type ListenerState struct {
 	Accepted    uint64
 	Requests    uint64 // HTTP only
 	Failed      uint64 // connections or requests that no server answered
+	Panics      uint64 // handlers that ended in a panic; each is a bug
 }
 
 // PoolState is the state of a pool's servers.

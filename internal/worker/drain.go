@@ -1,0 +1,93 @@
+package worker
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tandemlb/tandem/internal/ipc"
+)
+
+func (w *worker) draining() bool { return !w.deadline.IsZero() }
+
+// drain stops accepting at once and lets connections finish for at most within.
+// During a drain it can only bring the end nearer.
+func (w *worker) drain(within time.Duration) {
+	deadline := time.Now().Add(within)
+	if w.draining() {
+		if deadline.Before(w.deadline) {
+			w.deadline = deadline
+			w.cutter.Reset(within)
+		}
+		return
+	}
+	w.log.Info("draining", zap.Duration("within", within))
+	w.deadline = deadline
+	w.cutter = time.AfterFunc(within, w.cut)
+	w.stopListening()
+	go func() {
+		w.services.Wait()
+		close(w.drained)
+	}()
+}
+
+// stopListening leaves no socket open, so that others can bind the addresses.
+func (w *worker) stopListening() {
+	for _, l := range w.listeners {
+		w.retire(l)
+	}
+	w.listeners = nil
+	for name, f := range w.sockets {
+		f.Close()
+		delete(w.sockets, name)
+	}
+}
+
+// close ends what is left, and waits for it.
+func (w *worker) close() {
+	w.cut()
+	if !w.draining() {
+		w.drain(0)
+	}
+	<-w.drained
+	w.cutter.Stop()
+	w.checks.close()
+	for _, p := range w.pools {
+		p.backend.Retire(nil)
+	}
+}
+
+// retire stops l; its connections finish on their own.
+func (w *worker) retire(l *listener) {
+	for _, b := range l.binds {
+		b.ln.Close()
+	}
+	w.services.Go(func() {
+		l.serves.Wait()
+		l.service.Shutdown(w.ctx)
+	})
+}
+
+// publish sends the state.
+func (w *worker) publish(now time.Time) {
+	w.out.put(ipc.FromWorker{State: w.state(now)})
+}
+
+func (w *worker) state(now time.Time) *ipc.WorkerState {
+	var st ipc.WorkerState
+	for _, l := range w.listeners {
+		t := l.service.Traffic()
+		st.Listeners = append(st.Listeners, ipc.ListenerState{
+			Name:        l.spec.Name,
+			Connections: t.Open,
+			Accepted:    t.Accepted,
+			Requests:    t.Requests,
+			Failed:      t.Failed,
+			Panics:      t.Panics,
+		})
+	}
+	for _, p := range w.pools {
+		st.Pools = append(st.Pools, p.state(now))
+	}
+	return &st
+}

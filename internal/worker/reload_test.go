@@ -1,0 +1,173 @@
+package worker
+
+import (
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/proxy"
+)
+
+// I6: an accepted reload touches only what changed.
+func TestReloadKeepsConnections(t *testing.T) {
+	next := make(chan struct{})
+	slow, a, b, db := web(t, waits(next)), web(t, says("a")), web(t, says("b")), echoes(t)
+	s := startWorker(t)
+	slowBind, webBind, dbBind := s.bind(t, "slow"), s.bind(t, "web"), s.bind(t, "db")
+	spec := proxy.Spec{
+		Listeners: []proxy.Listener{
+			newSpecListener("slow", proxy.HTTP, "slow", slowBind),
+			newSpecListener("web", proxy.HTTP, "web", webBind),
+			newSpecListener("db", proxy.TCP, "db", dbBind),
+		},
+		Pools: pools(newSpecPool("slow", slow), newSpecPool("web", a), newSpecPool("db", db)),
+	}
+	s.mustApply(t, spec)
+
+	t.Log("# a request in flight, an idle keep-alive connection, a TCP connection")
+	inFlight := connect(t, slowBind).get(t)
+	if _, err := io.ReadFull(inFlight.Body, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	idle := connect(t, webBind)
+	if got := idle.ask(t); got != "a" {
+		t.Fatalf("answered by %q, want a", got)
+	}
+	tcp := connect(t, dbBind)
+	tcp.echo(t, "before")
+
+	t.Log("# their pools get other servers")
+	spec.Pools = pools(newSpecPool("slow", a), newSpecPool("web", b), newSpecPool("db"))
+	s.mustApply(t, spec)
+	next <- struct{}{}
+	if rest, err := io.ReadAll(inFlight.Body); err != nil || string(rest) != "2" {
+		t.Errorf("rest of the response = %q, %v; want 2", rest, err)
+	}
+	if got := idle.ask(t); got != "b" {
+		t.Errorf("next request on the kept connection answered by %q, want b", got)
+	}
+	tcp.echo(t, "after")
+	s.until(t, func(st ipc.WorkerState) bool {
+		return len(st.Listeners) == 3 && st.Listeners[1].Accepted == 1 && st.Listeners[1].Requests == 2
+	})
+}
+
+func TestReloadKeepsHealthAndCounters(t *testing.T) {
+	a, b := web(t, says("a")), web(t, says("b"))
+	s := startWorker(t)
+	bind := s.bind(t, "web")
+	pool := newSpecPool("web", a)
+	pool.Check = proxy.Check{Kind: proxy.CheckTCP, Every: time.Hour, Timeout: patience, Rise: 2, Fall: 3}
+	spec := proxy.Spec{Listeners: []proxy.Listener{newSpecListener("web", proxy.HTTP, "web", bind)}, Pools: pools(pool)}
+	s.mustApply(t, spec)
+	c := connect(t, bind)
+	c.ask(t)
+	var before ipc.ServerState
+	s.until(t, func(st ipc.WorkerState) bool {
+		if len(st.Pools) == 0 {
+			return false
+		}
+		before = st.Pools[0].Servers[0]
+		return before.Health == "up" && before.Served == 1
+	})
+	pool.Servers = append(pool.Servers, newSpecPool("web", b).Servers...)
+	pool.Servers[0].Name = "first"
+	spec.Pools = pools(pool)
+	s.mustApply(t, spec)
+	s.until(t, func(st ipc.WorkerState) bool {
+		return len(st.Pools[0].Servers) == 2 && st.Pools[0].Servers[1].Health == "up"
+	})
+	s.until(t, func(st ipc.WorkerState) bool {
+		after := st.Pools[0].Servers[0]
+		return after.Name == "first" && after.Health == "up" && after.Since.Equal(before.Since) && after.Served == 1
+	})
+}
+
+func TestRemovedListener(t *testing.T) {
+	next := make(chan struct{})
+	slow, db := web(t, waits(next)), echoes(t)
+	s := startWorker(t)
+	webBind, dbBind, stays := s.bind(t, "web"), s.bind(t, "db"), s.bind(t, "stays")
+	spec := proxy.Spec{
+		Listeners: []proxy.Listener{
+			newSpecListener("stays", proxy.TCP, "db", stays),
+			newSpecListener("web", proxy.HTTP, "web", webBind),
+			newSpecListener("db", proxy.TCP, "db", dbBind),
+		},
+		Pools: pools(newSpecPool("web", slow), newSpecPool("db", db)),
+	}
+	s.mustApply(t, spec)
+	c := connect(t, webBind)
+	inFlight := c.get(t)
+	tcp := connect(t, dbBind)
+	tcp.echo(t, "before")
+
+	spec.Listeners = spec.Listeners[:1]
+	s.mustApply(t, spec)
+	refused(t, webBind)
+	refused(t, dbBind)
+	connect(t, stays).echo(t, "stays")
+	tcp.echo(t, "after")
+	next <- struct{}{}
+	if got, err := io.ReadAll(inFlight.Body); err != nil || string(got) != "12" {
+		t.Errorf("response = %q, %v; want 12", got, err)
+	}
+	c.end(t)
+}
+
+func TestListenerChanges(t *testing.T) {
+	server := web(t, says("a"))
+	s := startWorker(t)
+	first, second := s.bind(t, "web"), s.bind(t, "web")
+	spec := proxy.Spec{
+		Listeners: []proxy.Listener{newSpecListener("web", proxy.HTTP, "web", first)},
+		Pools:     pools(newSpecPool("web", server)),
+	}
+
+	t.Log("# an address that the config does not name is given up")
+	s.mustApply(t, spec)
+	refused(t, second)
+	kept := connect(t, first)
+	kept.ask(t)
+
+	t.Log("# another address is added, twice named")
+	second = s.bind(t, "web")
+	spec.Listeners[0].Bind = append(spec.Listeners[0].Bind, second, second)
+	s.mustApply(t, spec)
+	connect(t, second).ask(t)
+
+	t.Log("# the first is removed; its connection stays")
+	spec.Listeners[0].Bind = spec.Listeners[0].Bind[1:]
+	s.mustApply(t, spec)
+	refused(t, first)
+	kept.ask(t)
+
+	t.Log("# the protocol changes on the same socket")
+	spec.Listeners[0].Protocol = proxy.TCP
+	s.mustApply(t, spec)
+	kept.end(t)
+	c := connect(t, second)
+	if got := c.ask(t); got != "a" {
+		t.Errorf("answered by %q, want a", got)
+	}
+	s.until(t, func(st ipc.WorkerState) bool {
+		return len(st.Listeners) == 1 && st.Listeners[0].Requests == 0 && st.Listeners[0].Connections == 1
+	})
+}
+
+// A socket that is handed over again takes the place of the one before.
+func TestSocketIsReplaced(t *testing.T) {
+	s := startWorker(t)
+	bind := s.bind(t, "web")
+	spec := proxy.Spec{
+		Listeners: []proxy.Listener{newSpecListener("web", proxy.HTTP, "web", bind)},
+		Pools:     pools(newSpecPool("web", web(t, func(http.ResponseWriter, *http.Request) {}))),
+	}
+	s.mustApply(t, spec)
+	other := s.bindAs(t, "web", bind)
+	s.mustApply(t, spec)
+	refused(t, bind)
+	connect(t, other).ask(t)
+}
