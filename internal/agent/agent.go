@@ -9,7 +9,6 @@ import (
 	"errors"
 	"io"
 	"net/netip"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,9 +17,6 @@ import (
 
 // Conn is the agent's end of the socket pair with the supervisor.
 type Conn = ipc.Conn[ipc.ToAgent, ipc.FromAgent]
-
-// sendTimeout bounds a report to a supervisor that does not read.
-const sendTimeout = 5 * time.Second
 
 // Privileges tells the supervisor what the agent could obtain for itself; each
 // is empty when granted, else why not.
@@ -49,7 +45,6 @@ func Run(ctx context.Context, conn *Conn, h Host, granted Privileges) error {
 			if m.State != nil {
 				m.State.Realtime, m.State.Locked = granted.Realtime, granted.Locked
 			}
-			conn.SetSendDeadline(time.Now().Add(sendTimeout))
 			return conn.Send(m)
 		})
 	})

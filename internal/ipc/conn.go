@@ -22,13 +22,18 @@ const maxMessage = 64 << 20
 // refuses more than 253 (SCM_MAX_FD).
 const MaxFiles = 250
 
+// sendTimeout bounds a Send. Whoever does not read for so long, with hundreds of
+// messages waiting, is not going to.
+const sendTimeout = time.Second
+
 // Conn is one end of a socket pair. It sends values of type Out and receives
 // values of type In, each preceded by its length. One goroutine may receive
 // while others send.
 type Conn[In, Out any] struct {
 	c *net.UnixConn
 
-	sendMu sync.Mutex
+	sendMu  sync.Mutex
+	timeout time.Duration // of a Send
 }
 
 // Pair returns the two ends of a new socket pair: one to use in this process,
@@ -59,10 +64,13 @@ func New[In, Out any](f *os.File) (*Conn[In, Out], error) {
 		c.Close()
 		return nil, fmt.Errorf("open control socket %s: it is a %T, not a unix socket", f.Name(), c)
 	}
-	return &Conn[In, Out]{c: uc}, nil
+	return &Conn[In, Out]{c: uc, timeout: sendTimeout}, nil
 }
 
-// Send writes m and the descriptors of files, which stay the caller's.
+// Send writes m and the descriptors of files, which stay the caller's. When it
+// cannot, because the other end is closed or does not read, the Conn is of no
+// more use: part of a message may have been written. Then it is closed, and both
+// ends learn so from Receive.
 func (c *Conn[In, Out]) Send(m Out, files ...*os.File) error {
 	body, err := json.Marshal(m)
 	if err != nil {
@@ -71,29 +79,39 @@ func (c *Conn[In, Out]) Send(m Out, files ...*os.File) error {
 	if len(body) > maxMessage {
 		return fmt.Errorf("send %T: %d bytes exceed the limit of %d", m, len(body), maxMessage)
 	}
+	if len(files) > MaxFiles {
+		return fmt.Errorf("send %T with %d descriptors: at most %d fit one message", m, len(files), MaxFiles)
+	}
 	frame := binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(body)), uint32(len(body)))
 	frame = append(frame, body...)
 
 	c.sendMu.Lock()
 	defer c.sendMu.Unlock()
-	n := 0
-	if len(files) > 0 {
-		if n, err = c.sendFiles(frame, files); err != nil {
-			return fmt.Errorf("send %T with %d descriptors: %w", m, len(files), err)
-		}
-	}
-	if _, err := c.c.Write(frame[n:]); err != nil {
+	if err := c.write(frame, files); err != nil {
+		c.c.Close()
 		return fmt.Errorf("send %T: %w", m, err)
 	}
 	return nil
 }
 
+func (c *Conn[In, Out]) write(frame []byte, files []*os.File) error {
+	if err := c.c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
+		return err
+	}
+	n := 0
+	if len(files) > 0 {
+		var err error
+		if n, err = c.sendFiles(frame, files); err != nil {
+			return err
+		}
+	}
+	_, err := c.c.Write(frame[n:])
+	return err
+}
+
 // sendFiles writes the beginning of frame with the descriptors attached, and
 // returns how much of it was taken.
 func (c *Conn[In, Out]) sendFiles(frame []byte, files []*os.File) (int, error) {
-	if len(files) > MaxFiles {
-		return 0, fmt.Errorf("at most %d fit one message", MaxFiles)
-	}
 	fds := make([]int, len(files))
 	for i, f := range files {
 		fd, err := descriptor(f)
@@ -209,9 +227,6 @@ func closeAll(files []*os.File) {
 		f.Close()
 	}
 }
-
-// SetSendDeadline bounds the sends that follow; the zero time removes the bound.
-func (c *Conn[In, Out]) SetSendDeadline(t time.Time) error { return c.c.SetWriteDeadline(t) }
 
 // Close closes this end; the other end's Receive returns io.EOF.
 func (c *Conn[In, Out]) Close() error { return c.c.Close() }

@@ -214,11 +214,18 @@ func TestCorruptFramesAreErrors(t *testing.T) {
 }
 
 func TestSendToOneThatDoesNotReadEnds(t *testing.T) {
-	supervisor, _ := pair(t)
-	supervisor.SetSendDeadline(time.Now().Add(20 * time.Millisecond))
+	supervisor, worker := pair(t)
+	supervisor.timeout = 20 * time.Millisecond
 	big := ToWorker{Config: &WorkerConfig{Spec: proxy.Spec{Pools: []proxy.Pool{{Name: strings.Repeat("x", 8<<20)}}}}}
 	if err := supervisor.Send(big); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %v, want a deadline", err)
+	}
+	t.Log("# half a message was sent: both ends must know that nothing more can be")
+	if err := supervisor.Send(ToWorker{}); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("second send: got %v, want it closed", err)
+	}
+	if _, _, err := worker.Receive(); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("receive: got %v, want an unexpected end", err)
 	}
 }
 

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// sendTimeout bounds a message to a child that does not read.
-	sendTimeout = time.Second
+	// endTimeout is how long a child that has closed its control socket, or
+	// whose time is over, has to end.
+	endTimeout = time.Second
 	// silentReports is how many seconds an agent may be silent, which reports
 	// once a second, before it is ended. Its addresses go by their lease anyway.
 	silentReports = 5
@@ -64,7 +65,7 @@ func (a *agentLink) session(ctx context.Context) error {
 	err = a.receive(conn)
 	select {
 	case <-proc.done:
-	case <-time.After(sendTimeout):
+	case <-time.After(endTimeout):
 		proc.kill() // it closed the socket and lives on
 	}
 	err = errors.Join(err, proc.ending())
@@ -76,7 +77,6 @@ func (a *agentLink) send(m ipc.ToAgent) {
 	if a.conn == nil {
 		return
 	}
-	a.conn.SetSendDeadline(time.Now().Add(sendTimeout))
 	if err := a.conn.Send(m); err != nil {
 		a.log.Warn("message to the agent", zap.Error(err))
 	}

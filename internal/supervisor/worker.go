@@ -91,7 +91,7 @@ func (w *workerLink) session(ctx context.Context) error {
 	w.unready("the worker has ended")
 	select {
 	case <-proc.done:
-	case <-time.After(sendTimeout):
+	case <-time.After(endTimeout):
 		proc.kill() // it closed the socket and lives on
 	}
 	err = errors.Join(err, proc.ending())
@@ -147,7 +147,6 @@ func (w *workerLink) watch(ctx context.Context, conn *workerConn, proc *process)
 			proc.kill()
 			return
 		}
-		conn.SetSendDeadline(time.Now().Add(sendTimeout))
 		if err := conn.Send(ipc.ToWorker{Ping: &ipc.Ping{Seq: seq}}); err != nil && ctx.Err() == nil {
 			w.log.Debug("ping the worker", zap.Error(err))
 		}
@@ -228,7 +227,6 @@ func (w *workerLink) send(s serving) (<-chan ipc.Applied, map[ipc.Socket]bool, e
 		if len(files) == 0 {
 			return nil
 		}
-		w.conn.SetSendDeadline(time.Now().Add(sendTimeout))
 		err := w.conn.Send(ipc.ToWorker{Sockets: &batch}, files...)
 		batch.List, files = nil, nil
 		return err
@@ -253,7 +251,6 @@ func (w *workerLink) send(s serving) (<-chan ipc.Applied, map[ipc.Socket]bool, e
 	}
 	answer := make(chan ipc.Applied, 1)
 	w.waiting[s.config.Generation] = answer
-	w.conn.SetSendDeadline(time.Now().Add(sendTimeout))
 	if err := w.conn.Send(ipc.ToWorker{Config: &s.config}); err != nil {
 		return nil, nil, err
 	}
@@ -269,13 +266,12 @@ func (w *workerLink) drain(within time.Duration) {
 	if proc == nil {
 		return
 	}
-	conn.SetSendDeadline(time.Now().Add(sendTimeout))
 	if err := conn.Send(ipc.ToWorker{Drain: &ipc.Drain{Within: within}}); err != nil {
 		w.log.Warn("drain the worker", zap.Error(err))
 	}
 	select {
 	case <-proc.done:
-	case <-time.After(within + sendTimeout):
+	case <-time.After(within + endTimeout):
 		w.log.Error("the worker does not end, ending it")
 		proc.kill()
 	}
