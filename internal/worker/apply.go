@@ -99,7 +99,7 @@ func (w *worker) prepareListener(l *planned) (err error) {
 func (p *plan) discard() {
 	for _, l := range p.listeners {
 		for _, b := range l.opened {
-			b.ln.Close()
+			_ = b.ln.Close()
 		}
 	}
 }
@@ -150,7 +150,7 @@ func (w *worker) commitListener(p planned) *listener {
 	l.service.use(p.pool)
 	for addr, b := range l.binds {
 		if _, replaced := p.opened[addr]; replaced || !slices.Contains(p.spec.Bind, addr) {
-			b.ln.Close()
+			_ = b.ln.Close()
 			delete(l.binds, addr)
 		}
 	}

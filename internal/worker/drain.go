@@ -60,7 +60,7 @@ func (w *worker) close() {
 // retire stops l; its connections finish on their own.
 func (w *worker) retire(l *listener) {
 	for _, b := range l.binds {
-		b.ln.Close()
+		_ = b.ln.Close()
 	}
 	w.services.Go(func() {
 		l.serves.Wait()

@@ -81,7 +81,7 @@ func Run(ctx context.Context, conn *Conn, log *zap.Logger) error {
 	err := w.loop(ctx, inbox)
 	w.close()
 	w.out.close()
-	conn.Close()
+	_ = conn.Close()
 	for m := range inbox {
 		closeFiles(m.files)
 	}

@@ -34,8 +34,8 @@ func (t *tunnel) run() {
 		t.abort()
 		return
 	}
-	t.client.Close()
-	t.server.Close()
+	_ = t.client.Close()
+	_ = t.server.Close()
 }
 
 // copy copies from src until its end, and passes that end on to dst.
@@ -83,6 +83,6 @@ func (t *tunnel) abort() {
 
 // reset closes c so that its peer gets a RST.
 func reset(c *net.TCPConn) {
-	c.SetLinger(0)
-	c.Close()
+	_ = c.SetLinger(0)
+	_ = c.Close()
 }

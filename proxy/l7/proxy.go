@@ -187,7 +187,7 @@ func (p *Proxy) contain(r *http.Request) {
 	if v == nil {
 		return
 	}
-	if v != http.ErrAbortHandler {
+	if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
 		p.panics.Add(1)
 		p.log.Error("handler panicked", zap.Any("panic", v), zap.String("method", r.Method),
 			zap.String("target", r.RequestURI), zap.ByteString("stack", debug.Stack()))
