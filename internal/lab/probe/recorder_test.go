@@ -41,7 +41,7 @@ func TestRecorder(t *testing.T) {
 		if diff := cmp.Diff(Totals{Requests: 3, Failed: 1}, r.Totals()); diff != "" {
 			t.Errorf("totals (-want +got):\n%s", diff)
 		}
-		if diff := cmp.Diff(Window{Requests: 2, Failed: 1, Outage: 2 * ms, Stall: ms}, r.Window(began, began.Add(3*ms))); diff != "" {
+		if diff := cmp.Diff(Window{Requests: 2, Failed: 1, Failures: map[Failure]int{Reset: 1}, Outage: 2 * ms, Stall: ms}, r.Window(began, began.Add(3*ms))); diff != "" {
 			t.Errorf("window (-want +got):\n%s", diff)
 		}
 

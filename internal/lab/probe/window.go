@@ -10,6 +10,7 @@ import (
 type Window struct {
 	Requests int
 	Failed   int
+	Failures map[Failure]int // Failed by kind; nil when nothing failed
 	// Outage is the longest distance between the starts of two successive
 	// requests that were answered, where one of them at least was sent within
 	// the window, or the window lies between them. Where no answered request
@@ -36,7 +37,7 @@ func Measure(samples []Sample, from, to time.Duration) Window {
 			}
 			w.Requests++
 			if s.Failure != "" {
-				w.Failed++
+				w.fail(s.Failure)
 			}
 		}
 		if s.Failure != "" {
@@ -52,6 +53,14 @@ func Measure(samples []Sample, from, to time.Duration) Window {
 	}
 	w.stretch(previous, to)
 	return w
+}
+
+func (w *Window) fail(f Failure) {
+	w.Failed++
+	if w.Failures == nil {
+		w.Failures = make(map[Failure]int)
+	}
+	w.Failures[f]++
 }
 
 func (w *Window) stretch(a, b time.Duration) {

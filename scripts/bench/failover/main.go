@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/internal/lab/failover"
+	"github.com/tandemlb/tandem/internal/lab/probe"
 )
 
 func main() {
@@ -38,8 +39,10 @@ type measurement struct {
 	Outage    float64 `json:"outage_ms"`
 	Requests  int     `json:"requests"`
 	Failed    int     `json:"failed"`
-	Stall     float64 `json:"client_stall_ms"` // how long the client itself was held up
-	Owners    string  `json:"owners"`          // before and after
+	// Failures is Failed by kind.
+	Failures map[probe.Failure]int `json:"failures,omitempty"`
+	Stall    float64               `json:"client_stall_ms"` // how long the client itself was held up
+	Owners   string                `json:"owners"`          // before and after
 }
 
 // A result is what the bench writes.

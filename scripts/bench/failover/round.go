@@ -57,7 +57,7 @@ func (s system) round(ctx context.Context, advertise time.Duration, number int) 
 		for _, o := range outcomes {
 			list = append(list, measurement{
 				System: s.name, Advertise: milliseconds(advertise), Event: o.Event.Name, Round: number,
-				Outage: milliseconds(o.Window.Outage), Requests: o.Window.Requests, Failed: o.Window.Failed,
+				Outage: milliseconds(o.Window.Outage), Requests: o.Window.Requests, Failed: o.Window.Failed, Failures: o.Window.Failures,
 				Stall: milliseconds(o.Window.Stall), Owners: o.Handover(),
 			})
 		}
