@@ -95,10 +95,10 @@ func (r *Router) receiveBackup(now time.Time, a Advert) {
 	switch {
 	case a.Priority == priorityResigned:
 		r.waitSkew(now)
-	case r.preempts() && a.Priority < r.status.Priority:
+	case r.preempts(now) && a.Priority < r.status.Priority:
 		// Discarded: the timer runs on, and the lesser router is preempted when
 		// it expires.
-	default:
+	default: // not better, perhaps, but not to be disturbed, or not yet
 		r.status.Interval = a.Interval
 		r.waitDown(now)
 	}

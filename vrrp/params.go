@@ -66,12 +66,17 @@ const maxAddresses = 255
 // Params configures one virtual router: one VRID, on one interface, of one
 // address family.
 type Params struct {
-	VRID      uint8         // 1..255
-	Priority  uint8         // 1..254; 255 when this node owns an address (RFC 9568, section 5.2.4)
-	Preempt   bool          // whether to take over from an Active router of lower priority
-	Interval  time.Duration // between advertisements: 10 ms..40.95 s, in steps of 10 ms
-	Addresses []netip.Addr  // the virtual addresses, in configured order, all of one family
-	Self      netip.Addr    // primary address of the interface: source of adverts, breaks ties
+	VRID     uint8 // 1..255
+	Priority uint8 // 1..254; 255 when this node owns an address (RFC 9568, section 5.2.4)
+	Preempt  bool  // whether to take over from an Active router of lower priority
+	// PreemptDelay is how long a Backup that preempts leaves a lesser Active
+	// router alone first, 0 or more. It counts from the Backup's beginning: a
+	// node that comes back should be warm before it takes over from one that
+	// serves. It does not delay taking over from silence.
+	PreemptDelay time.Duration
+	Interval     time.Duration // between advertisements: 10 ms..40.95 s, in steps of 10 ms
+	Addresses    []netip.Addr  // the virtual addresses, in configured order, all of one family
+	Self         netip.Addr    // primary address of the interface: source of adverts, breaks ties
 }
 
 // validate reports everything that is wrong with p, in words for an operator.
@@ -86,6 +91,9 @@ func (p Params) validate() error {
 	if p.Interval < MinInterval || p.Interval > MaxInterval || p.Interval%centisecond != 0 {
 		errs = append(errs, fmt.Errorf("interval %v cannot be advertised: use %v..%v in steps of %v",
 			p.Interval, MinInterval, MaxInterval, centisecond))
+	}
+	if p.PreemptDelay < 0 {
+		errs = append(errs, fmt.Errorf("preempt delay %v is negative", p.PreemptDelay))
 	}
 	if !p.Self.IsValid() {
 		errs = append(errs, errors.New("the interface has no address to send advertisements from"))

@@ -158,6 +158,47 @@ func TestBackupPreemptsLesserActive(t *testing.T) {
 	wantReason(t, r.Tick(at(down200)), "took over from lower priority 199 of 192.0.2.12")
 }
 
+// Not of the RFC: a node that comes back leaves a lesser Active router alone for
+// PreemptDelay, and takes over from silence or a resignation all the same.
+func TestPreemptDelay(t *testing.T) {
+	const delay = time.Second
+	p := params()
+	p.PreemptDelay = delay
+	t.Run("a lesser router is preempted after it", func(t *testing.T) {
+		r := backup(t, p)
+		for d := interval; d < delay; d += interval {
+			wantNothing(t, r.Receive(at(d), upper, advert(199)))
+			wantNext(t, r, at(d+down200))
+		}
+		last := delay - interval
+		for d := delay; d < last+down200; d += interval {
+			wantNothing(t, r.Receive(at(d), upper, advert(199)))
+			wantNext(t, r, at(last+down200))
+		}
+		wantReason(t, r.Tick(at(last+down200)), "took over from lower priority 199 of 192.0.2.12")
+	})
+	t.Run("silence is not waited for", func(t *testing.T) {
+		r := backup(t, p)
+		wantNothing(t, r.Receive(at(interval), upper, advert(199)))
+		r.Tick(at(interval + down200))
+		wantRole(t, r, vrrp.Active)
+	})
+	t.Run("nor is a resignation", func(t *testing.T) {
+		r := backup(t, p)
+		r.Receive(at(interval), upper, advert(199))
+		r.Receive(at(2*interval), upper, advert(0))
+		r.Tick(at(2*interval + skew200))
+		wantRole(t, r, vrrp.Active)
+	})
+	t.Run("the owner does not wait", func(t *testing.T) {
+		owner := p
+		owner.Priority = 255
+		r, now := newRouter(t, owner), epoch
+		r.Startup(now)
+		wantRole(t, r, vrrp.Active)
+	})
+}
+
 // 6.1: "the Virtual Router that owns the IPvX address(es) always preempts,
 // independent of the setting of this flag." V3-30.
 func TestOwnerPreemptsWhateverTheMode(t *testing.T) {

@@ -42,6 +42,7 @@ type Router struct {
 	// Active router, and zero in Init.
 	deadline time.Time
 	down     downTimer
+	patience time.Time // until when a Backup does not preempt
 	linger   time.Time // when to let go of the addresses at the latest; zero: not lingering
 }
 
@@ -111,7 +112,9 @@ func (r *Router) downInterval() time.Duration { return 3*r.status.Interval + r.s
 // preempts reports whether a Backup ignores an Active router of lower priority.
 // The owner of the address does, whatever Preempt_Mode says (RFC 9568, section
 // 6.1).
-func (r *Router) preempts() bool { return r.params.Preempt || r.status.Priority == priorityOwner }
+func (r *Router) preempts(now time.Time) bool {
+	return r.status.Priority == priorityOwner || r.params.Preempt && !now.Before(r.patience)
+}
 
 // become changes the role. All that a role consists of is set by the three
 // methods below.
@@ -137,6 +140,7 @@ func (r *Router) becomeInit(now time.Time, why Reason, out *Output) {
 // becomeBackup waits for an Active router whose interval is given.
 func (r *Router) becomeBackup(now time.Time, interval time.Duration, why Reason, out *Output) {
 	r.status.Interval = interval
+	r.patience = now.Add(r.params.PreemptDelay)
 	r.waitDown(now)
 	r.become(now, Backup, why, out)
 }

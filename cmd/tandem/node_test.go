@@ -73,7 +73,7 @@ type pair struct {
 // newPair starts both nodes and waits until lb1 is Active and lb2 Backup.
 func newPair(t *testing.T) *pair {
 	t.Helper()
-	return startPair(t, failover.Config(100*time.Millisecond))
+	return startPair(t, quickConfig())
 }
 
 func startPair(t *testing.T, config string) *pair {

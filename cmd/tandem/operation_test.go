@@ -29,12 +29,15 @@ func pairConfig(vip string) string {
 	return strings.Replace(failover.Config(100*time.Millisecond), "advertise:", vip+", advertise:", 1)
 }
 
+// quickConfig is the config of the scene for tests that wait for lb1 to return.
+func quickConfig() string { return pairConfig("preempt: 300ms") }
+
 func TestEachNodeShowsBoth(t *testing.T) {
 	key := filepath.Join(t.TempDir(), "cluster.key")
 	if err := os.WriteFile(key, []byte(peer.NewKey()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := startPair(t, failover.Config(100*time.Millisecond)+"cluster: {key_file: "+key+"}\n")
+	p := startPair(t, quickConfig()+"cluster: {key_file: "+key+"}\n")
 	for _, tc := range []struct {
 		at   *node
 		peer string
@@ -51,7 +54,7 @@ func TestEachNodeShowsBoth(t *testing.T) {
 	}
 
 	t.Log("# another config on one node: both run, both say so")
-	p.lb2.write(failover.Config(100*time.Millisecond) + "cluster: {key_file: " + key + "}\nlog: {level: debug}\n")
+	p.lb2.write(quickConfig() + "cluster: {key_file: " + key + "}\nlog: {level: debug}\n")
 	if out, err := p.lb2.ask("reload"); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -70,7 +73,7 @@ func TestEachNodeShowsBoth(t *testing.T) {
 
 func TestReloadGoodAndBad(t *testing.T) {
 	p := newPair(t)
-	good := failover.Config(100 * time.Millisecond)
+	good := quickConfig()
 	since := p.lb1.waitStatus("is there", func(*admin.Status) bool { return true }).VIPs[0].Since
 
 	t.Log("# a connection that is open must not notice any of this")
@@ -120,7 +123,7 @@ func TestReloadGoodAndBad(t *testing.T) {
 	}
 
 	t.Log("# a good one, by signal: one server less, one listener more")
-	better := strings.Replace(good, `"10.77.0.11:80", `, "", 1) + "  extra: {bind: \":81\", protocol: tcp, servers: [10.77.0.12:80]}\n"
+	better := strings.Replace(good, `"10.77.0.11:80", `, "", 1) + "  extra: {bind: \":81\", protocol: tcp, servers: [10.77.0.12:80], check: tcp}\n"
 	better = strings.Replace(better, `["10.77.0.11:80", `, `[`, 1)
 	p.lb1.write(better)
 	if err := p.lb1.proc.Signal(syscall.SIGHUP); err != nil {

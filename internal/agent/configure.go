@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"reflect"
 	"slices"
 	"time"
 
@@ -48,19 +49,12 @@ func (l *loop) create(cfg ipc.Router) *instance {
 // takeEqual removes from old, and returns, the instance that runs exactly cfg.
 func takeEqual(old []*instance, cfg ipc.Router) *instance {
 	for i, in := range old {
-		if in != nil && sameRouter(in.cfg, cfg) {
+		if in != nil && reflect.DeepEqual(in.cfg, cfg) {
 			old[i] = nil
 			return in
 		}
 	}
 	return nil
-}
-
-func sameRouter(a, b ipc.Router) bool {
-	return a.Name == b.Name && a.Lease == b.Lease && sameAddresses(a, b) &&
-		slices.Equal(a.Params.Addresses, b.Params.Addresses) && a.Params.Self == b.Params.Self &&
-		a.Params.VRID == b.Params.VRID && a.Params.Priority == b.Params.Priority &&
-		a.Params.Preempt == b.Params.Preempt && a.Params.Interval == b.Params.Interval
 }
 
 func (l *loop) closeUnusedSockets() {

@@ -50,8 +50,10 @@ type VIP struct {
 	Prefer    string           // name of the node with the highest priority
 	Priority  map[string]uint8 // of every node, 1..254, all different
 	Preempt   bool
-	Advertise time.Duration // 10 ms..40.95 s, in steps of 10 ms
-	Lease     time.Duration // whole seconds, longer than the down interval
+	// PreemptDelay is how long a node is fit before it preempts; 0 without Preempt.
+	PreemptDelay time.Duration
+	Advertise    time.Duration // 10 ms..40.95 s, in steps of 10 ms
+	Lease        time.Duration // whole seconds, longer than the down interval
 }
 
 // Log says what is logged.
@@ -90,12 +92,13 @@ func (c *Config) Routers(self Node) []vrrp.Params {
 			addresses = append(addresses, p.Addr())
 		}
 		routers = append(routers, vrrp.Params{
-			VRID:      v.RouterID,
-			Priority:  v.Priority[self.Name],
-			Preempt:   v.Preempt,
-			Interval:  v.Advertise,
-			Addresses: addresses,
-			Self:      self.Address,
+			VRID:         v.RouterID,
+			Priority:     v.Priority[self.Name],
+			Preempt:      v.Preempt,
+			PreemptDelay: v.PreemptDelay,
+			Interval:     v.Advertise,
+			Addresses:    addresses,
+			Self:         self.Address,
 		})
 	}
 	return routers

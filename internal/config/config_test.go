@@ -29,14 +29,15 @@ listeners:
 		},
 		Cluster: config.Cluster{Port: 7946},
 		VIPs: []config.VIP{{
-			Name:      "main",
-			Prefixes:  []netip.Prefix{netip.MustParsePrefix("192.0.2.100/24")},
-			RouterID:  100,
-			Prefer:    "lb1",
-			Priority:  map[string]uint8{"lb1": 200, "lb2": 150},
-			Preempt:   true,
-			Advertise: 100 * time.Millisecond,
-			Lease:     2 * time.Second,
+			Name:         "main",
+			Prefixes:     []netip.Prefix{netip.MustParsePrefix("192.0.2.100/24")},
+			RouterID:     100,
+			Prefer:       "lb1",
+			Priority:     map[string]uint8{"lb1": 200, "lb2": 150},
+			Preempt:      true,
+			PreemptDelay: 3 * time.Second,
+			Advertise:    100 * time.Millisecond,
+			Lease:        2 * time.Second,
 		}},
 		Proxy: proxy.Spec{
 			Listeners: []proxy.Listener{{
@@ -179,7 +180,7 @@ vips:
 		return addrs
 	}
 	want := []vrrp.Params{{
-		VRID: 100, Priority: 150, Preempt: true, Interval: 100 * time.Millisecond,
+		VRID: 100, Priority: 150, Preempt: true, PreemptDelay: 3 * time.Second, Interval: 100 * time.Millisecond,
 		Addresses: addrs("192.0.2.100", "192.0.2.101"), Self: netip.MustParseAddr("192.0.2.12"),
 	}, {
 		VRID: 7, Priority: 200, Preempt: false, Interval: 10 * time.Millisecond,
@@ -187,6 +188,24 @@ vips:
 	}}
 	if diff := cmp.Diff(want, c.Routers(c.Nodes[1]), values); diff != "" {
 		t.Errorf("routers of lb2 (-want +got):\n%s", diff)
+	}
+}
+
+func TestPreempt(t *testing.T) {
+	for text, want := range map[string]struct {
+		preempt bool
+		delay   time.Duration
+	}{
+		"true":  {true, 3 * time.Second},
+		"false": {false, 0},
+		"0s":    {true, 0},
+		"3s":    {true, 3 * time.Second},
+		"1h":    {true, time.Hour},
+	} {
+		v := parse(t, "nodes: {lb1: 192.0.2.11, lb2: 192.0.2.12}\nvips: {main: {addresses: 192.0.2.100/24, preempt: "+text+"}}\n").VIPs[0]
+		if v.Preempt != want.preempt || v.PreemptDelay != want.delay {
+			t.Errorf("preempt: %s is %v after %v, want %v after %v", text, v.Preempt, v.PreemptDelay, want.preempt, want.delay)
+		}
 	}
 }
 

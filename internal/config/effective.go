@@ -86,10 +86,17 @@ func (v VIP) effective(nodes []Node) *yaml.Node {
 		put(priority, node.Name, integer(v.Priority[node.Name]))
 	}
 	put(n, "priority", priority)
-	put(n, "preempt", boolean(v.Preempt))
+	put(n, "preempt", v.preemption())
 	put(n, "advertise", text(formatDuration(v.Advertise)))
 	put(n, "lease", text(formatDuration(v.Lease)))
 	return n
+}
+
+func (v VIP) preemption() *yaml.Node {
+	if v.Preempt && v.PreemptDelay != warmUp {
+		return text(formatDuration(v.PreemptDelay))
+	}
+	return boolean(v.Preempt)
 }
 
 func effectiveListener(l proxy.Listener) *yaml.Node {

@@ -16,6 +16,13 @@ const (
 	maxInterval  = 4095 * intervalStep
 )
 
+// warmUp is the preempt delay of "preempt: true": a node that comes back has
+// its neighbours resolved and its servers checked by then.
+const (
+	warmUp          = 3 * time.Second
+	maxPreemptDelay = time.Hour
+)
+
 // maxLease bounds for how long a dead node could keep an address.
 const maxLease = time.Hour
 
@@ -66,7 +73,7 @@ func (d *decoder) vip(name string, f fields, nodes []Node) router {
 	r.RouterID, r.at = d.routerID(f, r.Prefixes)
 	mark := len(d.errs)
 	r.Prefer, r.Priority = d.preference(f, nodes)
-	r.Preempt = d.boolean(f["preempt"], true)
+	r.Preempt, r.PreemptDelay = d.preemption(f["preempt"])
 	r.Advertise = d.duration(f["advertise"], 100*time.Millisecond, minInterval, maxInterval)
 	if r.Advertise%intervalStep != 0 {
 		d.invalid(f["advertise"], "%s is not a multiple of %s", r.Advertise, intervalStep)
@@ -79,6 +86,26 @@ func (d *decoder) vip(name string, f fields, nodes []Node) router {
 		d.outlastsElection(f, r.VIP)
 	}
 	return r
+}
+
+// preemption returns whether and when a node takes over from one that serves.
+func (d *decoder) preemption(f field) (bool, time.Duration) {
+	const what = "true, false, or a duration such as 30s"
+	if !f.set() {
+		return true, warmUp
+	}
+	switch got, ok := d.text(f, what); {
+	case !ok:
+		return true, warmUp
+	case got == "true":
+		return true, warmUp
+	case got == "false":
+		return false, 0
+	case got == "" || got[0] < '0' || got[0] > '9':
+		d.expected(f, what)
+		return true, warmUp
+	}
+	return true, d.duration(f, warmUp, 0, maxPreemptDelay)
 }
 
 // prefixes returns the addresses of a VIP.
