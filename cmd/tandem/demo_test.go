@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/tandemlb/tandem/internal/admin"
 	"github.com/tandemlb/tandem/internal/lab/failover"
 	"github.com/tandemlb/tandem/internal/lab/probe"

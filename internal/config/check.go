@@ -60,8 +60,8 @@ func (d *decoder) probing(c *proxy.Check, o fields) {
 			formatDuration(timeout), formatDuration(every))
 	}
 	c.Every, c.Timeout = every, timeout
-	c.Rise = d.integer(o["rise"], c.Rise, 1, 100)
-	c.Fall = d.integer(o["fall"], c.Fall, 1, 100)
+	c.Rise = d.integer(o["rise"], c.Rise, 100)
+	c.Fall = d.integer(o["fall"], c.Fall, 100)
 }
 
 // shortCheck returns the check that one text describes.

@@ -46,7 +46,7 @@ func (d *decoder) priorities(f field, names []string) map[string]uint8 {
 		}
 		// 255 is for a host that owns the address, 0 for one that leaves (RFC
 		// 9568, section 5.2.4).
-		priorities[e.key.Value] = uint8(d.integer(e, 1, 1, 254))
+		priorities[e.key.Value] = uint8(d.integer(e, 1, 254))
 	}
 	return priorities
 }

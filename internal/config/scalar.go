@@ -58,17 +58,17 @@ func (d *decoder) boolean(f field, otherwise bool) bool {
 	return got == "true"
 }
 
-// integer returns the number of f, which lies in low..high.
-func (d *decoder) integer(f field, otherwise, low, high int) int {
+// integer returns the number of f, which lies in 1..high.
+func (d *decoder) integer(f field, otherwise, high int) int {
 	if !f.set() {
 		return otherwise
 	}
-	what := "a number from " + strconv.Itoa(low) + " to " + strconv.Itoa(high)
+	what := "a number from 1 to " + strconv.Itoa(high)
 	got, ok := d.text(f, what)
 	if !ok {
 		return otherwise
 	}
-	n, ok := decimal(got, low, high)
+	n, ok := decimal(got, 1, high)
 	if !ok {
 		d.expected(f, what)
 		return otherwise

@@ -164,7 +164,7 @@ func validInterface(s string) bool {
 // address, which both nodes and the next version will choose alike.
 func (d *decoder) routerID(f fields, prefixes []netip.Prefix) (uint8, place) {
 	if id := f["router_id"]; id.set() {
-		return uint8(d.integer(id, 0, 1, math.MaxUint8)), d.node(id.value)
+		return uint8(d.integer(id, 0, math.MaxUint8)), d.node(id.value)
 	}
 	if len(prefixes) == 0 {
 		return 0, place{}

@@ -17,9 +17,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
 	"github.com/tandemlb/tandem/internal/lab"
 	"github.com/tandemlb/tandem/internal/lab/labtest"
-	"golang.org/x/sys/unix"
 )
 
 // eventually polls until f holds.

@@ -44,12 +44,14 @@ func (l *Links) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, l.close)
 	defer stop()
 	defer l.close()
-	if err := l.run(ctx); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("watch links: %w", err)
+	err := l.run(ctx)
+	if ctx.Err() != nil {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("watch links: %w", err)
 }
 
+// run delivers events until it cannot.
 func (l *Links) run(ctx context.Context) error {
 	known := linkStates{}
 	for stale := true; ; {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/mdlayher/arp"
+
 	"github.com/tandemlb/tandem/internal/lab"
 	"github.com/tandemlb/tandem/internal/lab/failover"
 )

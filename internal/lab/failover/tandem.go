@@ -99,7 +99,11 @@ func (t *Tandem) WaitStopped(node string, within time.Duration) error {
 func (t *Tandem) Running(node string) error {
 	select {
 	case <-t.nodes[node].Done():
-		return fmt.Errorf("%s has ended (%v); its log ends with:\n%s", node, t.nodes[node].Err(), tail(t.LogFile(node)))
+		how := "it exited by itself"
+		if err := t.nodes[node].Err(); err != nil {
+			how = err.Error()
+		}
+		return fmt.Errorf("%s has ended (%s); its log ends with:\n%s", node, how, tail(t.LogFile(node)))
 	default:
 		return nil
 	}

@@ -22,7 +22,7 @@ func TestRecorder(t *testing.T) {
 
 		settled := make(chan error, 1)
 		go func() { settled <- r.WaitSettled(t.Context(), began.Add(4*ms)) }()
-		io.WriteString(out, string(AppendHeader(nil, began)))
+		out.Write(AppendHeader(nil, began))
 		io.WriteString(out, "2000 3000+b 1000-reset\n")
 		synctest.Wait()
 		select {
