@@ -2,12 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 
 	"github.com/tandemlb/tandem/internal/supervisor"
@@ -33,12 +29,12 @@ finish, and ends. Logs are JSON lines on standard error.`
 // Run runs a node until it is told to stop.
 func (c *runCmd) Run(ctx context.Context, o output) error {
 	if c.Example {
-		path, end, err := example(o)
+		e, err := startExample(o)
 		if err != nil {
 			return err
 		}
-		defer end()
-		c.Config = path
+		defer e.close()
+		c.Config = e.config()
 	}
 	log, level, err := telemetry.NewLogger(o.err, "info")
 	if err != nil {
@@ -56,51 +52,4 @@ func hangups(ctx context.Context) <-chan os.Signal {
 	signal.Notify(c, syscall.SIGHUP)
 	context.AfterFunc(ctx, func() { signal.Stop(c) })
 	return c
-}
-
-// example starts two servers and writes a config for a proxy before them.
-func example(o output) (path string, end func(), err error) {
-	dir, err := os.MkdirTemp("", "tandem-example-")
-	if err != nil {
-		return "", nil, err
-	}
-	var servers []*http.Server
-	end = func() {
-		for _, s := range servers {
-			s.Close()
-		}
-		os.RemoveAll(dir)
-	}
-	var addresses []string
-	for _, name := range []string{"one", "two"} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			end()
-			return "", nil, err
-		}
-		addresses = append(addresses, l.Addr().String())
-		s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			fmt.Fprintf(w, "Hello from server %s: %s %s\n", name, r.Method, r.URL.Path)
-		})}
-		servers = append(servers, s)
-		go s.Serve(l)
-	}
-	text := fmt.Sprintf("listeners:\n  hello: {bind: \"127.0.0.1:8080\", servers: [%s, %s], check: GET /}\n", addresses[0], addresses[1])
-	path = filepath.Join(dir, "tandem.yaml")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		end()
-		return "", nil, err
-	}
-	fmt.Fprintf(o.out, `The config, %s:
-
-%s
-Two built-in servers answer behind it. In another terminal:
-
-  for i in 1 2 3 4; do curl http://127.0.0.1:8080/; done
-  tandem status
-
-Ctrl-C ends it.
-
-`, path, text)
-	return path, end, nil
 }

@@ -73,7 +73,10 @@ func (p *statusPrinter) section(rows ...string) {
 	for _, r := range rows {
 		fmt.Fprintln(t, r)
 	}
-	t.Flush() // to memory
+	if err := t.Flush(); err != nil {
+		p.err = err
+		return
+	}
 	for line := range strings.Lines(text.String()) {
 		if _, err := fmt.Fprintln(p.w, strings.TrimRight(line, " \n")); err != nil {
 			p.err = err

@@ -83,7 +83,7 @@ func ended(ctx context.Context, err error) error {
 // receive passes the messages of the supervisor on, and closes the channel when
 // it has died.
 func receive(ctx context.Context, conn *Conn, messages chan<- ipc.ToAgent) error {
-	stop := context.AfterFunc(ctx, func() { conn.CloseRead() })
+	stop := context.AfterFunc(ctx, conn.CloseRead)
 	defer stop()
 	defer close(messages)
 	for {
