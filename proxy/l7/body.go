@@ -57,6 +57,10 @@ type responseWriter struct {
 }
 
 func (w *responseWriter) WriteHeader(status int) {
+	if status == http.StatusContinue {
+		// The transport goes on to read the body, and that makes net/http say it.
+		return
+	}
 	if status >= http.StatusOK {
 		w.e.phase.Store(int32(stream))
 		h := w.Header()

@@ -22,6 +22,7 @@ func seen(t *testing.T, response string) (address string, heads <-chan string) {
 		}
 		c <- head
 		io.WriteString(conn, response)
+		io.Copy(io.Discard, r) // a body left unread would reset the connection
 	}), c
 }
 

@@ -80,11 +80,13 @@ func rawServer(t testing.TB, handle func(c *net.TCPConn, r *bufio.Reader)) strin
 	return l.Addr().String()
 }
 
-// answers returns a raw server that reads a request head and sends response.
+// answers returns a raw server that reads a request head, sends response and ends.
 func answers(t testing.TB, response string) string {
 	return rawServer(t, func(c *net.TCPConn, r *bufio.Reader) {
 		if _, err := readHead(r); err == nil {
 			io.WriteString(c, response)
+			c.CloseWrite()
+			io.Copy(io.Discard, r) // a body left unread would reset the connection
 		}
 	})
 }

@@ -237,8 +237,9 @@ func TestServerDiesMidResponse(t *testing.T) {
 }
 
 func TestClientLeaves(t *testing.T) {
-	left := make(chan struct{}, 1)
+	came, left := make(chan struct{}, 1), make(chan struct{}, 1)
 	waits := func(_ http.ResponseWriter, r *http.Request) {
+		came <- struct{}{}
 		<-r.Context().Done()
 		left <- struct{}{}
 	}
@@ -249,6 +250,7 @@ func TestClientLeaves(t *testing.T) {
 	reads := func(w http.ResponseWriter, r *http.Request) {
 		http.NewResponseController(w).EnableFullDuplex()
 		w.(http.Flusher).Flush()
+		came <- struct{}{}
 		io.Copy(io.Discard, r.Body)
 		left <- struct{}{}
 	}
@@ -268,10 +270,9 @@ func TestClientLeaves(t *testing.T) {
 			r := start(t, webServer(t, tt.handler))
 			c := r.dial(t)
 			c.send(t, tt.sent)
+			<-came
 			if tt.head {
 				c.response(t, http.MethodGet)
-			} else {
-				eventually(t, func() bool { return r.server(0).Active == 1 })
 			}
 			c.Close()
 			select {
