@@ -46,10 +46,11 @@ func (workerCmd) Run(o output) error {
 		return err
 	}
 	defer conn.Close()
-	log, _, err := telemetry.NewLogger(o.err, "info")
+	log, err := telemetry.NewLogger(o.err, "info")
 	if err != nil {
 		return err
 	}
+	defer log.Close()
 	return worker.Run(context.Background(), conn, log.Named("worker"))
 }
 

@@ -318,6 +318,58 @@ func TestExampleBalancesWithoutPrivilege(t *testing.T) {
 	}
 }
 
+// TestServiceManagerIsTold plays systemd: what arrives on NOTIFY_SOCKET, in order.
+func TestServiceManagerIsTold(t *testing.T) {
+	s := scene(t)
+	n := newNode(t, s, lb1, `listeners: {web: {bind: "127.0.0.1:8080", servers: ["10.77.0.11:80"]}}`)
+	path := filepath.Join(n.dir, "notify")
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	manager.SetReadDeadline(time.Now().Add(patience))
+	// expect reads until a message begins with prefix; only watchdogs may come before.
+	expect := func(prefix string) string {
+		t.Helper()
+		buf := make([]byte, 1024)
+		for {
+			size, err := manager.Read(buf)
+			if err != nil {
+				t.Fatalf("waiting for %s: %v", prefix, err)
+			}
+			text := string(buf[:size])
+			if strings.HasPrefix(text, prefix) {
+				return text
+			}
+			if !strings.HasPrefix(text, "WATCHDOG=1") {
+				t.Fatalf("got %q, want %s", text, prefix)
+			}
+		}
+	}
+	cmd := n.command("run", "-c", n.config, "--socket", n.socket)
+	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=300000")
+	if n.proc, err = n.host.Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	expect("READY=1")
+	expect("WATCHDOG=1")
+	if err := n.proc.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if text := expect("RELOADING=1"); !strings.Contains(text, "MONOTONIC_USEC=") {
+		t.Errorf("reload said %q", text)
+	}
+	expect("READY=1")
+	if err := n.proc.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	expect("STOPPING=1")
+	if err := n.proc.Err(); err != nil {
+		t.Errorf("exit: %v", err)
+	}
+}
+
 func TestWorkerHasNoPrivilege(t *testing.T) {
 	p := newPair(t)
 	for child, check := range map[string]func(status string) bool{

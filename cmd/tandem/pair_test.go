@@ -57,6 +57,7 @@ func TestDeathOfTheWorkerMovesTheVIP(t *testing.T) {
 	p := newPair(t)
 	takeovers := p.lb2.takeovers()
 	before := p.lb1.signal("worker", syscall.SIGKILL)
+	p.lb1.waitGone(patience)
 	p.lb2.waitTakeover(takeovers)
 	p.lb1.waitStatus("has a new worker", func(s *admin.Status) bool {
 		return s.Worker.PID != 0 && s.Worker.PID != before && s.Worker.Restarts == 1

@@ -36,13 +36,14 @@ func (c *runCmd) Run(ctx context.Context, o output) error {
 		defer e.close()
 		c.Config = e.config()
 	}
-	log, level, err := telemetry.NewLogger(o.err, "info")
+	log, err := telemetry.NewLogger(o.err, "info")
 	if err != nil {
 		return err
 	}
+	defer log.Close()
 	return supervisor.Run(ctx, supervisor.Options{
 		ConfigPath: c.Config, Node: c.Node, Socket: c.Socket, UserSocket: defaultSocket(),
-		Version: version, Log: log, Level: level, ReloadC: hangups(ctx),
+		Version: version, Log: log.Logger, Level: log.Level, ReloadC: hangups(ctx),
 	})
 }
 

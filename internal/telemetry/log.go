@@ -9,18 +9,30 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// NewLogger returns a logger that writes JSON lines to w, one Write each, and
-// the level that it can be changed by.
-func NewLogger(w io.Writer, level string) (*zap.Logger, zap.AtomicLevel, error) {
+// Logger is a zap.Logger whose level can be changed, and that never waits for
+// whoever reads the log.
+type Logger struct {
+	*zap.Logger
+	Level zap.AtomicLevel
+
+	writer *writer
+}
+
+// NewLogger returns a Logger that writes JSON lines to out, one Write each, from
+// a goroutine of its own. The caller closes it.
+func NewLogger(out io.Writer, level string) (*Logger, error) {
 	parsed, err := zapcore.ParseLevel(level)
 	if err != nil {
-		return nil, zap.AtomicLevel{}, fmt.Errorf("log level %q: want debug, info, warn or error", level)
+		return nil, fmt.Errorf("log level %q: want debug, info, warn or error", level)
 	}
-	atomic := zap.NewAtomicLevelAt(parsed)
+	l := &Logger{Level: zap.NewAtomicLevelAt(parsed), writer: newWriter(out)}
 	cfg := zap.NewProductionEncoderConfig()
 	cfg.TimeKey = "time"
 	cfg.EncodeTime = zapcore.RFC3339NanoTimeEncoder
 	cfg.EncodeDuration = zapcore.StringDurationEncoder
-	core := zapcore.NewCore(zapcore.NewJSONEncoder(cfg), zapcore.Lock(zapcore.AddSync(w)), atomic)
-	return zap.New(core), atomic, nil
+	l.Logger = zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(cfg), zapcore.AddSync(l.writer), l.Level))
+	return l, nil
 }
+
+// Close writes what is waiting, for a second at most.
+func (l *Logger) Close() { l.writer.close() }

@@ -3,21 +3,27 @@ package telemetry
 import (
 	"bytes"
 	"encoding/json"
+	"io"
+	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"go.uber.org/zap"
 )
 
 func TestLoggerWritesJSONAtItsLevel(t *testing.T) {
 	var out bytes.Buffer
-	log, level, err := NewLogger(&out, "warn")
+	log, err := NewLogger(&out, "warn")
 	if err != nil {
 		t.Fatal(err)
 	}
 	log.Info("hidden")
 	log.Warn("shown", zap.String("vip", "main"))
-	level.SetLevel(zap.InfoLevel)
+	log.Level.SetLevel(zap.InfoLevel)
 	log.Info("shown too")
+	log.Close()
+	log.Info("too late")
 
 	lines := bytes.Split(bytes.TrimSpace(out.Bytes()), []byte("\n"))
 	if len(lines) != 2 {
@@ -33,8 +39,70 @@ func TestLoggerWritesJSONAtItsLevel(t *testing.T) {
 }
 
 func TestUnknownLevelIsRefused(t *testing.T) {
-	_, _, err := NewLogger(nil, "loud")
+	_, err := NewLogger(nil, "loud")
 	if err == nil || err.Error() != `log level "loud": want debug, info, warn or error` {
 		t.Errorf("got %v", err)
+	}
+}
+
+// gate is a reader of the log that reads nothing until it is opened.
+type gate struct {
+	open chan struct{}
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (g *gate) Write(b []byte) (int, error) {
+	<-g.open
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.text.Write(b)
+}
+
+func TestStuckLogStopsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{open: make(chan struct{})}
+		log, err := NewLogger(g, "info")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 * maxWaiting {
+			log.Info("line")
+		}
+		t.Log("# it is read again: what could wait is there, the rest is counted")
+		close(g.open)
+		log.Close()
+		lines := strings.Count(g.text.String(), `"msg":"line"`)
+		if lines < maxWaiting || lines > maxWaiting+1 {
+			t.Errorf("%d lines, want about %d", lines, maxWaiting)
+		}
+		if !strings.Contains(g.text.String(), `"msg":"log lines dropped: the log is not read fast enough","count":10`) {
+			t.Errorf("the loss is not told:\n%s", g.text.String()[max(0, g.text.Len()-300):])
+		}
+	})
+}
+
+func TestCloseDoesNotWaitForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{open: make(chan struct{})}
+		log, err := NewLogger(g, "info")
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Info("line")
+		log.Close()
+		log.Close()
+		close(g.open)
+	})
+}
+
+func BenchmarkLog(b *testing.B) {
+	log, err := NewLogger(io.Discard, "info")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer log.Close()
+	for b.Loop() {
+		log.Info("line", zap.String("vip", "main"))
 	}
 }
