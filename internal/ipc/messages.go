@@ -100,7 +100,8 @@ type Socket struct {
 }
 
 // Sockets hands listening sockets over, one descriptor each, in order. The
-// worker keeps them until a WorkerConfig no longer names them.
+// worker keeps them until a WorkerConfig no longer names them; of one that it
+// refuses it keeps none that it did not serve before.
 type Sockets struct{ List []Socket }
 
 // WorkerConfig replaces what the worker serves. Every bound address of Spec has

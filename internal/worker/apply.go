@@ -170,7 +170,7 @@ func (w *worker) serve(s service, b bind) {
 	}
 }
 
-// forgetSockets closes the sockets that the config does not name.
+// forgetSockets closes the sockets that the config in force does not name.
 func (w *worker) forgetSockets() {
 	used := make(map[*os.File]bool)
 	for _, l := range w.listeners {

@@ -157,6 +157,26 @@ func TestListenerChanges(t *testing.T) {
 	})
 }
 
+func TestSocketsOfARefusedConfigAreGivenUp(t *testing.T) {
+	s := startWorker(t)
+	bind := s.bind(t, "web")
+	spec := proxy.Spec{
+		Listeners: []proxy.Listener{newSpecListener("web", proxy.HTTP, "web", bind)},
+		Pools:     pools(newSpecPool("web", web(t, says("a")))),
+	}
+	s.mustApply(t, spec)
+	more := s.bind(t, "more")
+	bad := spec
+	bad.Listeners = append(bad.Listeners, newSpecListener("more", proxy.HTTP, "none", more))
+	if err := s.apply(t, bad); err == "" {
+		t.Fatal("a listener without a pool was accepted")
+	}
+	refused(t, more)
+	connect(t, bind).ask(t)
+	s.mustApply(t, spec)
+	connect(t, bind).ask(t)
+}
+
 // A socket that is handed over again takes the place of the one before.
 func TestSocketIsReplaced(t *testing.T) {
 	s := startWorker(t)

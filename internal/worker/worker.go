@@ -168,6 +168,7 @@ func (w *worker) configure(c ipc.WorkerConfig) {
 	applied := ipc.Applied{Generation: c.Generation}
 	if err := w.apply(c.Spec, time.Now()); err != nil {
 		applied.Error = err.Error()
+		w.forgetSockets() // so that others can bind what only this config named
 		w.log.Warn("config refused", zap.Uint64("generation", c.Generation), zap.Error(err))
 	} else {
 		w.log.Info("config applied", zap.Uint64("generation", c.Generation),
