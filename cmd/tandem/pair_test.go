@@ -1,12 +1,18 @@
 package main
 
 import (
+	"net/http"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
 	"github.com/tandemlb/tandem/internal/admin"
 	"github.com/tandemlb/tandem/internal/lab"
+	"github.com/tandemlb/tandem/internal/lab/failover"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
@@ -137,6 +143,84 @@ func TestLinkCutAndHeal(t *testing.T) {
 			p.expectOwner(p.lb1, patience)
 		})
 	}
+}
+
+func TestCutIsToldFromDeath(t *testing.T) {
+	p := newPair(t)
+	verdict := func(n *node, want string) {
+		t.Helper()
+		n.waitStatus("has the verdict "+want, func(s *admin.Status) bool { return s.Peers[0].Verdict == want })
+	}
+	for _, n := range []*node{p.lb1, p.lb2} {
+		if err := n.host.CutMulticast(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, n := range []*node{p.lb1, p.lb2} {
+		verdict(n, "cut")
+	}
+	if out, err := p.lb1.ask("status"); err != nil || !strings.Contains(out, "CUT: both nodes are active") {
+		t.Errorf("status: %v\n%s", err, out)
+	}
+	t.Log("# it heals: one owner, which announced last, and no doubt")
+	for _, n := range []*node{p.lb1, p.lb2} {
+		if err := n.host.Heal(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.settle()
+	p.expectOwner(p.lb1, patience)
+	verdict(p.lb1, "")
+	verdict(p.lb2, "")
+
+	t.Log("# death")
+	if err := lab.Kill(p.lb1.proc); err != nil {
+		t.Fatal(err)
+	}
+	verdict(p.lb2, "death")
+}
+
+func TestNodeThatReachesNoServerYields(t *testing.T) {
+	p := startPair(t, strings.ReplaceAll(quickConfig(), "check: GET /", "check: {http: GET /, every: 200ms}"))
+	var unreachable []netlink.Route
+	for _, s := range failover.Servers() {
+		dst := netlink.NewIPNet(s.Addresses[0].Addr().AsSlice())
+		unreachable = append(unreachable, netlink.Route{Dst: dst, Type: unix.RTN_UNREACHABLE})
+	}
+	change := func(n *node, do func(*netlink.Route) error) {
+		t.Helper()
+		err := n.host.Do(func() error {
+			for _, r := range unreachable {
+				if err := do(&r); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(p.lb1, netlink.RouteAdd)
+	p.lb1.waitStatus("is unfit", func(s *admin.Status) bool {
+		return s.Unfit == "it reaches none of its servers, and lb2 does"
+	})
+	p.expectOwner(p.lb2, patience)
+
+	t.Log("# the other reaches none either: nobody is better, and somebody serves the 503")
+	change(p.lb2, netlink.RouteAdd)
+	p.lb1.waitStatus("is fit", func(s *admin.Status) bool { return s.Fit })
+	p.lb1.waitStatus("is active again", func(s *admin.Status) bool { return s.VIPs[0].Role == vrrp.Active })
+	resp, err := p.get("/")
+	if resp == nil || resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("answer %+v, %v", resp, err)
+	}
+
+	t.Log("# all is well again")
+	change(p.lb1, netlink.RouteDel)
+	change(p.lb2, netlink.RouteDel)
+	p.settle()
+	p.expectOwner(p.lb1, patience)
 }
 
 func TestOrderlyStopHandsOver(t *testing.T) {

@@ -159,6 +159,9 @@ func (p *statusPrinter) peers(s *admin.Status) {
 			roles += fmt.Sprintf(", %s: %s", vip, v.Roles[vip])
 		}
 		rows = append(rows, fmt.Sprintf("peer\t%s\t%s for %s, %s, %s%s", v.Name, life, age(p.now, v.Since), v.Address, health(v.Fit, v.Unfit), roles))
+		if v.Verdict != "" {
+			rows = append(rows, fmt.Sprintf("\t\t%s: %s", strings.ToUpper(v.Verdict), v.Explained))
+		}
 		if v.Drift {
 			rows = append(rows, fmt.Sprintf("\t\tCONFIG DRIFT: it runs %s, this node %s", v.Hash, s.Config.Hash))
 		}

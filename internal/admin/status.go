@@ -79,6 +79,14 @@ type Peer struct {
 	Version string               `json:"version,omitempty"`
 	Hash    string               `json:"configHash,omitempty"`
 	Drift   bool                 `json:"drift"` // its config differs from ours
+	// Servers counts the servers of its pools, Reachable those that it does not
+	// hold for dead.
+	Servers   int `json:"servers"`
+	Reachable int `json:"reachable"`
+	// Verdict names what this node makes of the peer: empty, death, cut or
+	// gossip_cut; Explained says it in words.
+	Verdict   string `json:"verdict,omitempty"`
+	Explained string `json:"explained,omitempty"`
 }
 
 // Listener is one listener with its counters since the worker started.

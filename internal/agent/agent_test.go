@@ -405,6 +405,49 @@ func TestForeignAndMalformedPacketsChangeNothing(t *testing.T) {
 	})
 }
 
+func TestForeignAnnouncementIsAnsweredInALaterEpoch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLAN(t)
+		lb1 := n.start("lb1", router("192.0.2.11", 200))
+		time.Sleep(time.Minute)
+		before := lb1.state().Epoch
+		if before == 0 {
+			t.Error("a takeover has no epoch")
+		}
+		n.seen("")
+		lb1.messages <- ipc.ToAgent{Announce: &ipc.Announce{Router: "main", Above: before + 7}}
+		if got := lb1.state().Epoch; got != before+8 {
+			t.Errorf("epoch %d, want %d", got, before+8)
+		}
+		if got := n.seen("announce"); len(got) == 0 {
+			t.Error("nothing was announced")
+		}
+
+		t.Log("# a node without the address does not announce it")
+		lb1.messages <- ipc.ToAgent{Fitness: &ipc.Fitness{Reason: "unfit"}}
+		synctest.Wait()
+		n.seen("")
+		lb1.messages <- ipc.ToAgent{Announce: &ipc.Announce{Router: "main", Above: before + 99}}
+		synctest.Wait()
+		if got := n.seen("announce"); len(got) != 0 {
+			t.Errorf("announced %v", got)
+		}
+
+		t.Log("# but it begins above it, and does not answer what is older")
+		lb1.messages <- ipc.ToAgent{Fitness: &ipc.Fitness{Fit: true}}
+		time.Sleep(time.Minute)
+		if got := lb1.state().Epoch; got != before+100 {
+			t.Errorf("epoch %d, want %d", got, before+100)
+		}
+		n.seen("")
+		lb1.messages <- ipc.ToAgent{Announce: &ipc.Announce{Router: "main", Above: before + 99}}
+		synctest.Wait()
+		if got := n.seen("announce"); len(got) != 0 {
+			t.Errorf("announced %v", got)
+		}
+	})
+}
+
 func TestOnlyTheNewestOfAQueueIsJudged(t *testing.T) {
 	a, b := &instance{}, &instance{}
 	p, q := router("192.0.2.11", 1).Params.Self, router("192.0.2.12", 1).Params.Self

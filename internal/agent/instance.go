@@ -44,6 +44,7 @@ type instance struct {
 	claimedAt time.Time
 	renewAt   time.Time
 	burst     burst
+	epoch     uint64 // of the newest burst
 	healer    vip.Healer
 }
 
@@ -119,9 +120,15 @@ func (in *instance) next() time.Time {
 	return next
 }
 
+// announce begins a burst of announcements, in an epoch above the one given.
+func (in *instance) announce(now time.Time, above uint64) {
+	in.epoch = max(in.epoch, above) + 1
+	in.burst.start(now)
+}
+
 // state is what the supervisor is told.
 func (in *instance) state(now time.Time, fit ipc.Fitness) ipc.RouterState {
-	s := ipc.RouterState{Name: in.cfg.Name, Status: in.vr.Status(), Holds: in.holds()}
+	s := ipc.RouterState{Name: in.cfg.Name, Status: in.vr.Status(), Holds: in.holds(), Epoch: in.epoch}
 	switch {
 	case in.blocked(now, fit) != "":
 		s.Error = in.blocked(now, fit)

@@ -191,7 +191,8 @@ func (l *loop) apply(now time.Time, in *instance, out vrrp.Output) {
 		in.held = fact{}
 		l.owner.set(in.want)
 	case holds && out.Announce:
-		in.burst.start(now) // announced by keep, in this turn
+		in.announce(now, 0) // by keep, in this turn
+		l.changed = true
 	}
 	if c := out.Change; c != nil {
 		l.changed = true
@@ -217,7 +218,7 @@ func (l *loop) claim(now time.Time, in *instance) {
 	in.held = fact{}
 	in.claimedAt = now
 	in.renewAt = now.Add(in.cfg.Lease / renewalsPerLease)
-	in.burst.start(now)
+	in.announce(now, 0)
 	in.burst.due(now, 0)
 	in.want.announce++
 	l.owner.set(in.want)
@@ -318,7 +319,7 @@ func (l *loop) fact(now time.Time, f fact) {
 			continue
 		}
 		if f.added && in.held.held {
-			in.burst.start(now) // the neighbours may have learned another owner
+			in.announce(now, 0) // the neighbours may have learned another owner
 		}
 		if f.err != nil && (in.held.err == nil || in.held.err.Error() != f.err.Error()) {
 			l.reporter.log("error", "addresses", map[string]any{"vip": f.name, "error": f.err.Error()})
@@ -359,6 +360,18 @@ func (l *loop) gone(now time.Time, g gone) {
 	}
 }
 
+// foreign takes note of an announcement of another node in epoch above.
+func (l *loop) foreign(now time.Time, in *instance, above uint64) {
+	l.changed = true
+	if !in.want.hold {
+		in.epoch = above
+		return
+	}
+	l.reporter.log("info", "announcing again: another node announced the addresses last", map[string]any{
+		"vip": in.cfg.Name, "epoch": above})
+	in.announce(now, above)
+}
+
 func (l *loop) message(now time.Time, m ipc.ToAgent) {
 	switch {
 	case m.Config != nil:
@@ -368,8 +381,8 @@ func (l *loop) message(now time.Time, m ipc.ToAgent) {
 		l.changed = true
 	case m.Announce != nil:
 		for _, in := range l.instances {
-			if in.cfg.Name == m.Announce.Router && in.want.hold {
-				in.burst.start(now)
+			if in.cfg.Name == m.Announce.Router && m.Announce.Above >= in.epoch {
+				l.foreign(now, in, m.Announce.Above)
 			}
 		}
 	case m.Leave != nil:

@@ -46,8 +46,13 @@ type Fitness struct {
 	Reason string // why not; empty when fit
 }
 
-// Announce asks the agent to announce the addresses that it holds once more.
-type Announce struct{ Router string }
+// Announce tells the agent that another node announced the addresses in epoch
+// Above. The owner announces them once more, in a later one; who does not own
+// them remembers, and begins above it.
+type Announce struct {
+	Router string
+	Above  uint64
+}
 
 // Leave asks the agent to hand its addresses over and exit.
 type Leave struct{}
@@ -67,8 +72,11 @@ type AgentState struct {
 type RouterState struct {
 	Name   string
 	Status vrrp.Status
-	Holds  bool   // the addresses are in the kernel, as far as the agent knows
-	Error  string // why the node cannot take part or cannot hold the addresses
+	Holds  bool // the addresses are in the kernel, as far as the agent knows
+	// Epoch counts the announcements of the addresses, over all nodes that know
+	// of each other: a node that has to be announced against uses a higher one.
+	Epoch uint64
+	Error string // why the node cannot take part or cannot hold the addresses
 }
 
 // LogLine is a log entry of the agent, which itself never writes to a file.

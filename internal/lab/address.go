@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -102,12 +103,38 @@ func (h *Host) CutSilently() error {
 	return h.atBridge("silently cut", h.lab.bridge.LinkSetNoMaster)
 }
 
-// Heal undoes Cut and CutSilently.
+// CutMulticast keeps multicast from the host, and nothing else: a switch that
+// does not know who wants a group.
+func (h *Host) CutMulticast() error {
+	return h.atBridge("cut multicast on", func(port netlink.Link) error { return h.lab.floodMulticast(port, false) })
+}
+
+// Heal undoes Cut, CutSilently and CutMulticast.
 func (h *Host) Heal() error {
 	return h.atBridge("heal", func(port netlink.Link) error {
 		return errors.Join(
 			h.lab.bridge.LinkSetMasterByIndex(port, h.lab.bridgeID),
-			h.lab.bridge.LinkSetUp(port))
+			h.lab.bridge.LinkSetUp(port),
+			h.lab.floodMulticast(port, true))
+	})
+}
+
+// floodMulticast says whether the bridge sends multicast out of a port.
+func (l *Lab) floodMulticast(port netlink.Link, flood bool) error {
+	value := []byte{0}
+	if flood {
+		value[0] = 1
+	}
+	return inNamespace(l.bridgeNS, func() error {
+		req := nl.NewNetlinkRequest(unix.RTM_SETLINK, unix.NLM_F_ACK)
+		msg := nl.NewIfInfomsg(unix.AF_BRIDGE)
+		msg.Index = int32(port.Attrs().Index)
+		req.AddData(msg)
+		options := nl.NewRtAttr(unix.IFLA_PROTINFO|unix.NLA_F_NESTED, nil)
+		options.AddRtAttr(nl.IFLA_BRPORT_MCAST_FLOOD, value)
+		req.AddData(options)
+		_, err := req.Execute(unix.NETLINK_ROUTE, 0)
+		return err
 	})
 }
 

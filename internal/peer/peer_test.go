@@ -89,7 +89,7 @@ func TestNodesKnowEachOther(t *testing.T) {
 	key := []byte(strings.Repeat("k", 32))
 	port := freePort(t)
 	a := join(t, lb1, lb2, port, key)
-	a.Publish(func(s *State) { s.ConfigHash, s.Fit, s.Roles = "abc", true, map[string]vrrp.Role{"main": vrrp.Active} })
+	a.Publish(func(s *State) { s.ConfigHash, s.Fit, s.VIPs = "abc", true, map[string]VIP{"main": {Role: vrrp.Active}} })
 	b := join(t, lb2, lb1, port, key)
 
 	sees := func(m member, want func(View) bool) func() (bool, string) {
@@ -99,7 +99,7 @@ func TestNodesKnowEachOther(t *testing.T) {
 		}
 	}
 	eventually(t, "lb2 sees lb1 active", sees(b, func(v View) bool {
-		return v.Alive && v.State.Fit && v.State.ConfigHash == "abc" && v.State.Roles["main"] == vrrp.Active
+		return v.Alive && v.State.Fit && v.State.ConfigHash == "abc" && v.State.VIPs["main"].Role == vrrp.Active
 	}))
 	eventually(t, "lb1 sees lb2 alive", sees(a, func(v View) bool { return v.Alive }))
 
@@ -167,8 +167,8 @@ func TestOldAndForeignStatesAreIgnored(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add([]byte(`{"Node":"lb2","Roles":{"main":"active"}}`))
-	f.Add([]byte(`{"Node":"lb2","Roles":{"main":"king"}}`))
+	f.Add([]byte(`{"Node":"lb2","VIPs":{"main":{"Role":"active"}}}`))
+	f.Add([]byte(`{"Node":"lb2","VIPs":{"main":{"Role":"king"}}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if s, err := decode(b); err == nil && s.Node == "" {
 			t.Errorf("%q was accepted without a node", b)

@@ -21,7 +21,16 @@ type State struct {
 	ConfigHash string
 	Fit        bool
 	Reason     string // why it is not fit
-	Roles      map[string]vrrp.Role
+	VIPs       map[string]VIP
+	// Servers says how many servers the node's pools have, and Reachable how
+	// many of them it does not hold for dead.
+	Servers, Reachable int
+}
+
+// VIP is what a node says of one VIP.
+type VIP struct {
+	Role  vrrp.Role
+	Epoch uint64 // of its newest announcement; 0: none
 }
 
 // newer reports whether s was said after o.

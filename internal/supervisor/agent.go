@@ -176,6 +176,13 @@ func (a *agentLink) setFitness(f ipc.Fitness) {
 	a.send(ipc.ToAgent{Fitness: &f})
 }
 
+// announce tells the agent of an announcement of another node.
+func (a *agentLink) announce(m ipc.Announce) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.send(ipc.ToAgent{Announce: &m})
+}
+
 // leave has the agent hand its addresses over, and waits until it has ended.
 func (a *agentLink) leave(within time.Duration) {
 	a.mu.Lock()
@@ -210,6 +217,14 @@ func (a *agentLink) view() agentView {
 		v.pid = a.proc.pid
 	}
 	return v
+}
+
+// routers returns the newest word of the agent about its virtual routers.
+func (v agentView) routers() []ipc.RouterState {
+	if v.state == nil {
+		return nil
+	}
+	return v.state.Routers
 }
 
 // run keeps the agent running until it has been told to leave, or ctx is done.

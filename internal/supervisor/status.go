@@ -2,43 +2,21 @@ package supervisor
 
 import (
 	"context"
-	"maps"
 
 	"github.com/tandemlb/tandem/internal/admin"
 	"github.com/tandemlb/tandem/internal/ipc"
-	"github.com/tandemlb/tandem/internal/peer"
 	"github.com/tandemlb/tandem/vrrp"
 )
-
-// publicState is what the peer is told of this node.
-func (s *Supervisor) publicState(fit ipc.Fitness) peer.State {
-	p := peer.State{Version: s.o.Version, ConfigHash: s.current().hash, Fit: fit.Fit, Reason: fit.Reason}
-	if s.agent == nil {
-		return p
-	}
-	p.Roles = map[string]vrrp.Role{}
-	if state := s.agent.view().state; state != nil {
-		for _, r := range state.Routers {
-			p.Roles[r.Name] = r.Status.Role
-		}
-	}
-	return p
-}
-
-func sameState(a, b peer.State) bool {
-	return a.Version == b.Version && a.ConfigHash == b.ConfigHash && a.Fit == b.Fit && a.Reason == b.Reason && maps.Equal(a.Roles, b.Roles)
-}
 
 // Status describes the node and what it knows of its peer.
 func (s *Supervisor) Status(context.Context) (*admin.Status, error) {
 	s.mu.Lock()
-	now, refused := s.now, s.refused
+	now, refused, fit, verdicts := s.now, s.refused, s.fit, s.verdicts
 	s.mu.Unlock()
-	fit := s.fitness()
 	st := &admin.Status{
 		Node: now.self.Name, Version: s.o.Version, Started: s.started, Fit: fit.Fit, Unfit: fit.Reason,
 		Config: admin.Config{Path: s.o.ConfigPath, Hash: now.hash, Loaded: now.at},
-		VIPs:   []admin.VIP{}, Peers: s.peers(now.hash),
+		VIPs:   []admin.VIP{}, Peers: s.peers(now.hash, verdicts),
 	}
 	if refused != nil {
 		st.Config.Refused = refused.Error()
@@ -75,10 +53,8 @@ func granted(whyNot string) string {
 
 func vips(routers []ipc.Router, a agentView) []admin.VIP {
 	states := map[string]ipc.RouterState{}
-	if a.state != nil {
-		for _, r := range a.state.Routers {
-			states[r.Name] = r
-		}
+	for _, r := range a.routers() {
+		states[r.Name] = r
 	}
 	all := []admin.VIP{}
 	for _, r := range routers {
@@ -99,16 +75,21 @@ func vips(routers []ipc.Router, a agentView) []admin.VIP {
 	return all
 }
 
-func (s *Supervisor) peers(ownHash string) []admin.Peer {
+func (s *Supervisor) peers(ownHash string, verdicts map[string]Verdict) []admin.Peer {
 	all := []admin.Peer{}
 	if s.cluster == nil {
 		return all
 	}
 	for _, v := range s.cluster.Views() {
-		p := admin.Peer{Name: v.Name, Address: v.Address, Alive: v.Alive, Since: v.Since}
+		p := admin.Peer{Name: v.Name, Address: v.Address, Alive: v.Alive, Since: v.Since, Drift: drifts(v, ownHash),
+			Verdict: string(verdicts[v.Name]), Explained: verdicts[v.Name].explain()}
 		if v.State != nil {
-			p.Roles, p.Fit, p.Unfit, p.Version, p.Hash = v.State.Roles, v.State.Fit, v.State.Reason, v.State.Version, v.State.ConfigHash
-			p.Drift = v.State.ConfigHash != "" && v.State.ConfigHash != ownHash // empty: it has only just started
+			p.Fit, p.Unfit, p.Version, p.Hash = v.State.Fit, v.State.Reason, v.State.Version, v.State.ConfigHash
+			p.Servers, p.Reachable = v.State.Servers, v.State.Reachable
+			p.Roles = map[string]vrrp.Role{}
+			for name, vip := range v.State.VIPs {
+				p.Roles[name] = vip.Role
+			}
 		}
 		all = append(all, p)
 	}

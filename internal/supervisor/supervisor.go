@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -53,10 +52,12 @@ type Supervisor struct {
 
 	reloading sync.Mutex // one reload at a time
 
-	mu      sync.Mutex
-	now     *loaded
-	sockets map[netip.AddrPort]*os.File
-	refused error // of the newest reload
+	mu       sync.Mutex
+	now      *loaded
+	sockets  map[netip.AddrPort]*os.File
+	refused  error // of the newest reload
+	fit      ipc.Fitness
+	verdicts map[string]Verdict // on each peer
 }
 
 // loaded is a config that has been read and found good on this host.
@@ -86,7 +87,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	o.Level.SetLevel(level.Level())
-	s := &Supervisor{o: o, started: time.Now(), changedC: make(chan struct{}, 1), now: first}
+	s := &Supervisor{o: o, started: time.Now(), changedC: make(chan struct{}, 1), now: first, fit: starting}
 
 	sockets, _, err := bindAll(ctx, first.config.Proxy, nil)
 	if err != nil {
@@ -130,7 +131,7 @@ func (s *Supervisor) compose(first *loaded) error {
 		s.agent = &agentLink{
 			log: s.o.Log.Named("agent"), changed: s.changed,
 			config:  ipc.AgentConfig{Routers: first.routers},
-			fitness: ipc.Fitness{Reason: "the worker is starting"},
+			fitness: starting,
 		}
 	}
 	if len(cfg.Nodes) < 2 {
@@ -179,7 +180,7 @@ func (s *Supervisor) serve(ctx context.Context, api func(context.Context) error)
 	}
 	coordinated, endCoordination := context.WithCancel(inner)
 	defer endCoordination()
-	parts.Go(func() { s.coordinate(coordinated) })
+	parts.Go(func() { newCoordinator(s).run(coordinated) })
 	parts.Go(func() { s.reloadOn(coordinated, s.o.ReloadC) })
 	parts.Go(func() { failedC <- s.awaitFirst(coordinated) })
 
@@ -219,79 +220,6 @@ func (s *Supervisor) awaitFirst(ctx context.Context) error {
 		case <-ctx.Done():
 			return fmt.Errorf("start: the worker does not serve: %w", v.err)
 		}
-	}
-}
-
-// changed has coordinate look at the node again. It never blocks.
-func (s *Supervisor) changed() {
-	select {
-	case s.changedC <- struct{}{}:
-	default:
-	}
-}
-
-// coordinate tells the agent what the node is fit for, and the peer what the
-// node is, whenever either may have changed.
-func (s *Supervisor) coordinate(ctx context.Context) {
-	beat := watchdogInterval()
-	ticker := time.NewTicker(beat)
-	defer ticker.Stop()
-	var told peer.State
-	var drifting []string
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			notify(watchdog)
-		case <-s.changedC:
-		}
-		fit := s.fitness()
-		if s.agent != nil {
-			s.agent.setFitness(fit)
-		}
-		if s.cluster == nil {
-			continue
-		}
-		drifting = s.noteDrift(drifting)
-		now := s.publicState(fit)
-		if !sameState(now, told) {
-			told = now
-			s.cluster.Publish(func(p *peer.State) {
-				p.Version, p.ConfigHash, p.Fit, p.Reason, p.Roles = now.Version, now.ConfigHash, now.Fit, now.Reason, now.Roles
-			})
-		}
-	}
-}
-
-// noteDrift logs when a peer begins or ceases to run another config.
-func (s *Supervisor) noteDrift(before []string) []string {
-	var now []string
-	for _, p := range s.peers(s.current().hash) {
-		if p.Drift {
-			now = append(now, p.Name+" runs "+p.Hash)
-		}
-	}
-	switch {
-	case slices.Equal(before, now):
-	case len(now) == 0:
-		s.o.Log.Info("config drift is over: the nodes run the same config")
-	default:
-		s.o.Log.Warn("config drift: the nodes run different configs", zap.String("own", s.current().hash), zap.Strings("peers", now))
-	}
-	return now
-}
-
-// fitness judges whether this node can serve.
-func (s *Supervisor) fitness() ipc.Fitness {
-	v := s.worker.view()
-	switch {
-	case v.ready:
-		return ipc.Fitness{Fit: true}
-	case v.err != nil:
-		return ipc.Fitness{Reason: "the proxy does not serve: " + v.err.Error()}
-	default:
-		return ipc.Fitness{Reason: "the proxy is starting"}
 	}
 }
 

@@ -287,6 +287,23 @@ type workerView struct {
 	serving  ipc.WorkerConfig
 }
 
+// servers counts the servers of all pools, and those of them that the worker
+// does not hold for dead.
+func (v workerView) servers() (all, reachable int) {
+	if v.state == nil {
+		return 0, 0
+	}
+	for _, p := range v.state.Pools {
+		for _, s := range p.Servers {
+			all++
+			if s.Health != "down" {
+				reachable++
+			}
+		}
+	}
+	return all, reachable
+}
+
 func (w *workerLink) view() workerView {
 	w.mu.Lock()
 	defer w.mu.Unlock()
