@@ -39,6 +39,7 @@ var mayImport = map[string][]string{
 	"internal/config":    {"proxy", "vrrp"},
 	"internal/ipc":       {"proxy", "vrrp"},
 	"internal/netio":     {},
+	"internal/notice":    {},
 	"internal/vip":       {},
 	"internal/peer":      {"vrrp"},
 	"internal/admin":     {"vrrp"},
