@@ -70,7 +70,8 @@ type pair struct {
 	lb1, lb2 *node
 }
 
-// newPair starts both nodes and waits until lb1 is Active and lb2 Backup.
+// newPair starts both nodes and waits until lb1 is Active and lb2 Backup. lb1
+// comes first: without preemption, whoever is first stays.
 func newPair(t *testing.T) *pair {
 	t.Helper()
 	return startPair(t, quickConfig())
@@ -81,6 +82,7 @@ func startPair(t *testing.T, config string) *pair {
 	s := scene(t)
 	p := &pair{Scene: s, t: t, lb1: newNode(t, s, lb1, config), lb2: newNode(t, s, lb2, config)}
 	p.lb1.start()
+	p.lb1.waitStatus("active", func(s *admin.Status) bool { return s.VIPs[0].Role == vrrp.Active })
 	p.lb2.start()
 	p.settle()
 	return p

@@ -57,11 +57,11 @@ func (a *acceptor) counters() Counters {
 	return Counters{a.strangers.Load(), a.crowded.Load(), a.failed.Load()}
 }
 
-// run accepts until this process leaves or ctx is done. A port in use, as during
-// an upgrade, is no reason to end an agent: it is tried again.
-func (a *acceptor) run(ctx context.Context) {
-	for {
-		ln, err := a.listen(ctx)
+// run accepts until this process leaves or ctx is done; ln and err are the result
+// of listen. A port in use, as during an upgrade, is no reason to end an agent:
+// it is tried again.
+func (a *acceptor) run(ctx context.Context, ln net.Listener, err error) {
+	for ; ; ln, err = a.listen(ctx) {
 		switch {
 		case err != nil:
 			a.inputs.send(ctx, func(_ context.Context, w *watcher, now time.Time) output {
