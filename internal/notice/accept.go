@@ -64,8 +64,9 @@ func (a *acceptor) run(ctx context.Context, ln net.Listener, err error) {
 	for ; ; ln, err = a.listen(ctx) {
 		switch {
 		case err != nil:
+			detail := err.Error() // the loop may come to it after the next attempt
 			a.inputs.send(ctx, func(_ context.Context, w *watcher, now time.Time) output {
-				return w.core.deaf(now, err.Error())
+				return w.core.deaf(now, detail)
 			})
 		case ln != nil:
 			a.inputs.send(ctx, func(_ context.Context, w *watcher, _ time.Time) output {
@@ -101,7 +102,7 @@ func (a *acceptor) listen(ctx context.Context) (net.Listener, error) {
 	}
 	// Like all of Go's, the socket is close-on-exec: a child that outlived this
 	// process with it would hide its death.
-	config := net.ListenConfig{KeepAliveConfig: alive}
+	config := net.ListenConfig{KeepAlive: noKeepAlive}
 	// Plain TCP, which is what the verdicts are made for.
 	config.SetMultipathTCP(false)
 	ln, err := config.Listen(ctx, "tcp", a.o.Self.String())

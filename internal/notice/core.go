@@ -22,8 +22,9 @@ const (
 	proofFirst, proofLast = time.Millisecond, 50 * time.Millisecond
 	firstPause, lastPause = 100 * time.Millisecond, 5 * time.Second
 
-	// shortLived is the life of a session whose successor is not called for
-	// without a pause: two processes that disagree must not spin.
+	// shortLived is the life of a session whose end is not looked into at once
+	// when it is not the first with that process: two processes that disagree
+	// must not spin.
 	shortLived = time.Second
 	// stableAfter is the life of a session that restores the trust in refusals.
 	stableAfter = time.Minute
@@ -80,7 +81,7 @@ type end uint8
 const (
 	endClosed  end = iota // EOF or reset, without a goodbye
 	endGoodbye            // after a goodbye
-	endOther              // by a timeout of the kernel, or because the peer made no sense
+	endOther              // because the peer made no sense, or by another error of the connection
 )
 
 type ending struct {
@@ -109,7 +110,7 @@ type core struct {
 	early   bool          // the dial under way began before the session ended: its refusal proves nothing
 	at      time.Time     // of the next dial; zero: none is wanted
 	pause   time.Duration // before the dial after the next one
-	hasty   int           // sessions in a row that were short-lived
+	hasty   int           // sessions in a row with one process that were short-lived
 
 	died     time.Time // when a refusal was taken as the proof, and no process was met since
 	distrust bool      // such a proof was wrong
@@ -176,7 +177,7 @@ func (c *core) dialed(now time.Time, r result) output {
 	c.retry(now, lastPause)
 	// Without a session before it a refusal proves nothing: the peer may never
 	// have started, or a firewall may reject.
-	return c.warn(now, r)
+	return c.warn(now, r.outcome, fmt.Sprintf("no session with %s: %s (the timers alone would notice its death)", c.address, r.detail))
 }
 
 // met takes a process that has answered, and whose connection is now the session.
@@ -234,8 +235,8 @@ func (c *core) ended(now time.Time, e ending) output {
 		c.leave(now, refused) // which is to be expected now
 		return c.publish(now, Goodbye, "%s left: %s", c.who(), e.detail)
 	case endOther:
-		// The kernel gave up a host that had long been silent, or this end gave
-		// up a peer that makes no sense. Neither is the end of a process.
+		// This end gave up a peer that makes no sense, or its kernel one that was
+		// silent for long. Neither is the end of a process.
 		c.leave(now, silent)
 		return c.publish(now, Lost, "the session with %s ended (%s), and proves nothing", c.who(), e.detail)
 	}
@@ -255,7 +256,7 @@ func (c *core) greeted(now time.Time, p process) output {
 		return out // known, or asked already
 	}
 	// Half a session is left when a host vanished and came back: without this
-	// hint its end would be noticed only after minutes.
+	// hint it would be kept for ever.
 	if c.state != doubtful {
 		c.pause = firstPause
 	}
@@ -282,7 +283,7 @@ func (c *core) mistrust(now time.Time, format string, args ...any) output {
 
 // failed takes a caller at the listener that could not prove to be the peer.
 func (c *core) failed(now time.Time, detail string) output {
-	return c.warn(now, result{outcome: rejected, detail: detail})
+	return c.warn(now, rejected, detail)
 }
 
 // deaf takes it that nothing can be heard at the node's own address.
@@ -302,6 +303,9 @@ func (c *core) hearing() output {
 
 // enter makes the connection with p the present session.
 func (c *core) enter(now time.Time, p process) {
+	if p.boot != c.peer.boot {
+		c.hasty = 0 // a process that crashes again and again is dead at once each time
+	}
 	c.state, c.since, c.peer = present, now, p
 	c.at, c.pause, c.died = time.Time{}, firstPause, time.Time{}
 	c.warned.outcomes = [outcomes]bool{}
@@ -333,19 +337,19 @@ func (c *core) retry(now time.Time, longest time.Duration) {
 }
 
 // warn says once in each absence of a session why there is none.
-func (c *core) warn(now time.Time, r result) output {
-	if c.warned.outcomes[r.outcome] {
+func (c *core) warn(now time.Time, o outcome, evidence string) output {
+	if c.warned.outcomes[o] {
 		return output{}
 	}
 	kind := Unreachable
-	if r.outcome == rejected {
+	if o == rejected {
 		if last := c.warned.rejected; !last.IsZero() && now.Sub(last) < rejectedEvery {
 			return output{}
 		}
 		kind, c.warned.rejected = Rejected, now
 	}
-	c.warned.outcomes[r.outcome] = true
-	return c.publish(now, kind, "no session with %s: %s (the timers alone would notice its death)", c.address, r.detail)
+	c.warned.outcomes[o] = true
+	return c.publish(now, kind, "%s", evidence)
 }
 
 func (c *core) publish(now time.Time, k Kind, format string, args ...any) output {

@@ -209,9 +209,15 @@ func TestVerdicts(t *testing.T) {
 				`lost: the session with "a" at peer:1 ended (EOF), and the same process answers again`, session, proof,
 				`lost: the session with "a" at peer:1 ended (EOF), and the same process answers again`, session, proof},
 		},
+		"processes that always die at once are dead at once": {
+			[]string{"tick", "answered a", "closed", "refused", "wait 100ms", "answered b", "closed", "refused", "wait 100ms", "answered c", "closed"},
+			[]string{dial, session, proof, died,
+				dial, `connected: session with "b" at peer:1`, proof, `died: the session with "b" at peer:1 ended (EOF), then: refused`,
+				dial, `connected: session with "c" at peer:1`, proof},
+		},
 		"a wrong key is told once": {
 			[]string{"tick", "rejected", "failed", "wait 100ms", "rejected", "wait 200ms", "answered a", "failed", "wait 60s", "failed", "failed"},
-			[]string{dial, "rejected: no session with peer:1: rejected" + unproven, dial, dial, session, "rejected: no session with peer:1: bad key" + unproven},
+			[]string{dial, "rejected: no session with peer:1: rejected" + unproven, dial, dial, session, "rejected: bad key"},
 		},
 		"a port in use is told once": {
 			[]string{"deaf", "deaf", "hearing", "deaf"},

@@ -42,8 +42,6 @@ type link struct {
 // another program, another release, or with another key.
 type rejection struct{ error }
 
-func (r rejection) Unwrap() error { return r.error }
-
 func reject(format string, args ...any) error { return rejection{fmt.Errorf(format, args...)} }
 
 // call is the dialer's half of the handshake:

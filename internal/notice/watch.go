@@ -11,9 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// alive has the kernel forget a connection whose other end has vanished, after
-// a minute. No verdict needs it: the timers of the election cover silence.
-var alive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 3}
+// noKeepAlive keeps an idle session silent. Silence is for the timers of the
+// election; a probe of the kernel would only find out a firewall that has begun
+// to reject, which looks like a death, or a cut, which is none. Half a session
+// is found out by the call of the peer's next process.
+const noKeepAlive = -1 * time.Second
 
 // input is something that happened, taken by the loop of w.
 type input func(ctx context.Context, w *watcher, now time.Time) output
@@ -92,7 +94,7 @@ func (w *watcher) call(ctx context.Context, within time.Duration) (*link, result
 	from := net.TCPAddrFromAddrPort(w.o.Self)
 	from.Port = 0
 	// TCP_NODELAY is on, as Go has it: a goodbye must not wait.
-	d := net.Dialer{LocalAddr: from, Timeout: within, KeepAliveConfig: alive}
+	d := net.Dialer{LocalAddr: from, Timeout: within, KeepAlive: noKeepAlive}
 	conn, err := d.DialContext(ctx, "tcp", w.o.Peer.String())
 	if errors.Is(err, unix.ECONNREFUSED) {
 		return nil, result{outcome: refused, detail: "connection refused"}
