@@ -28,8 +28,8 @@ const (
 	shortLived = time.Second
 	// stableAfter is the life of a session that restores the trust in refusals.
 	stableAfter = time.Minute
-	// settle is how long after a death an advertisement may still be read that
-	// was sent before it.
+	// settle is how long after a death an advertisement or a hello may still be
+	// read that was sent before it.
 	settle = 100 * time.Millisecond
 	// rejectedEvery is the least time between two warnings of a peer that fails
 	// to prove what it is: strangers must not fill a log.
@@ -249,6 +249,9 @@ func (c *core) ended(now time.Time, e ending) output {
 func (c *core) greeted(now time.Time, p process) output {
 	var out output
 	if !c.died.IsZero() && p.boot == c.peer.boot {
+		if now.Sub(c.died) < settle {
+			return output{} // its last words
+		}
 		out = c.mistrust(now, "the same process of %s called", c.who())
 	}
 	c.died = time.Time{}

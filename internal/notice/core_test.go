@@ -191,7 +191,7 @@ func TestVerdicts(t *testing.T) {
 			[]string{dial, session, proof, died, dial, fmt.Sprintf(distrustedBy, `the same process of "a" at peer:1 answers again`), session, proof, disbelieved},
 		},
 		"the dead who call contradict": {
-			[]string{"tick", "answered a", "wait 5s", "closed", "refused", "greeted a"},
+			[]string{"tick", "answered a", "wait 5s", "closed", "refused", "wait 99ms", "greeted a", "wait 1ms", "greeted a"},
 			[]string{dial, session, proof, died, dial, fmt.Sprintf(distrustedBy, `the same process of "a" at peer:1 called`)},
 		},
 		"a new process does not contradict": {
