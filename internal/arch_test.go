@@ -44,10 +44,10 @@ var mayImport = map[string][]string{
 	"internal/peer":      {"vrrp"},
 	"internal/admin":     {"vrrp"},
 	"internal/telemetry": {},
-	"internal/agent":     {"vrrp", "internal/ipc", "internal/netio", "internal/vip"},
+	"internal/agent":     {"vrrp", "internal/ipc", "internal/netio", "internal/notice", "internal/vip"},
 	"internal/worker": {"proxy", "proxy/upstream", "proxy/balance", "proxy/dial", "proxy/check", "proxy/l4", "proxy/l7",
 		"internal/ipc"},
-	"internal/supervisor": {"vrrp", "proxy", "internal/config", "internal/ipc", "internal/peer", "internal/admin"},
+	"internal/supervisor": {"vrrp", "proxy", "internal/config", "internal/ipc", "internal/peer", "internal/admin", "internal/vip"},
 }
 
 // file is a source file of the module that is not a test.

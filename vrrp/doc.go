@@ -34,6 +34,8 @@
 //     them again (Router.Receive).
 //   - A router that was not run for longer than its peers wait assumes that it
 //     lost (Router.Tick).
+//   - A router takes over at once from one whose process is proven to be dead
+//     (Router.PeerDied).
 //   - A router may keep the addresses after it resigned, until a successor is
 //     heard (Leave).
 //   - An IPv4 checksum is accepted with and without the pseudo-header

@@ -129,6 +129,18 @@ func (r *Router) receiveActive(now time.Time, from netip.Addr, a Advert, out *Ou
 	out.Announce = true
 }
 
+// PeerDied takes in proof that the process of the router at from has died: its
+// own kernel said so, and nothing that is sent by it can come any more. A Backup
+// that heard it as the Active router takes over without waiting for its silence,
+// nor for Skew_Time: whoever else waits will hear this router's advertisement.
+func (r *Router) PeerDied(now time.Time, from netip.Addr, evidence string) Output {
+	out := r.wake(now)
+	if r.status.Role == Backup && r.status.Peer == from {
+		r.becomeActive(now, reasonDied(from, evidence), &out)
+	}
+	return out
+}
+
 // SetPriority changes the effective priority to p: 1..254, or 255 for a Router
 // that was made with it. The role stays: an Active router says so at once, and
 // who ranks higher takes over; a Backup's timer moves with its Skew_Time.

@@ -10,7 +10,7 @@ import (
 //
 // The ways to become Active map to vrrpv3StatisticsNewMasterReason of RFC 6527:
 // owning the address and the Active router's resignation are priority(1), taking
-// over from a lower priority is preempted(2), silence is masterNoResponse(3).
+// over from a lower priority is preempted(2), silence and the death of its process are masterNoResponse(3).
 type Reason string
 
 // The reasons that are the same whenever they apply.
@@ -22,6 +22,10 @@ const (
 
 func reasonSilence(d time.Duration) Reason {
 	return Reason(fmt.Sprintf("no advertisement from the Active router for %v", d.Round(time.Millisecond)))
+}
+
+func reasonDied(peer netip.Addr, evidence string) Reason {
+	return Reason(fmt.Sprintf("the process of the Active router %s died: %s", peer, evidence))
 }
 
 func reasonPreempting(peer netip.Addr, priority uint8) Reason {

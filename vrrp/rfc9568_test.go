@@ -158,6 +158,37 @@ func TestBackupPreemptsLesserActive(t *testing.T) {
 	wantReason(t, r.Tick(at(down200)), "took over from lower priority 199 of 192.0.2.12")
 }
 
+// Not of the RFC: proof that the Active router's process is dead needs no timer.
+func TestProvenDeathIsNotWaitedFor(t *testing.T) {
+	const evidence = "connection refused"
+	t.Run("of the Active router", func(t *testing.T) {
+		r := backup(t, params())
+		r.Receive(at(interval), upper, advert(250))
+		out := r.PeerDied(at(interval+time.Millisecond), upper, evidence)
+		wantSent(t, out, 200)
+		wantReason(t, out, "the process of the Active router 192.0.2.12 died: connection refused")
+		wantHolds(t, r, true)
+	})
+	t.Run("of another", func(t *testing.T) {
+		r := backup(t, params())
+		r.Receive(at(interval), upper, advert(250))
+		wantNothing(t, r.PeerDied(at(interval+time.Millisecond), lower, evidence))
+		wantNext(t, r, at(interval+down200))
+	})
+	t.Run("before anybody was heard", func(t *testing.T) {
+		wantNothing(t, backup(t, params()).PeerDied(at(interval), upper, evidence))
+	})
+	t.Run("of a Backup, told to the Active router", func(t *testing.T) {
+		r, now := active(t, params())
+		wantNothing(t, r.PeerDied(now.Add(time.Millisecond), upper, evidence))
+	})
+	t.Run("told to a router that takes no part", func(t *testing.T) {
+		r := newRouter(t, params())
+		wantNothing(t, r.PeerDied(epoch, upper, evidence))
+		wantRole(t, r, vrrp.Init)
+	})
+}
+
 // Not of the RFC: a node that comes back leaves a lesser Active router alone for
 // PreemptDelay, and takes over from silence or a resignation all the same.
 func TestPreemptDelay(t *testing.T) {

@@ -32,9 +32,16 @@ func TestTakeoverAfterDeathOfTheWholeNode(t *testing.T) {
 	p.expectOwner(p.lb1, patience)
 }
 
+// watchesPeer is so when the death of the peer's process would be noticed.
+func watchesPeer(s *admin.Status) bool { return strings.HasPrefix(s.Agent.Notice, "connected") }
+
 func TestDeathOfTheAgent(t *testing.T) {
 	p := newPair(t)
+	p.lb2.waitStatus("watches lb1", watchesPeer)
 	before := p.lb1.signal("agent", syscall.SIGKILL)
+	p.lb2.waitStatus("knows of the death", func(s *admin.Status) bool {
+		return s.VIPs[0].Role == vrrp.Active && strings.HasPrefix(s.VIPs[0].Reason, "the process of the Active router 10.77.0.1 died")
+	})
 	p.lb1.waitGone(leaseEnds)
 	s := p.lb1.waitStatus("has a new agent", func(s *admin.Status) bool { return s.Agent.PID != 0 && s.Agent.PID != before })
 	if s.Agent.Restarts == 0 || s.Worker.Restarts != 0 {

@@ -98,6 +98,9 @@ func (p *statusPrinter) node(s *admin.Status) {
 	}
 	if a := s.Agent; a != nil {
 		rows = append(rows, fmt.Sprintf("agent\t%s, real time: %s, memory locked: %s", process(*a), a.Realtime, a.MemoryLocked))
+		if a.Notice != "" {
+			rows = append(rows, "\tdeath notice of the peer: "+a.Notice)
+		}
 	}
 	rows = append(rows, "worker\t"+process(s.Worker))
 	if s.Cluster != "" {

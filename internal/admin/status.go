@@ -44,6 +44,9 @@ type Process struct {
 	Realtime     string        `json:"realtime,omitempty"`     // "yes", or why not
 	MemoryLocked string        `json:"memoryLocked,omitempty"` // "yes", or why not
 	Lateness     time.Duration `json:"latenessNanos,omitempty"`
+	// Notice is the newest word about the watch over the process of the peer's
+	// agent: whether its death would be noticed at once.
+	Notice string `json:"deathNotice,omitempty"`
 	// Dropped counts VRRP packets that belong to no VIP of this node.
 	Dropped map[vrrp.Drop]uint64 `json:"dropped,omitempty"`
 }

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/notice"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
@@ -402,6 +404,48 @@ func TestForeignAndMalformedPacketsChangeNothing(t *testing.T) {
 			n.mu.Unlock()
 			n.expectOwners()
 		})
+	})
+}
+
+func TestDeathNoticeIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLAN(t)
+		lb1 := n.start("lb1", router("192.0.2.11", 200))
+		lb2 := n.start("lb2", router("192.0.2.12", 150))
+		watched := &ipc.Notice{Node: "lb2", Self: netip.MustParseAddrPort("192.0.2.12:7947"), Peer: netip.MustParseAddrPort("192.0.2.11:7947")}
+		lb2.messages <- ipc.ToAgent{Config: &ipc.AgentConfig{Routers: []ipc.Router{router("192.0.2.12", 150)}, Notice: watched}}
+		time.Sleep(time.Second)
+		n.expectOwners("lb1")
+
+		t.Log("# what proves nothing changes nothing")
+		for _, k := range []notice.Kind{notice.Connected, notice.Lost, notice.Goodbye, notice.Unreachable} {
+			lb2.watch.events <- notice.Event{Kind: k, Evidence: "evidence"}
+			n.expectOwners("lb1")
+		}
+		n.mu.Lock()
+		if lb2.watch.contradicted == 0 {
+			t.Error("the watch is not told that the peer is heard")
+		}
+		n.mu.Unlock()
+
+		t.Log("# proof does, in no time")
+		lb1.setCut(true)
+		lb1.stop()
+		<-lb1.done
+		died := time.Now()
+		lb2.watch.events <- notice.Event{Kind: notice.Died, Evidence: "connection refused"}
+		n.expectOwners("lb2")
+		s := lb2.state()
+		if d := s.Status.Since.Sub(died); d != 0 || !strings.Contains(string(s.Status.Reason), "died: connection refused") {
+			t.Errorf("after %v, because %q", d, s.Status.Reason)
+		}
+
+		t.Log("# and who leaves says goodbye")
+		lb2.messages <- ipc.ToAgent{Leave: &ipc.Leave{}}
+		<-lb2.done
+		if !slices.Equal(lb2.watch.goodbyes, []string{"leaving"}) {
+			t.Errorf("goodbyes %q", lb2.watch.goodbyes)
+		}
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/notice"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
@@ -88,6 +89,7 @@ type fakeHost struct {
 	socket    *fakeSocket
 	reported  *ipc.AgentState
 	logs      []string
+	watch     *fakeWatch
 	onLink    func(Link)
 	onGone    func(string, netip.Prefix)
 
@@ -121,6 +123,7 @@ func (h *fakeHost) run(routers ...ipc.Router) {
 		Listen:    func(string, netip.Addr) (Socket, error) { return h.listen() },
 		DialARP:   func(string) (Announcer, error) { return fakeARP{h}, nil },
 		Sweep:     h.sweep,
+		WatchPeer: h.watchPeer,
 		Addresses: h,
 	}
 	owner, reporter := newOwner(host), newReporter()
@@ -223,6 +226,38 @@ func (h *fakeHost) setCut(cut bool) {
 	h.lan.mu.Lock()
 	h.cut = cut
 	h.lan.mu.Unlock()
+}
+
+// fakeWatch is a watch over the peer's process whose news the test makes up.
+type fakeWatch struct {
+	host   *fakeHost
+	events chan notice.Event
+	// Guarded by lan.mu.
+	contradicted int
+	goodbyes     []string
+}
+
+func (h *fakeHost) watchPeer(notice.Options) PeerWatch {
+	w := &fakeWatch{host: h, events: make(chan notice.Event)}
+	h.lan.mu.Lock()
+	h.watch = w
+	h.lan.mu.Unlock()
+	return w
+}
+
+func (w *fakeWatch) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+func (w *fakeWatch) Events() <-chan notice.Event   { return w.events }
+
+func (w *fakeWatch) Contradicted(time.Time) {
+	w.host.lan.mu.Lock()
+	defer w.host.lan.mu.Unlock()
+	w.contradicted++
+}
+
+func (w *fakeWatch) Goodbye(reason string) {
+	w.host.lan.mu.Lock()
+	defer w.host.lan.mu.Unlock()
+	w.goodbyes = append(w.goodbyes, reason)
 }
 
 type fakeARP struct{ host *fakeHost }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"time"
+
+	"github.com/tandemlb/tandem/internal/notice"
 )
 
 // Host is what the agent needs of the machine it runs on. The functions of the
@@ -13,6 +15,8 @@ type Host struct {
 	Listen func(ifname string, self netip.Addr) (Socket, error)
 	// DialARP opens what announces addresses on an interface.
 	DialARP func(ifname string) (Announcer, error)
+	// WatchPeer returns a watch over the peer's process, which Run starts.
+	WatchPeer func(notice.Options) PeerWatch
 	// Sweep removes the addresses that an earlier process of ours left behind. One
 	// that is not ours, because it has no lease, is an error.
 	Sweep func([]netip.Prefix) (removed []string, err error)
@@ -31,6 +35,14 @@ type Link struct {
 	Name  string
 	Up    bool
 	Index int // another index: another interface has taken the name
+}
+
+// PeerWatch tells that the peer's process has died; see notice.Session.
+type PeerWatch interface {
+	Run(ctx context.Context) error
+	Events() <-chan notice.Event
+	Contradicted(now time.Time)
+	Goodbye(reason string)
 }
 
 // Socket sends and receives VRRP packets on one interface.

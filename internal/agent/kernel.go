@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tandemlb/tandem/internal/netio"
+	"github.com/tandemlb/tandem/internal/notice"
 	"github.com/tandemlb/tandem/internal/vip"
 )
 
@@ -27,6 +28,7 @@ func Kernel() (Host, error) {
 		DialARP: func(ifname string) (Announcer, error) {
 			return netio.DialARP(ifname)
 		},
+		WatchPeer:      func(o notice.Options) PeerWatch { return notice.New(o) },
 		Sweep:          vip.Sweep,
 		Addresses:      table,
 		WatchAddresses: watchAddresses,

@@ -42,6 +42,7 @@ type loop struct {
 	goneC     chan gone
 	links     map[string]Link // newest word, by interface
 
+	watch    peerWatch
 	fit      ipc.Fitness
 	leaving  bool
 	lateness time.Duration
@@ -69,6 +70,7 @@ func newLoop(h Host, o *owner, r *reporter) *loop {
 // that the supervisor is dead: the node leaves at once.
 func (l *loop) run(ctx context.Context, messages <-chan ipc.ToAgent) error {
 	defer l.closeSockets()
+	defer l.watch.end()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -87,13 +89,15 @@ func (l *loop) run(ctx context.Context, messages <-chan ipc.ToAgent) error {
 			event = func(now time.Time) { l.gone(now, g) }
 		case f := <-l.owner.factsC:
 			event = func(now time.Time) { l.fact(now, f) }
+		case e := <-l.watch.events():
+			event = func(now time.Time) { l.peer(now, e) }
 		case m, ok := <-messages:
 			if !ok {
 				messages = nil
 				event = func(now time.Time) { l.leave(now, "the supervisor is gone", 0) }
 				break
 			}
-			event = func(now time.Time) { l.message(now, m) }
+			event = func(now time.Time) { l.message(ctx, now, m) }
 		}
 		now := time.Now()
 		l.lateness = max(l.lateness, now.Sub(deadline))
@@ -118,6 +122,7 @@ func (l *loop) turn(ctx context.Context, now time.Time) {
 		arrived = l.drain(s, arrived)
 	}
 	for _, h := range newest(arrived) {
+		l.watch.heard(h.from, now)
 		l.apply(now, h.in, h.in.vr.Receive(now, h.from, h.adv))
 	}
 	for _, in := range l.instances {
@@ -372,10 +377,11 @@ func (l *loop) foreign(now time.Time, in *instance, above uint64) {
 	in.announce(now, above)
 }
 
-func (l *loop) message(now time.Time, m ipc.ToAgent) {
+func (l *loop) message(ctx context.Context, now time.Time, m ipc.ToAgent) {
 	switch {
 	case m.Config != nil:
 		l.configure(now, m.Config.Routers)
+		l.watch.begin(ctx, l.host, m.Config.Notice)
 	case m.Fitness != nil:
 		l.fit = *m.Fitness
 		l.changed = true
@@ -394,6 +400,7 @@ func (l *loop) message(now time.Time, m ipc.ToAgent) {
 // keeps its addresses, and serves, until the successor is heard.
 func (l *loop) leave(now time.Time, reason vrrp.Reason, linger time.Duration) {
 	l.leaving = true
+	l.watch.goodbye(string(reason))
 	for _, in := range l.instances {
 		// Long enough for the successor even if the resignation is lost.
 		wait := min(linger, 4*in.vr.Status().Interval+50*time.Millisecond)
@@ -431,7 +438,7 @@ func (l *loop) next(now time.Time) time.Time {
 }
 
 func (l *loop) report(now time.Time) {
-	state := &ipc.AgentState{Lateness: l.lateness, Dropped: maps.Clone(l.drops)}
+	state := &ipc.AgentState{Lateness: l.lateness, Notice: l.watch.word, Dropped: maps.Clone(l.drops)}
 	for _, in := range l.instances {
 		state.Routers = append(state.Routers, in.state(now, l.fit))
 	}

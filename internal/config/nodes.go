@@ -31,7 +31,7 @@ func (d *decoder) cluster(f field) Cluster {
 	o := d.object(f, "key_file", "port")
 	return Cluster{
 		KeyFile: d.path(o["key_file"], "", pathMax),
-		Port:    uint16(d.integer(o["port"], port, math.MaxUint16)),
+		Port:    uint16(d.integer(o["port"], port, math.MaxUint16-1)),
 	}
 }
 

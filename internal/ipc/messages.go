@@ -28,6 +28,15 @@ type FromAgent struct {
 // that is equal in the old set and the new keeps its state.
 type AgentConfig struct {
 	Routers []Router
+	Notice  *Notice `json:",omitempty"` // nil without a peer
+}
+
+// Notice configures the watch that the two agents keep over each other's
+// processes. It cannot be changed while the agent runs.
+type Notice struct {
+	Node       string
+	Self, Peer netip.AddrPort
+	Key        []byte // of the cluster; empty: nobody is authenticated
 }
 
 // Router is one virtual router as the agent runs it.
@@ -63,6 +72,7 @@ type AgentState struct {
 	Realtime string        // empty when the agent runs under SCHED_RR, else why not
 	Locked   string        // empty when its memory is locked, else why not
 	Lateness time.Duration // greatest lateness of the loop since the last report
+	Notice   string        // newest word about the watch over the peer's process
 	// Dropped counts the packets that belong to no virtual router of the node;
 	// what a router refuses is in its own counters.
 	Dropped map[vrrp.Drop]uint64 `json:",omitempty"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -27,6 +28,8 @@ const (
 type agentLink struct {
 	log     *zap.Logger
 	changed func() // State has changed; must not block
+	// sweep removes the addresses that a dead agent has left.
+	sweep func([]netip.Prefix) (removed []string, err error)
 
 	mu       sync.Mutex
 	conn     *ipc.Conn[ipc.FromAgent, ipc.ToAgent] // nil while it is not running
@@ -69,6 +72,7 @@ func (a *agentLink) session(ctx context.Context) error {
 		proc.kill() // it closed the socket and lives on
 	}
 	err = errors.Join(err, proc.ending())
+	a.cleanUp()
 	return a.ended(err)
 }
 
@@ -79,6 +83,24 @@ func (a *agentLink) send(m ipc.ToAgent) {
 	}
 	if err := a.conn.Send(m); err != nil {
 		a.log.Warn("message to the agent", zap.Error(err))
+	}
+}
+
+// cleanUp removes what the agent that has ended may have left, at once: its peer
+// knows of its death as soon as this process does.
+func (a *agentLink) cleanUp() {
+	a.mu.Lock()
+	var prefixes []netip.Prefix
+	for _, r := range a.config.Routers {
+		prefixes = append(prefixes, r.Prefixes...)
+	}
+	a.mu.Unlock()
+	removed, err := a.sweep(prefixes)
+	if len(removed) > 0 {
+		a.log.Warn("removed the addresses of the dead agent", zap.Strings("addresses", removed))
+	}
+	if err != nil {
+		a.log.Error("remove the addresses of the dead agent (their lease will end them)", zap.Error(err))
 	}
 }
 

@@ -105,7 +105,7 @@ func (s *Supervisor) reload(ctx context.Context) error {
 		s.o.Level.SetLevel(level.Level())
 	}
 	if s.agent != nil {
-		s.agent.configure(ipc.AgentConfig{Routers: next.routers})
+		s.agent.configure(ipc.AgentConfig{Routers: next.routers, Notice: s.notice})
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func agentProcess(a agentView) *admin.Process {
 	p := &admin.Process{PID: a.pid, Restarts: a.restarts, Error: text(a.err)}
 	if a.state != nil {
 		p.Realtime, p.MemoryLocked = granted(a.state.Realtime), granted(a.state.Locked)
-		p.Lateness, p.Dropped = a.state.Lateness, a.state.Dropped
+		p.Lateness, p.Dropped, p.Notice = a.state.Lateness, a.state.Dropped, a.state.Notice
 	}
 	return p
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/tandemlb/tandem/internal/config"
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/peer"
+	"github.com/tandemlb/tandem/internal/vip"
 )
 
 const (
@@ -49,6 +50,7 @@ type Supervisor struct {
 	worker  *workerLink
 	agent   *agentLink    // nil without VIPs at the start
 	cluster *peer.Cluster // nil without other nodes
+	notice  *ipc.Notice   // nil without other nodes
 
 	reloading sync.Mutex // one reload at a time
 
@@ -127,31 +129,53 @@ func (s *Supervisor) compose(first *loaded) error {
 		serving: serving{config: first.workerConfig(), sockets: s.sockets},
 		err:     errors.New("the worker is starting"),
 	}
+	var key []byte
+	if cfg.Cluster.KeyFile != "" {
+		var err error
+		if key, err = peer.ReadKey(cfg.Cluster.KeyFile); err != nil {
+			return err
+		}
+	}
+	s.notice = first.notice(key)
 	if len(cfg.VIPs) > 0 {
 		s.agent = &agentLink{
-			log: s.o.Log.Named("agent"), changed: s.changed,
-			config:  ipc.AgentConfig{Routers: first.routers},
+			log: s.o.Log.Named("agent"), changed: s.changed, sweep: vip.Sweep,
+			config:  ipc.AgentConfig{Routers: first.routers, Notice: s.notice},
 			fitness: starting,
 		}
 	}
-	if len(cfg.Nodes) < 2 {
+	if others := first.others(); len(others) > 0 {
+		s.cluster = peer.New(peer.Options{
+			Self: peer.Node(first.self), Others: others, Port: cfg.Cluster.Port, Key: key, Log: s.o.Log, Changed: s.changed,
+		})
+	}
+	return nil
+}
+
+// others returns the other nodes of the cluster.
+func (l *loaded) others() []peer.Node {
+	var others []peer.Node
+	for _, n := range l.config.Nodes {
+		if n != l.self {
+			others = append(others, peer.Node(n))
+		}
+	}
+	return others
+}
+
+// notice returns how the agents watch each other's processes: on the port above
+// that of the gossip.
+func (l *loaded) notice(key []byte) *ipc.Notice {
+	others := l.others()
+	if len(others) != 1 {
 		return nil
 	}
-	o := peer.Options{Self: peer.Node(first.self), Port: cfg.Cluster.Port, Log: s.o.Log, Changed: s.changed}
-	for _, n := range cfg.Nodes {
-		if n != first.self {
-			o.Others = append(o.Others, peer.Node(n))
-		}
+	port := l.config.Cluster.Port + 1
+	return &ipc.Notice{
+		Node: l.self.Name, Key: key,
+		Self: netip.AddrPortFrom(l.self.Address, port),
+		Peer: netip.AddrPortFrom(others[0].Address, port),
 	}
-	if cfg.Cluster.KeyFile != "" {
-		key, err := peer.ReadKey(cfg.Cluster.KeyFile)
-		if err != nil {
-			return err
-		}
-		o.Key = key
-	}
-	s.cluster = peer.New(o)
-	return nil
 }
 
 // serve starts the parts, waits for ctx, and stops them in good order.
