@@ -14,9 +14,10 @@
 //
 // A refusal without a session before it proves nothing: a peer that never ran,
 // or a firewall that rejects. A reset proves nothing by itself: it may be forged
-// by who cannot answer for the port. A firewall that begins to reject under a
-// living session is taken for a death once; when the heartbeat contradicts,
-// refusals lose their credit until a session has been stable for a minute.
+// by who cannot answer for the port. A firewall that has begun to reject, and
+// cuts a living session, is taken for a death once; when the heartbeat
+// contradicts, refusals lose their credit until a session has been stable for a
+// minute.
 //
 // A process that leaves in good order says goodbye. Each run of a process has a
 // random id, so that a restart is told apart from the end of a connection. With
