@@ -187,7 +187,7 @@ func TestCutIsToldFromDeath(t *testing.T) {
 	verdict(p.lb2, "death")
 }
 
-func TestNodeThatReachesNoServerYields(t *testing.T) {
+func TestNodeThatReachesNoServerStandsBack(t *testing.T) {
 	p := startPair(t, strings.ReplaceAll(quickConfig(), "check: GET /", "check: {http: GET /, every: 200ms}"))
 	var unreachable []netlink.Route
 	for _, s := range failover.Servers() {
@@ -209,14 +209,14 @@ func TestNodeThatReachesNoServerYields(t *testing.T) {
 		}
 	}
 	change(p.lb1, netlink.RouteAdd)
-	p.lb1.waitStatus("is unfit", func(s *admin.Status) bool {
-		return s.Unfit == "it reaches none of its servers, and lb2 does"
+	p.lb1.waitStatus("is demoted", func(s *admin.Status) bool {
+		return s.Demoted && s.Unfit == "it reaches none of its servers, and lb2 does"
 	})
 	p.expectOwner(p.lb2, patience)
 
 	t.Log("# the other reaches none either: nobody is better, and somebody serves the 503")
 	change(p.lb2, netlink.RouteAdd)
-	p.lb1.waitStatus("is fit", func(s *admin.Status) bool { return s.Fit })
+	p.lb1.waitStatus("is as good as lb2", func(s *admin.Status) bool { return !s.Demoted })
 	p.lb1.waitStatus("is active again", func(s *admin.Status) bool { return s.VIPs[0].Role == vrrp.Active })
 	resp, err := p.get("/")
 	if resp == nil || resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {

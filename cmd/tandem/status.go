@@ -90,7 +90,7 @@ func (p *statusPrinter) node(s *admin.Status) {
 		name = "a single proxy"
 	}
 	rows := []string{
-		fmt.Sprintf("node\t%s, %s, up %s, version %s", name, health(s.Fit, s.Unfit), age(p.now, s.Started), s.Version),
+		fmt.Sprintf("node\t%s, %s, up %s, version %s", name, health(s.Fit, s.Demoted, s.Unfit), age(p.now, s.Started), s.Version),
 		fmt.Sprintf("config\t%s, hash %s, loaded %s ago", s.Config.Path, s.Config.Hash, age(p.now, s.Config.Loaded)),
 	}
 	if s.Config.Refused != "" {
@@ -161,7 +161,7 @@ func (p *statusPrinter) peers(s *admin.Status) {
 		for _, vip := range slices.Sorted(maps.Keys(v.Roles)) {
 			roles += fmt.Sprintf(", %s: %s", vip, v.Roles[vip])
 		}
-		rows = append(rows, fmt.Sprintf("peer\t%s\t%s for %s, %s, %s%s", v.Name, life, age(p.now, v.Since), v.Address, health(v.Fit, v.Unfit), roles))
+		rows = append(rows, fmt.Sprintf("peer\t%s\t%s for %s, %s, %s%s", v.Name, life, age(p.now, v.Since), v.Address, health(v.Fit, v.Demoted, v.Unfit), roles))
 		if v.Verdict != "" {
 			rows = append(rows, fmt.Sprintf("\t\t%s: %s", strings.ToUpper(v.Verdict), v.Explained))
 		}
@@ -192,11 +192,14 @@ func (p *statusPrinter) servers(pools []admin.Pool) {
 	p.section(rows...)
 }
 
-func health(fit bool, unfit string) string {
-	if fit {
+func health(fit, demoted bool, why string) string {
+	switch {
+	case demoted:
+		return "DEMOTED (" + why + ")"
+	case fit:
 		return "fit"
 	}
-	return "NOT FIT (" + unfit + ")"
+	return "NOT FIT (" + why + ")"
 }
 
 // age says how long ago t was, in two digits or so.

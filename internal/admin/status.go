@@ -15,7 +15,8 @@ type Status struct {
 	Version   string     `json:"version"`
 	Started   time.Time  `json:"started"`
 	Fit       bool       `json:"fit"`
-	Unfit     string     `json:"unfit,omitempty"` // why not
+	Demoted   bool       `json:"demoted"`         // fit, but its peer is the better one
+	Unfit     string     `json:"unfit,omitempty"` // why it is unfit or demoted
 	Config    Config     `json:"config"`
 	Agent     *Process   `json:"agent,omitempty"` // nil when there is no VIP
 	Worker    Process    `json:"worker"`
@@ -78,6 +79,7 @@ type Peer struct {
 	Since   time.Time            `json:"since"` // when Alive last changed
 	Roles   map[string]vrrp.Role `json:"roles,omitempty"`
 	Fit     bool                 `json:"fit"`
+	Demoted bool                 `json:"demoted"`
 	Unfit   string               `json:"unfit,omitempty"`
 	Version string               `json:"version,omitempty"`
 	Hash    string               `json:"configHash,omitempty"`
@@ -114,7 +116,8 @@ type Pool struct {
 type Server struct {
 	Name    string         `json:"name"`
 	Address netip.AddrPort `json:"address"`
-	Health  string         `json:"health"` // unknown | up | down
+	Checked bool           `json:"checked"` // its pool has a check
+	Health  string         `json:"health"`  // unknown | up | down
 	Since   time.Time      `json:"since"`
 	Reason  string         `json:"reason,omitempty"`
 	Active  int64          `json:"active"`

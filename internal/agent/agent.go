@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -80,6 +81,12 @@ func ended(ctx context.Context, err error) error {
 	return err
 }
 
+// supervisorDied reports whether the other end of the socket pair is closed: at
+// the end of a message, within one, or with reports of ours unread.
+func supervisorDied(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+}
+
 // receive passes the messages of the supervisor on, and closes the channel when
 // it has died.
 func receive(ctx context.Context, conn *Conn, messages chan<- ipc.ToAgent) error {
@@ -92,7 +99,7 @@ func receive(ctx context.Context, conn *Conn, messages chan<- ipc.ToAgent) error
 			f.Close()
 		}
 		switch {
-		case errors.Is(err, io.EOF) || ctx.Err() != nil:
+		case supervisorDied(err) || ctx.Err() != nil:
 			return nil
 		case err != nil:
 			return err

@@ -85,6 +85,44 @@ func TestUnfitNodeYieldsAtOnceAndReturns(t *testing.T) {
 	})
 }
 
+func TestDemotedNodeStandsBy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLAN(t)
+		lb1 := n.start("lb1", router("192.0.2.11", 200))
+		lb2 := n.start("lb2", router("192.0.2.12", 150))
+		time.Sleep(time.Second)
+		n.expectOwners("lb1")
+
+		t.Log("# demoted: the other takes over after its skew, and keeps the VIP")
+		lb1.messages <- ipc.ToAgent{Fitness: &ipc.Fitness{Fit: true, Demoted: true, Reason: "it reaches no server"}}
+		time.Sleep(50 * time.Millisecond)
+		n.expectOwners("lb2")
+		time.Sleep(time.Minute)
+		n.expectOwners("lb2")
+		if s := lb1.state().Status; s.Role != vrrp.Backup || s.Priority != 1 {
+			t.Errorf("lb1 %+v", s)
+		}
+
+		t.Log("# but when nobody better is left, it serves within four intervals")
+		lb2.setCut(true)
+		time.Sleep(400 * time.Millisecond)
+		n.mu.Lock()
+		has := lb1.has()
+		n.mu.Unlock()
+		if !has {
+			t.Error("lb1 did not take over")
+		}
+		lb2.setCut(false)
+		time.Sleep(time.Second)
+		n.expectOwners("lb2")
+
+		t.Log("# as good as ever")
+		lb1.messages <- ipc.ToAgent{Fitness: &ipc.Fitness{Fit: true}}
+		time.Sleep(time.Second)
+		n.expectOwners("lb1")
+	})
+}
+
 func TestLeaveNeverLeavesTheVIPWithoutOwner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newLAN(t)
@@ -449,6 +487,98 @@ func TestDeathNoticeIsNotWaitedFor(t *testing.T) {
 	})
 }
 
+func TestNoiseMakesNoStorm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLAN(t)
+		lb1 := n.start("lb1", router("192.0.2.11", 200))
+		time.Sleep(time.Minute)
+		n.seen("")
+		t.Log("# a node that does not hear lb1 advertises its lesser priority for a minute")
+		p := router("192.0.2.12", 150).Params
+		b, err := vrrp.Advert{Version: 3, VRID: 51, Priority: 150, Interval: p.Interval, Addresses: p.Addresses}.
+			Append(nil, vrrp.Header{Source: p.Self, Destination: group}, vrrp.PseudoHeader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 6000 {
+			n.mu.Lock()
+			lb1.socket.deliver(ipv4(p.Self, 255, b))
+			n.mu.Unlock()
+			time.Sleep(10 * time.Millisecond)
+		}
+		n.expectOwners("lb1")
+		if got := len(n.seen("announce")); got < 50 || got > 200 {
+			t.Errorf("announced %d times in a minute", got)
+		}
+	})
+}
+
+func TestClaimThatNobodyHearsIsNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLAN(t)
+		n.start("lb2", router("192.0.2.12", 150))
+		time.Sleep(time.Second)
+		n.expectOwners("lb2")
+		n.seen("")
+		lb1 := n.host("lb1", router("192.0.2.11", 200).Params.Self)
+		lb1.sendErr = errors.New("send VRRP: operation not permitted: a packet filter drops it")
+		lb1.run(router("192.0.2.11", 200))
+		lb1.messages <- ipc.ToAgent{Fitness: &ipc.Fitness{Fit: true}}
+		for range 1000 {
+			time.Sleep(10 * time.Millisecond)
+			n.expectOwners("lb2")
+		}
+		if got := n.seen("lb1"); len(got) != 0 {
+			t.Errorf("lb1 did %v", got)
+		}
+		if s := lb1.state(); !strings.Contains(s.Error, "a packet filter drops it") {
+			t.Errorf("lb1 %+v", s)
+		}
+	})
+}
+
+// TestLoopDoesNotSpin lets time pass in states that once left a deadline in the
+// past: then it would not pass at all.
+func TestLoopDoesNotSpin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLAN(t)
+		lb1 := n.host("lb1", router("192.0.2.11", 200).Params.Self)
+		lb1.holdErr = errors.New("no")
+		lb1.run(router("192.0.2.11", 200))
+		lb1.messages <- ipc.ToAgent{Fitness: &ipc.Fitness{Fit: true}}
+		time.Sleep(time.Minute)
+		lb1.messages <- ipc.ToAgent{Fitness: &ipc.Fitness{Reason: "unfit"}}
+		time.Sleep(time.Minute)
+		n.mu.Lock()
+		lb1.holdErr, lb1.listenErr = nil, errors.New("no socket")
+		n.mu.Unlock()
+		lb1.messages <- ipc.ToAgent{Leave: &ipc.Leave{}}
+		<-lb1.done
+	})
+}
+
+func TestHealedBackupShowsNoError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLAN(t)
+		lb1 := n.start("lb1", router("192.0.2.11", 200))
+		time.Sleep(time.Second)
+		n.start("lb2", router("192.0.2.12", 250))
+		n.mu.Lock()
+		lb1.sendErr = errors.New("network is unreachable")
+		n.mu.Unlock()
+		lb1.messages <- ipc.ToAgent{Fitness: &ipc.Fitness{Reason: "unfit"}} // its resignation cannot be sent
+		time.Sleep(time.Second)
+		n.mu.Lock()
+		lb1.sendErr = nil
+		n.mu.Unlock()
+		lb1.messages <- ipc.ToAgent{Fitness: &ipc.Fitness{Fit: true}}
+		time.Sleep(time.Second)
+		if s := lb1.state(); s.Status.Role != vrrp.Backup || s.Error != "" {
+			t.Errorf("lb1 %+v", s)
+		}
+	})
+}
+
 func TestForeignAnnouncementIsAnsweredInALaterEpoch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newLAN(t)
@@ -460,8 +590,8 @@ func TestForeignAnnouncementIsAnsweredInALaterEpoch(t *testing.T) {
 		}
 		n.seen("")
 		lb1.messages <- ipc.ToAgent{Announce: &ipc.Announce{Router: "main", Above: before + 7}}
-		if got := lb1.state().Epoch; got != before+8 {
-			t.Errorf("epoch %d, want %d", got, before+8)
+		if got := lb1.state(); got.Epoch != before+8 || got.Heard != before+7 {
+			t.Errorf("epoch %d, heard %d, want %d, %d", got.Epoch, got.Heard, before+8, before+7)
 		}
 		if got := n.seen("announce"); len(got) == 0 {
 			t.Error("nothing was announced")

@@ -6,7 +6,7 @@ import "time"
 // may still be learning, and then slowly for as long as the address is held: a
 // neighbour whose entry went wrong for whatever reason gets it right again.
 const (
-	refreshEvery = time.Minute
+	refreshEvery = 10 * time.Second
 	// minAnnounceGap bounds the rate whatever happens (no storms).
 	minAnnounceGap = 20 * time.Millisecond
 )

@@ -44,7 +44,9 @@ type instance struct {
 	claimedAt time.Time
 	renewAt   time.Time
 	burst     burst
-	epoch     uint64 // of the newest burst
+	bursts    vip.Healer // limits how often a burst begins anew
+	epoch     uint64     // of the newest burst
+	heard     uint64     // highest epoch of another node
 	healer    vip.Healer
 }
 
@@ -79,6 +81,17 @@ func (in *instance) blocked(now time.Time, fit ipc.Fitness) string {
 // holds reports whether the addresses are known to be in the kernel.
 func (in *instance) holds() bool { return in.want.hold && in.held.held }
 
+// demotedPriority is below that of every router that is not demoted.
+const demotedPriority = 1
+
+// priority returns the effective priority.
+func (in *instance) priority(fit ipc.Fitness) uint8 {
+	if fit.Demoted {
+		return demotedPriority
+	}
+	return in.cfg.Params.Priority
+}
+
 // failed says why the node has to give the addresses up although it was
 // elected; nil when it need not. A node that cannot hold an address must not
 // advertise it, and one that cannot advertise must not hold it.
@@ -108,7 +121,9 @@ func (in *instance) next() time.Time {
 	}
 	if in.want.hold {
 		consider(in.renewAt)
-		consider(in.burst.next)
+	}
+	if in.holds() {
+		consider(in.burst.next) // before that there is nothing to announce
 	}
 	if in.sock == nil {
 		consider(in.reopenAt)
@@ -120,19 +135,25 @@ func (in *instance) next() time.Time {
 	return next
 }
 
-// announce begins a burst of announcements, in an epoch above the one given.
-func (in *instance) announce(now time.Time, above uint64) {
-	in.epoch = max(in.epoch, above) + 1
+// announce begins a burst of announcements, in an epoch above all that are known,
+// and reports whether it did. Noise on the network must not become a storm: when
+// bursts have begun too often lately, the one that is under way has to do.
+func (in *instance) announce(now time.Time) bool {
+	if !in.bursts.Allow(now) {
+		return false
+	}
+	in.epoch = max(in.epoch, in.heard) + 1
 	in.burst.start(now)
+	return true
 }
 
 // state is what the supervisor is told.
 func (in *instance) state(now time.Time, fit ipc.Fitness) ipc.RouterState {
-	s := ipc.RouterState{Name: in.cfg.Name, Status: in.vr.Status(), Holds: in.holds(), Epoch: in.epoch}
+	s := ipc.RouterState{Name: in.cfg.Name, Status: in.vr.Status(), Holds: in.holds(), Epoch: in.epoch, Heard: in.heard}
 	switch {
 	case in.blocked(now, fit) != "":
 		s.Error = in.blocked(now, fit)
-	case in.sendErr != nil:
+	case in.want.hold && in.sendErr != nil:
 		s.Error = in.sendErr.Error()
 	case in.want.hold && in.held.err != nil:
 		s.Error = in.held.err.Error()

@@ -14,8 +14,9 @@ import (
 )
 
 // lingerAtMost bounds how long a node that leaves keeps serving until its
-// successor is heard.
-const lingerAtMost = time.Second
+// successor is heard, which comes after its skew: less than one interval. With
+// intervals of more than a few seconds a stop has a gap.
+const lingerAtMost = 2500 * time.Millisecond
 
 // group is where advertisements are sent (RFC 9568, section 5.1.1.2).
 var group = netip.AddrFrom4([4]byte{224, 0, 0, 18})
@@ -80,6 +81,7 @@ func (l *loop) run(ctx context.Context, messages <-chan ipc.ToAgent) error {
 		var event func(now time.Time)
 		select {
 		case <-ctx.Done():
+			l.leave(time.Now(), "the agent stops", 0)
 			return ctx.Err()
 		case <-timer.C:
 		case readable = <-l.readableC:
@@ -188,6 +190,10 @@ func (l *loop) apply(now time.Time, in *instance, out vrrp.Output) {
 	}
 	holds := in.vr.Holds()
 	switch {
+	case holds && !in.want.hold && in.sendErr != nil:
+		// Nobody heard the claim: another node that holds the addresses goes on,
+		// and there would be two. keep is not asked; admit stops the router.
+		in.holdErr, in.holdUntil = in.sendErr, now.Add(reopenEvery)
 	case holds && !in.want.hold:
 		l.claim(now, in)
 	case !holds && in.want.hold:
@@ -196,8 +202,7 @@ func (l *loop) apply(now time.Time, in *instance, out vrrp.Output) {
 		in.held = fact{}
 		l.owner.set(in.want)
 	case holds && out.Announce:
-		in.announce(now, 0) // by keep, in this turn
-		l.changed = true
+		l.changed = in.announce(now) || l.changed // by keep, in this turn
 	}
 	if c := out.Change; c != nil {
 		l.changed = true
@@ -223,7 +228,9 @@ func (l *loop) claim(now time.Time, in *instance) {
 	in.held = fact{}
 	in.claimedAt = now
 	in.renewAt = now.Add(in.cfg.Lease / renewalsPerLease)
-	in.announce(now, 0)
+	if !in.announce(now) {
+		in.burst.start(now) // a takeover is announced in any case
+	}
 	in.burst.due(now, 0)
 	in.want.announce++
 	l.owner.set(in.want)
@@ -285,10 +292,14 @@ func (l *loop) admit(ctx context.Context, now time.Time, in *instance) {
 		in.sweepAt = time.Time{}
 		l.owner.set(in.want)
 	}
+	if !now.Before(in.holdUntil) {
+		in.holdUntil = time.Time{} // it is over, and no deadline any more
+	}
 	reason := in.blocked(now, l.fit)
 	switch {
 	case reason == "" && !in.started:
 		in.started = true
+		l.apply(now, in, in.vr.SetPriority(now, in.priority(l.fit)))
 		l.apply(now, in, in.vr.Startup(now))
 	case reason != "" && in.started:
 		in.started = false
@@ -324,7 +335,7 @@ func (l *loop) fact(now time.Time, f fact) {
 			continue
 		}
 		if f.added && in.held.held {
-			in.announce(now, 0) // the neighbours may have learned another owner
+			in.announce(now) // the neighbours may have learned another owner
 		}
 		if f.err != nil && (in.held.err == nil || in.held.err.Error() != f.err.Error()) {
 			l.reporter.log("error", "addresses", map[string]any{"vip": f.name, "error": f.err.Error()})
@@ -365,16 +376,35 @@ func (l *loop) gone(now time.Time, g gone) {
 	}
 }
 
+// fitness takes the supervisor's word about the node. Whether a router takes part
+// is for admit to say; here its priority follows. A node that is demoted resigns,
+// because its peer may be one that does not preempt.
+func (l *loop) fitness(now time.Time, fit ipc.Fitness) {
+	demoted := fit.Demoted && !l.fit.Demoted
+	l.fit = fit
+	l.changed = true
+	for _, in := range l.instances {
+		if !in.started {
+			continue
+		}
+		if demoted && in.vr.Status().Role == vrrp.Active {
+			l.apply(now, in, in.vr.Shutdown(now, vrrp.Leave{Reason: vrrp.Reason(fit.Reason)}))
+			in.started = false // admit starts it anew
+			continue
+		}
+		l.apply(now, in, in.vr.SetPriority(now, in.priority(fit)))
+	}
+}
+
 // foreign takes note of an announcement of another node in epoch above.
 func (l *loop) foreign(now time.Time, in *instance, above uint64) {
-	l.changed = true
-	if !in.want.hold {
-		in.epoch = above
-		return
+	l.changed = l.changed || above > in.heard
+	in.heard = max(in.heard, above)
+	if in.want.hold && in.heard >= in.epoch && in.announce(now) {
+		l.changed = true
+		l.reporter.log("info", "announcing again: another node announced the addresses last", map[string]any{
+			"vip": in.cfg.Name, "epoch": above})
 	}
-	l.reporter.log("info", "announcing again: another node announced the addresses last", map[string]any{
-		"vip": in.cfg.Name, "epoch": above})
-	in.announce(now, above)
 }
 
 func (l *loop) message(ctx context.Context, now time.Time, m ipc.ToAgent) {
@@ -383,11 +413,10 @@ func (l *loop) message(ctx context.Context, now time.Time, m ipc.ToAgent) {
 		l.configure(now, m.Config.Routers)
 		l.watch.begin(ctx, l.host, m.Config.Notice)
 	case m.Fitness != nil:
-		l.fit = *m.Fitness
-		l.changed = true
+		l.fitness(now, *m.Fitness)
 	case m.Announce != nil:
 		for _, in := range l.instances {
-			if in.cfg.Name == m.Announce.Router && m.Announce.Above >= in.epoch {
+			if in.cfg.Name == m.Announce.Router {
 				l.foreign(now, in, m.Announce.Above)
 			}
 		}
@@ -406,6 +435,7 @@ func (l *loop) leave(now time.Time, reason vrrp.Reason, linger time.Duration) {
 		wait := min(linger, 4*in.vr.Status().Interval+50*time.Millisecond)
 		l.apply(now, in, in.vr.Shutdown(now, vrrp.Leave{Reason: reason, Linger: wait}))
 		in.started = false
+		in.holdUntil, in.sweepAt, in.reopenAt = time.Time{}, time.Time{}, time.Time{}
 	}
 }
 

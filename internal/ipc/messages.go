@@ -49,10 +49,12 @@ type Router struct {
 }
 
 // Fitness tells the agent whether the node can serve. An unfit node yields its
-// addresses at once and takes no part in the election.
+// addresses at once and takes no part in the election. A demoted one yields too,
+// and stands by with the lowest priority, for when nobody better is left.
 type Fitness struct {
-	Fit    bool
-	Reason string // why not; empty when fit
+	Fit     bool
+	Demoted bool
+	Reason  string // why it is unfit or demoted; else empty
 }
 
 // Announce tells the agent that another node announced the addresses in epoch
@@ -84,9 +86,10 @@ type RouterState struct {
 	Status vrrp.Status
 	Holds  bool // the addresses are in the kernel, as far as the agent knows
 	// Epoch counts the announcements of the addresses, over all nodes that know
-	// of each other: a node that has to be announced against uses a higher one.
-	Epoch uint64
-	Error string // why the node cannot take part or cannot hold the addresses
+	// of each other: it is that of this node's newest one, and Heard the highest
+	// that it was told of another's.
+	Epoch, Heard uint64
+	Error        string // why the node cannot take part or cannot hold the addresses
 }
 
 // LogLine is a log entry of the agent, which itself never writes to a file.
@@ -170,6 +173,7 @@ type PoolState struct {
 type ServerState struct {
 	Name    string
 	Address netip.AddrPort
+	Checked bool      // its pool has a check
 	Health  string    // unknown | up | down
 	Since   time.Time // when Health last changed
 	Reason  string    // evidence for Health: what the last check or connect said

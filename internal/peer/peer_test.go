@@ -152,6 +152,7 @@ func TestOldAndForeignStatesAreIgnored(t *testing.T) {
 		"earlier process": `{"Node":"lb2","Started":"2026-01-01T00:00:00Z","Seq":99,"ConfigHash":"old"}`,
 		"unknown node":    `{"Node":"lb3","Started":"2026-01-03T00:00:00Z","Seq":1}`,
 		"no node":         `{}`,
+		"absurd epoch":    `{"Node":"lb2","Started":"2026-01-03T00:00:00Z","Seq":1,"VIPs":{"main":{"Epoch":18446744073709551615}}}`,
 		"not JSON":        `]`,
 		"wrong type":      `{"Node":7}`,
 	} {

@@ -5,6 +5,7 @@ package peer
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -20,10 +21,11 @@ type State struct {
 	Version    string    // of the software
 	ConfigHash string
 	Fit        bool
-	Reason     string // why it is not fit
+	Demoted    bool   // fit, but its peer is the better one
+	Reason     string // why it is unfit or demoted
 	VIPs       map[string]VIP
-	// Servers says how many servers the node's pools have, and Reachable how
-	// many of them it does not hold for dead.
+	// Servers says how many servers the node checks, and Reachable how many of
+	// them it does not hold for dead.
 	Servers, Reachable int
 }
 
@@ -41,6 +43,9 @@ func (s State) newer(o State) bool {
 	return s.Seq > o.Seq
 }
 
+// maxEpoch leaves room to count on: no pair announces so often.
+const maxEpoch = 1 << 62
+
 // maxState bounds what is accepted from the network.
 const maxState = 1 << 20
 
@@ -53,7 +58,12 @@ func decode(b []byte) (State, error) {
 		return State{}, fmt.Errorf("decode peer state: %w", err)
 	}
 	if s.Node == "" {
-		return State{}, fmt.Errorf("decode peer state: it names no node")
+		return State{}, errors.New("decode peer state: it names no node")
+	}
+	for name, v := range s.VIPs {
+		if v.Epoch > maxEpoch {
+			return State{}, fmt.Errorf("decode peer state: epoch %d of VIP %q is out of range", v.Epoch, name)
+		}
 	}
 	return s, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/peer"
+	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
@@ -14,10 +15,10 @@ const (
 	// doubtFor is how long something must be so before it is given a name: roles
 	// cross on their way between the nodes whenever the VIP moves.
 	doubtFor = time.Second
-	// unreachableFor is how long a node reaches no server, while its peer does,
-	// before it yields: one failed round of checks may be the servers' doing.
+	// unreachableFor is how long at least a node reaches no server, while its peer
+	// does, before it yields.
 	unreachableFor = 2 * time.Second
-	// steadyFor is how long a node that yielded must be good before it is fit
+	// steadyFor is how long a node that yielded must be good before it may lead
 	// again, so that a network that comes and goes does not move the VIP each time.
 	steadyFor = 5 * time.Second
 )
@@ -38,7 +39,7 @@ const (
 func (v Verdict) explain() string {
 	switch v {
 	case Death:
-		return "silent on both channels: it is dead, or all its networks are"
+		return "silent on both channels: it was stopped, it is dead, or all its networks are"
 	case Cut:
 		return "both nodes are active: the network of the VIP is cut between them, while gossip works"
 	case GossipCut:
@@ -101,7 +102,7 @@ func foreign(own []ipc.RouterState, p peer.State) map[string]uint64 {
 		theirs := p.VIPs[r.Name]
 		switch {
 		case r.Holds && theirs.Role != vrrp.Active && theirs.Epoch >= r.Epoch && theirs.Epoch > 0,
-			!r.Holds && theirs.Epoch > r.Epoch:
+			!r.Holds && theirs.Epoch > max(r.Epoch, r.Heard):
 			found[r.Name] = theirs.Epoch
 		}
 	}
@@ -111,35 +112,56 @@ func foreign(own []ipc.RouterState, p peer.State) map[string]uint64 {
 // reach judges whether this node is the wrong one for the VIP because it reaches
 // no server while its peer does. When neither reaches one, nobody moves.
 type reach struct {
-	lost  time.Time // since when it reaches none and the peer does; zero: it is not so
-	unfit bool
-	good  time.Time // since when it is better again, while unfit
+	lost time.Time // since when it reaches none and the peer does; zero: it is not so
+	back bool      // it stands back
+	good time.Time // since when it is better again, while it stands back
 }
 
-// look takes in how many servers this node reaches, and what the peers say of
-// themselves. It returns why the node is unfit, or "".
-func (r *reach) look(now time.Time, servers, reachable int, peers []peer.State) string {
+// look takes in what the worker and the peers say, and returns why this node is
+// to stand back, or "".
+func (r *reach) look(now time.Time, w workerView, peers []peer.State) string {
+	servers, reachable := w.servers()
 	better := slices.IndexFunc(peers, func(p peer.State) bool { return p.Fit && p.Reachable > 0 })
-	if servers == 0 || reachable > 0 || better < 0 {
-		r.lost = time.Time{}
-		if r.unfit && r.good.IsZero() {
-			r.good = now
-		}
-		r.unfit = r.unfit && now.Sub(r.good) < steadyFor
-		if r.unfit {
-			return "it reached none of its servers a moment ago"
-		}
+	switch {
+	case len(peers) == 0:
+		*r = reach{} // nobody to stand back for
 		return ""
+	case servers == 0 || reachable > 0 || better < 0:
+		return r.recover(now)
 	}
 	r.good = time.Time{}
 	if r.lost.IsZero() {
 		r.lost = now
 	}
-	if now.Sub(r.lost) >= unreachableFor {
-		r.unfit = true
-	}
-	if !r.unfit {
+	r.back = r.back || now.Sub(r.lost) >= max(unreachableFor, peerNotices(w.serving.Spec))
+	if !r.back {
 		return ""
 	}
 	return fmt.Sprintf("it reaches none of its servers, and %s does", peers[better].Node)
+}
+
+// recover is look while this node is no worse than its peers.
+func (r *reach) recover(now time.Time) string {
+	r.lost = time.Time{}
+	if r.back && r.good.IsZero() {
+		r.good = now
+	}
+	r.back = r.back && now.Sub(r.good) < steadyFor
+	if !r.back {
+		return ""
+	}
+	return "it reached none of its servers a moment ago"
+}
+
+// peerNotices returns how long the peer may take to notice that the servers are
+// down: it has its checks only, this node has traffic too. Before that the two do
+// not speak of the same moment.
+func peerNotices(spec proxy.Spec) time.Duration {
+	var longest time.Duration
+	for _, p := range spec.Pools {
+		if c := p.Check; c.Kind != proxy.CheckNone {
+			longest = max(longest, time.Duration(c.Fall)*c.Every*11/10+c.Timeout)
+		}
+	}
+	return longest
 }

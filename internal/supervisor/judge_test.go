@@ -9,6 +9,7 @@ import (
 
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/peer"
+	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
@@ -89,7 +90,7 @@ func TestOwnerAnnouncesLast(t *testing.T) {
 		"they never announced":   {own(true, 5), theirs(vrrp.Backup, 0), map[string]uint64{}},
 		"they own it too: a cut": {own(true, 5), theirs(vrrp.Active, 9), map[string]uint64{}},
 		"a backup learns":        {own(false, 5), theirs(vrrp.Active, 9), map[string]uint64{"main": 9}},
-		"a backup knows":         {own(false, 9), theirs(vrrp.Active, 9), map[string]uint64{}},
+		"a backup knows":         {[]ipc.RouterState{{Name: "main", Heard: 9}}, theirs(vrrp.Active, 9), map[string]uint64{}},
 	} {
 		if diff := cmp.Diff(tc.want, foreign(tc.own, tc.peer)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -97,47 +98,84 @@ func TestOwnerAnnouncesLast(t *testing.T) {
 	}
 }
 
-func TestNodeThatReachesNothingYieldsToOneThatDoes(t *testing.T) {
+// reaches is a worker whose pool has three servers with a check, and holds all but
+// reachable of them for dead.
+func reaches(reachable int) workerView {
+	pool := ipc.PoolState{}
+	for i := range 3 {
+		health := "up"
+		if i >= reachable {
+			health = "down"
+		}
+		pool.Servers = append(pool.Servers, ipc.ServerState{Checked: true, Health: health})
+	}
+	return workerView{state: &ipc.WorkerState{Pools: []ipc.PoolState{pool}}}
+}
+
+func TestNodeThatReachesNothingStandsBackForOneThatDoes(t *testing.T) {
 	good := []peer.State{{Node: "lb2", Fit: true, Servers: 3, Reachable: 2}}
+	unchecked := workerView{state: &ipc.WorkerState{Pools: []ipc.PoolState{{Servers: []ipc.ServerState{{Health: "down"}}}}}}
 	for name, tc := range map[string]struct {
-		servers, reachable int
-		peers              []peer.State
+		worker workerView
+		peers  []peer.State
 	}{
-		"without servers":              {0, 0, good},
-		"one is enough":                {3, 1, good},
-		"the peer reaches none either": {3, 0, []peer.State{{Node: "lb2", Fit: true, Servers: 3}}},
-		"the peer is unfit":            {3, 0, []peer.State{{Node: "lb2", Servers: 3, Reachable: 3}}},
-		"no peer":                      {3, 0, nil},
+		"nothing known":                {workerView{}, good},
+		"without a check":              {unchecked, good},
+		"one is enough":                {reaches(1), good},
+		"the peer reaches none either": {reaches(0), []peer.State{{Node: "lb2", Fit: true, Servers: 3}}},
+		"the peer is unfit":            {reaches(0), []peer.State{{Node: "lb2", Servers: 3, Reachable: 3}}},
+		"no peer":                      {reaches(0), nil},
 	} {
 		var r reach
-		for s := range 10 {
-			if why := r.look(at(time.Duration(s)*time.Second), tc.servers, tc.reachable, tc.peers); why != "" {
-				t.Errorf("%s: unfit after %d s: %s", name, s, why)
+		for s := range 20 {
+			if why := r.look(at(time.Duration(s)*time.Second), tc.worker, tc.peers); why != "" {
+				t.Errorf("%s: stands back after %d s: %s", name, s, why)
 			}
 		}
 	}
 
 	t.Log("# it takes a while, and a while to come back; blips do nothing")
+	const reachesNone, moment = "it reaches none of its servers, and lb2 does", "it reached none of its servers a moment ago"
 	var r reach
 	for _, step := range []struct {
 		at        time.Duration
 		reachable int
+		peers     []peer.State
 		want      string
 	}{
-		{0, 0, ""},
-		{1 * time.Second, 1, ""},
-		{2 * time.Second, 0, ""},
-		{3 * time.Second, 0, ""},
-		{4 * time.Second, 0, "it reaches none of its servers, and lb2 does"},
-		{5 * time.Second, 1, "it reached none of its servers a moment ago"},
-		{8 * time.Second, 1, "it reached none of its servers a moment ago"},
-		{9 * time.Second, 0, "it reaches none of its servers, and lb2 does"},
-		{10 * time.Second, 2, "it reached none of its servers a moment ago"},
-		{15 * time.Second, 2, ""},
-		{16 * time.Second, 0, ""},
+		{0, 0, good, ""},
+		{1 * time.Second, 1, good, ""},
+		{2 * time.Second, 0, good, ""},
+		{3 * time.Second, 0, good, ""},
+		{4 * time.Second, 0, good, reachesNone},
+		{5 * time.Second, 1, good, moment},
+		{8 * time.Second, 1, good, moment},
+		{9 * time.Second, 0, good, reachesNone},
+		{10 * time.Second, 2, good, moment},
+		{15 * time.Second, 2, good, ""},
+		{16 * time.Second, 0, good, ""},
+		{18 * time.Second, 0, good, reachesNone},
+		{19 * time.Second, 0, nil, ""}, // the peer is gone: nobody to stand back for
 	} {
-		if got := r.look(at(step.at), 3, step.reachable, good); got != step.want {
+		if got := r.look(at(step.at), reaches(step.reachable), step.peers); got != step.want {
 			t.Errorf("at %v: %q, want %q", step.at, got, step.want)
+		}
+	}
+}
+
+// The peer has no traffic: its checks alone must have had the time to fail.
+func TestStandingBackWaitsForThePeersChecks(t *testing.T) {
+	w := reaches(0)
+	w.serving.Spec = proxy.Spec{Pools: []proxy.Pool{
+		{},
+		{Check: proxy.Check{Kind: proxy.CheckTCP, Every: 2 * time.Second, Timeout: time.Second, Fall: 3}},
+	}}
+	good := []peer.State{{Node: "lb2", Fit: true, Servers: 3, Reachable: 3}}
+	var r reach
+	for s := range 20 {
+		why := r.look(at(time.Duration(s)*time.Second), w, good)
+		if want := s >= 8; (why != "") != want { // 3 x 2.2 s + 1 s
+			t.Errorf("after %d s: %q", s, why)
 		}
 	}
 }

@@ -74,7 +74,7 @@ func (c *coordinator) look(now time.Time) {
 		c.judge(now, own, v)
 	}
 	c.noteDrift(views)
-	c.publish(peer.State{Version: c.o.Version, ConfigHash: c.current().hash, Fit: fit.Fit, Reason: fit.Reason, VIPs: publicVIPs(own)}, worker)
+	c.publish(peer.State{Version: c.o.Version, ConfigHash: c.current().hash, Fit: fit.Fit, Demoted: fit.Demoted, Reason: fit.Reason, VIPs: publicVIPs(own)}, worker)
 }
 
 // fitness judges whether this node is the one to serve.
@@ -91,9 +91,8 @@ func (c *coordinator) fitness(now time.Time, w workerView, views []peer.View) ip
 			peers = append(peers, *v.State)
 		}
 	}
-	servers, reachable := w.servers()
-	why := c.reach.look(now, servers, reachable, peers)
-	return ipc.Fitness{Fit: why == "", Reason: why}
+	why := c.reach.look(now, w, peers)
+	return ipc.Fitness{Fit: true, Demoted: why != "", Reason: why}
 }
 
 // judge names what the silence or the claim of a peer means, and has the owner
@@ -165,7 +164,7 @@ func (c *coordinator) publish(now peer.State, w workerView) {
 }
 
 func sameState(a, b peer.State) bool {
-	return maps.Equal(a.VIPs, b.VIPs) && a.Version == b.Version && a.ConfigHash == b.ConfigHash && a.Fit == b.Fit && a.Reason == b.Reason &&
+	return maps.Equal(a.VIPs, b.VIPs) && a.Version == b.Version && a.ConfigHash == b.ConfigHash && a.Fit == b.Fit && a.Demoted == b.Demoted && a.Reason == b.Reason &&
 		a.Servers == b.Servers && a.Reachable == b.Reachable
 }
 

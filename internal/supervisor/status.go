@@ -14,7 +14,7 @@ func (s *Supervisor) Status(context.Context) (*admin.Status, error) {
 	now, refused, fit, verdicts := s.now, s.refused, s.fit, s.verdicts
 	s.mu.Unlock()
 	st := &admin.Status{
-		Node: now.self.Name, Version: s.o.Version, Started: s.started, Fit: fit.Fit, Unfit: fit.Reason,
+		Node: now.self.Name, Version: s.o.Version, Started: s.started, Fit: fit.Fit, Demoted: fit.Demoted, Unfit: fit.Reason,
 		Config: admin.Config{Path: s.o.ConfigPath, Hash: now.hash, Loaded: now.at},
 		VIPs:   []admin.VIP{}, Peers: s.peers(now.hash, verdicts),
 	}
@@ -84,7 +84,7 @@ func (s *Supervisor) peers(ownHash string, verdicts map[string]Verdict) []admin.
 		p := admin.Peer{Name: v.Name, Address: v.Address, Alive: v.Alive, Since: v.Since, Drift: drifts(v, ownHash),
 			Verdict: string(verdicts[v.Name]), Explained: verdicts[v.Name].explain()}
 		if v.State != nil {
-			p.Fit, p.Unfit, p.Version, p.Hash = v.State.Fit, v.State.Reason, v.State.Version, v.State.ConfigHash
+			p.Fit, p.Demoted, p.Unfit, p.Version, p.Hash = v.State.Fit, v.State.Demoted, v.State.Reason, v.State.Version, v.State.ConfigHash
 			p.Servers, p.Reachable = v.State.Servers, v.State.Reachable
 			p.Roles = map[string]vrrp.Role{}
 			for name, vip := range v.State.VIPs {

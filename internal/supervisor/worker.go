@@ -287,14 +287,18 @@ type workerView struct {
 	serving  ipc.WorkerConfig
 }
 
-// servers counts the servers of all pools, and those of them that the worker
-// does not hold for dead.
+// servers counts the servers that are checked, and those of them that the worker
+// does not hold for dead. A server without a check says nothing: only the node
+// that has traffic for it can know.
 func (v workerView) servers() (all, reachable int) {
 	if v.state == nil {
 		return 0, 0
 	}
 	for _, p := range v.state.Pools {
 		for _, s := range p.Servers {
+			if !s.Checked {
+				continue
+			}
 			all++
 			if s.Health != "down" {
 				reachable++

@@ -56,6 +56,7 @@ func (p *pool) state(now time.Time) ipc.PoolState {
 		st.Servers = append(st.Servers, ipc.ServerState{
 			Name:    p.servers.Spec().Servers[i].Name,
 			Address: s.Address(),
+			Checked: s.Check().Kind != proxy.CheckNone,
 			Health:  got.Health.String(),
 			Since:   got.Since,
 			Reason:  got.Reason,
