@@ -93,7 +93,9 @@ func (p *pair) settle() {
 	p.t.Helper()
 	for n, role := range map[*node]vrrp.Role{p.lb1: vrrp.Active, p.lb2: vrrp.Backup} {
 		n.waitStatus(role.String()+" with its servers up", func(s *admin.Status) bool {
-			return s.Fit && s.VIPs[0].Role == role && s.VIPs[0].Holds == (role == vrrp.Active) && serversUp(s)
+			v := s.VIPs[0]
+			heard := role == vrrp.Active || v.Active.IsValid() // a Backup knows whose
+			return s.Fit && v.Role == role && v.Holds == (role == vrrp.Active) && heard && serversUp(s)
 		})
 	}
 }
