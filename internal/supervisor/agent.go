@@ -45,6 +45,9 @@ type agentLink struct {
 
 // session runs one agent until it has ended.
 func (a *agentLink) session(ctx context.Context) error {
+	if a.left() {
+		return errLeft
+	}
 	conn, theirs, err := ipc.Pair[ipc.FromAgent, ipc.ToAgent]("agent")
 	if err != nil {
 		return err
@@ -54,13 +57,10 @@ func (a *agentLink) session(ctx context.Context) error {
 	if err != nil {
 		return a.ended(err)
 	}
-	a.mu.Lock()
-	a.conn, a.proc, a.err, a.heard = conn, proc, nil, 1
-	greeting := []ipc.ToAgent{{Config: &a.config}, {Fitness: &a.fitness}}
-	for _, m := range greeting {
-		a.send(m)
+	if !a.greet(conn, proc) {
+		proc.kill() // nobody has told it what to do
+		return errLeft
 	}
-	a.mu.Unlock()
 
 	watched, stop := context.WithCancel(ctx)
 	defer stop()
@@ -74,6 +74,28 @@ func (a *agentLink) session(ctx context.Context) error {
 	err = errors.Join(err, proc.ending())
 	a.cleanUp()
 	return a.ended(err)
+}
+
+// left reports whether the node has left the election for good. An agent that
+// started then would take the addresses back from the peer.
+func (a *agentLink) left() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.leaving
+}
+
+// greet tells a new agent what it has to do, and reports whether it has anything
+// to do: leave knows of no agent before.
+func (a *agentLink) greet(conn *ipc.Conn[ipc.FromAgent, ipc.ToAgent], proc *process) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.leaving {
+		return false
+	}
+	a.conn, a.proc, a.err, a.heard = conn, proc, nil, 1
+	a.send(ipc.ToAgent{Config: &a.config})
+	a.send(ipc.ToAgent{Fitness: &a.fitness})
+	return true
 }
 
 // send sends m to the running agent, if any. The caller holds mu.

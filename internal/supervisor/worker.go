@@ -63,6 +63,9 @@ func (w *workerLink) run(ctx context.Context) {
 
 // session runs one worker until it has ended.
 func (w *workerLink) session(ctx context.Context) error {
+	if w.left() {
+		return errLeft
+	}
 	conn, theirs, err := ipc.Pair[ipc.FromWorker, ipc.ToWorker]("worker")
 	if err != nil {
 		return err
@@ -72,9 +75,11 @@ func (w *workerLink) session(ctx context.Context) error {
 	if err != nil {
 		return w.ended(err)
 	}
+	if !w.admit(conn, proc) {
+		proc.kill() // it has nothing to drain
+		return errLeft
+	}
 	w.mu.Lock()
-	w.conn, w.proc, w.err = conn, proc, nil
-	w.sent, w.waiting, w.answered = map[ipc.Socket]bool{}, map[uint64]chan ipc.Applied{}, 0
 	current := w.serving
 	w.mu.Unlock()
 
@@ -96,6 +101,27 @@ func (w *workerLink) session(ctx context.Context) error {
 	}
 	err = errors.Join(err, proc.ending())
 	return w.ended(err)
+}
+
+// left reports whether the worker has been told to drain: there is no other one
+// after it.
+func (w *workerLink) left() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.leaving
+}
+
+// admit makes proc the running worker, unless there is to be none: drain knows of
+// no worker before.
+func (w *workerLink) admit(conn *workerConn, proc *process) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.leaving {
+		return false
+	}
+	w.conn, w.proc, w.err = conn, proc, nil
+	w.sent, w.waiting, w.answered = map[ipc.Socket]bool{}, map[uint64]chan ipc.Applied{}, 0
+	return true
 }
 
 // unready has the node yield before anything else is done about the worker.
@@ -205,7 +231,10 @@ func (w *workerLink) apply(ctx context.Context, s serving) error {
 		return fmt.Errorf("the worker did not take the config within %v", applyTimeout)
 	}
 	w.mu.Lock()
-	w.serving, w.sent, w.ready, w.err = s, wanted, true, nil
+	w.serving, w.sent = s, wanted
+	if !w.leaving {
+		w.ready, w.err = true, nil
+	}
 	w.mu.Unlock()
 	w.changed()
 	return nil
@@ -258,11 +287,13 @@ func (w *workerLink) send(s serving) (<-chan ipc.Applied, map[ipc.Socket]bool, e
 }
 
 // drain has the worker finish what it has begun, and waits until it has ended.
+// From the beginning of that the node is not fit any more, and says so.
 func (w *workerLink) drain(within time.Duration) {
 	w.mu.Lock()
 	w.leaving = true
 	proc, conn := w.proc, w.conn
 	w.mu.Unlock()
+	w.unready("the node is stopping")
 	if proc == nil {
 		return
 	}

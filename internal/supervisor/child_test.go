@@ -1,0 +1,187 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tandemlb/tandem/internal/ipc"
+)
+
+// patience bounds what a test waits for; nothing takes that long.
+const patience = 20 * time.Second
+
+// conduct is the environment variable that tells a child what to be like.
+const conduct = "TANDEM_TEST_CONDUCT"
+
+// TestMain makes the test binary the children too, which spawn starts by the name
+// of their subcommand.
+func TestMain(m *testing.M) {
+	if os.Args[0] == "tandem" {
+		play(os.Args[1], os.Getenv(conduct))
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// play is a child: it returns when the supervisor is gone, or when it is told to
+// leave or to drain.
+func play(name, conduct string) {
+	control := os.NewFile(3, "control")
+	if name == "agent" {
+		conn, err := ipc.New[ipc.ToAgent, ipc.FromAgent](control)
+		if err != nil {
+			panic(err)
+		}
+		for {
+			if m, _, err := conn.Receive(); err != nil || m.Leave != nil {
+				return
+			}
+		}
+	}
+	conn, err := ipc.New[ipc.ToWorker, ipc.FromWorker](control)
+	if err != nil {
+		panic(err)
+	}
+	for {
+		m, _, err := conn.Receive()
+		switch {
+		case err != nil, m.Drain != nil:
+			return
+		case m.Ping != nil:
+			conn.Send(ipc.FromWorker{Pong: m.Ping})
+		case m.Config != nil:
+			applied := ipc.Applied{Generation: m.Config.Generation}
+			switch conduct {
+			case "mute":
+				continue
+			case "mute later":
+				if applied.Generation > 1 {
+					continue
+				}
+			case "slow":
+				time.Sleep(200 * time.Millisecond)
+			case "refuses":
+				applied.Error = "no socket was handed over"
+			}
+			conn.Send(ipc.FromWorker{Applied: &applied})
+		}
+	}
+}
+
+func newAgentLink() *agentLink {
+	return &agentLink{log: zap.NewNop(), changed: func() {}, fitness: ipc.Fitness{Fit: true},
+		sweep: func([]netip.Prefix) ([]string, error) { return nil, nil }}
+}
+
+func newWorkerLink() *workerLink {
+	return &workerLink{log: zap.NewNop(), changed: func() {}, serving: serving{config: ipc.WorkerConfig{Generation: 1}}}
+}
+
+// background runs f, and has it end, and waits for that, at the end of the test.
+func background(t *testing.T, f func(context.Context)) (done <-chan struct{}) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	c := make(chan struct{})
+	go func() {
+		defer close(c)
+		f(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-c
+	})
+	return c
+}
+
+func await(t *testing.T, what string, done <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-done:
+	case <-time.After(patience):
+		t.Fatalf("not within %v: %s", patience, what)
+	}
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.After(patience)
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for !ok() {
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			t.Fatalf("not within %v: %s", patience, what)
+		}
+	}
+}
+
+// TestNoChildStartsAfterTheLastWord: the word came while none was running, between
+// the end of one and the start of the next.
+func TestNoChildStartsAfterTheLastWord(t *testing.T) {
+	a, w := newAgentLink(), newWorkerLink()
+	a.leave(patience)
+	w.drain(patience)
+	for name, session := range map[string]func(context.Context) error{"agent": a.session, "worker": w.session} {
+		t.Run(name, func(t *testing.T) {
+			var err error
+			await(t, "the session ends", background(t, func(ctx context.Context) { err = session(ctx) }))
+			if !errors.Is(err, errLeft) {
+				t.Errorf("got %v, want %v", err, errLeft)
+			}
+		})
+	}
+}
+
+// TestChildThatCameTooLateIsToldNothing: the word came after its start, and before
+// anybody knew of it.
+func TestChildThatCameTooLateIsToldNothing(t *testing.T) {
+	a, w := newAgentLink(), newWorkerLink()
+	a.leave(patience)
+	w.drain(patience)
+	if a.greet(nil, &process{}) || a.view().pid != 0 {
+		t.Error("the agent was greeted")
+	}
+	if w.admit(nil, &process{}) || w.view().pid != 0 {
+		t.Error("the worker was admitted")
+	}
+}
+
+func TestDrainingWorkerDoesNotServe(t *testing.T) {
+	w := newWorkerLink()
+	var told atomic.Bool
+	w.changed = func() {
+		if v := w.view(); !v.ready && v.err != nil && v.err.Error() == "the node is stopping" {
+			told.Store(true)
+		}
+	}
+	done := background(t, w.run)
+	eventually(t, "the worker serves", func() bool { return w.view().ready })
+	w.drain(patience)
+	if !told.Load() {
+		t.Error("nobody was told that the node is stopping")
+	}
+	await(t, "the link ends", done)
+}
+
+func TestConfigDoesNotMakeAStoppingNodeFit(t *testing.T) {
+	w := newWorkerLink()
+	background(t, w.run)
+	eventually(t, "the worker serves", func() bool { return w.view().ready })
+	w.mu.Lock()
+	w.leaving, w.ready = true, false
+	w.mu.Unlock()
+	if err := w.apply(t.Context(), serving{config: ipc.WorkerConfig{Generation: 2}}); err != nil {
+		t.Fatal(err)
+	}
+	if w.view().ready {
+		t.Error("it serves")
+	}
+}
