@@ -300,7 +300,9 @@ func TestAnotherInterfaceOfTheNameGetsANewSocket(t *testing.T) {
 		lb1 := n.start("lb1", router("192.0.2.11", 200))
 		lb1.onLink(Link{Name: "eth0", Up: true, Index: 2})
 		time.Sleep(time.Second)
+		n.mu.Lock()
 		first := lb1.socket
+		n.mu.Unlock()
 		lb1.onLink(Link{Name: "eth0", Index: 2})
 		lb1.onLink(Link{Name: "eth0", Up: true, Index: 9})
 		time.Sleep(2 * time.Second)

@@ -65,7 +65,7 @@ func (in *instance) blocked(now time.Time, fit ipc.Fitness) string {
 	case !fit.Fit:
 		return fit.Reason
 	case in.sock == nil:
-		return fmt.Sprintf("no VRRP socket: %v", in.sockErr)
+		return in.noSocket()
 	case in.sweepErr != nil:
 		return in.sweepErr.Error()
 	case !in.swept:
@@ -76,6 +76,13 @@ func (in *instance) blocked(now time.Time, fit ipc.Fitness) string {
 		return fmt.Sprintf("addresses cannot be held: %v", in.holdErr)
 	}
 	return ""
+}
+
+func (in *instance) noSocket() string {
+	if in.sockErr == nil {
+		return "the VRRP socket is being opened"
+	}
+	return fmt.Sprintf("no VRRP socket: %v", in.sockErr)
 }
 
 // holds reports whether the addresses are known to be in the kernel.

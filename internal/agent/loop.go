@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/tandemlb/tandem/internal/ipc"
@@ -38,6 +39,9 @@ type loop struct {
 
 	instances []*instance
 	sockets   map[string]*sharedSocket // by interface
+	opening   map[string]bool          // by interface
+	openedC   chan opened
+	tasks     sync.WaitGroup // opening and closing of sockets
 	readableC chan *sharedSocket
 	linksC    chan Link
 	goneC     chan gone
@@ -57,6 +61,8 @@ func newLoop(h Host, o *owner, r *reporter) *loop {
 	return &loop{
 		host: h, owner: o, reporter: r,
 		sockets:   map[string]*sharedSocket{},
+		opening:   map[string]bool{},
+		openedC:   make(chan opened),
 		readableC: make(chan *sharedSocket),
 		linksC:    make(chan Link, 16),
 		goneC:     make(chan gone, 64),
@@ -70,8 +76,10 @@ func newLoop(h Host, o *owner, r *reporter) *loop {
 // run turns until the node has left. A message channel that is closed means
 // that the supervisor is dead: the node leaves at once.
 func (l *loop) run(ctx context.Context, messages <-chan ipc.ToAgent) error {
+	ctx, cancel := context.WithCancel(ctx)
 	defer l.closeSockets()
 	defer l.watch.end()
+	defer cancel() // first, so that nothing waits for the loop any more
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -85,6 +93,8 @@ func (l *loop) run(ctx context.Context, messages <-chan ipc.ToAgent) error {
 			return ctx.Err()
 		case <-timer.C:
 		case readable = <-l.readableC:
+		case o := <-l.openedC:
+			event = func(now time.Time) { l.opened(ctx, now, o) }
 		case k := <-l.linksC:
 			event = func(time.Time) { l.link(k) }
 		case g := <-l.goneC:
@@ -286,7 +296,7 @@ func (l *loop) admit(ctx context.Context, now time.Time, in *instance) {
 		return
 	}
 	if in.sock == nil && !now.Before(in.reopenAt) {
-		l.open(ctx, now, in)
+		l.open(ctx, in)
 	}
 	if !in.sweepAt.IsZero() && !now.Before(in.sweepAt) {
 		in.sweepAt = time.Time{}

@@ -89,28 +89,71 @@ func newest(all []heard) []heard {
 	return kept
 }
 
-// open gives the instance the socket of its interface.
-func (l *loop) open(ctx context.Context, now time.Time, in *instance) {
-	self, ifname := in.cfg.Params.Self, in.cfg.Interface
-	s := l.sockets[ifname]
-	if s == nil {
-		conn, err := l.host.Listen(ifname, self)
-		if err != nil {
-			if in.sockErr == nil || in.sockErr.Error() != err.Error() {
-				l.changed = true
-				l.reporter.log("error", "cannot take part in the election", map[string]any{"vip": in.cfg.Name, "error": err.Error()})
-			}
-			in.sockErr, in.reopenAt = err, now.Add(reopenEvery)
-			return
-		}
-		s = &sharedSocket{Socket: conn, ifname: ifname, resume: make(chan struct{}, 1)}
-		s.watch(ctx, l.readableC)
-		l.sockets[ifname] = s
-	}
-	in.sock, in.sockErr = s, nil
+// opened is the outcome of opening the socket of an interface.
+type opened struct {
+	ifname string
+	conn   Socket
+	err    error
 }
 
-// socketFailed closes a socket that cannot be read any more; admit opens it anew.
+// open has the socket of the instance's interface opened, if it is not open yet.
+// Joining a group takes a lock of the kernel, and so does leaving it: the
+// heartbeat of the other routers must not wait for that.
+func (l *loop) open(ctx context.Context, in *instance) {
+	ifname, self := in.cfg.Interface, in.cfg.Params.Self
+	if s := l.sockets[ifname]; s != nil {
+		in.sock, in.sockErr = s, nil
+		return
+	}
+	if l.opening[ifname] {
+		return
+	}
+	l.opening[ifname] = true
+	l.tasks.Go(func() {
+		conn, err := l.host.Listen(ifname, self)
+		select {
+		case l.openedC <- opened{ifname, conn, err}:
+		case <-ctx.Done():
+			if err == nil {
+				conn.Close()
+			}
+		}
+	})
+}
+
+// opened gives a socket to the instances of its interface.
+func (l *loop) opened(ctx context.Context, now time.Time, o opened) {
+	delete(l.opening, o.ifname)
+	var waiting []*instance
+	for _, in := range l.instances {
+		if in.cfg.Interface == o.ifname && in.sock == nil {
+			waiting = append(waiting, in)
+		}
+	}
+	if o.err != nil {
+		for _, in := range waiting {
+			if in.sockErr == nil || in.sockErr.Error() != o.err.Error() {
+				l.changed = true
+				l.reporter.log("error", "cannot take part in the election", map[string]any{"vip": in.cfg.Name, "error": o.err.Error()})
+			}
+			in.sockErr, in.reopenAt = o.err, now.Add(reopenEvery)
+		}
+		return
+	}
+	s := &sharedSocket{Socket: o.conn, ifname: o.ifname, resume: make(chan struct{}, 1)}
+	s.watch(ctx, l.readableC)
+	if len(waiting) == 0 {
+		l.tasks.Go(s.close) // the config has changed meanwhile
+		return
+	}
+	l.sockets[o.ifname] = s
+	for _, in := range waiting {
+		in.sock, in.sockErr = s, nil
+	}
+}
+
+// socketFailed closes a socket that cannot be read any more; admit has it opened
+// anew.
 func (l *loop) socketFailed(s *sharedSocket, err error) {
 	l.reporter.log("warn", "VRRP socket failed", map[string]any{"interface": s.ifname, "error": err.Error()})
 	l.closeSocket(s)
@@ -123,11 +166,13 @@ func (l *loop) socketFailed(s *sharedSocket, err error) {
 
 func (l *loop) closeSocket(s *sharedSocket) {
 	delete(l.sockets, s.ifname)
-	s.close()
+	l.tasks.Go(s.close)
 }
 
+// closeSockets closes all sockets, and waits for it.
 func (l *loop) closeSockets() {
 	for _, s := range l.sockets {
 		s.close()
 	}
+	l.tasks.Wait()
 }
