@@ -31,7 +31,8 @@ func TestMain(m *testing.M) {
 }
 
 // play is a child: it returns when the supervisor is gone, or when it is told to
-// leave or to drain.
+// leave or to drain. A worker reports each generation that it was given as a listener
+// which has accepted so many.
 func play(name, conduct string) {
 	control := os.NewFile(3, "control")
 	if name == "agent" {
@@ -49,6 +50,7 @@ func play(name, conduct string) {
 	if err != nil {
 		panic(err)
 	}
+	var given ipc.WorkerState
 	for {
 		m, _, err := conn.Receive()
 		switch {
@@ -58,6 +60,8 @@ func play(name, conduct string) {
 			conn.Send(ipc.FromWorker{Pong: m.Ping})
 		case m.Config != nil:
 			applied := ipc.Applied{Generation: m.Config.Generation}
+			given.Listeners = append(given.Listeners, ipc.ListenerState{Accepted: m.Config.Generation})
+			conn.Send(ipc.FromWorker{State: &given})
 			switch conduct {
 			case "mute":
 				continue

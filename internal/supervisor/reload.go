@@ -40,14 +40,15 @@ func load(o Options, generation uint64) (*loaded, error) {
 }
 
 // Reload reads the config file again and changes what differs. On an error
-// everything is as it was, and the status says so.
+// everything is as it was, and the status says so. It is not interrupted by the
+// end of ctx: nobody could say what the worker serves then.
 func (s *Supervisor) Reload(ctx context.Context) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	notify(reloading)
 	defer notify(ready)
 
-	err := s.reload(ctx)
+	err := s.reload(context.WithoutCancel(ctx))
 	s.mu.Lock()
 	s.refused = err
 	s.mu.Unlock()
@@ -76,7 +77,8 @@ func (s *Supervisor) reloadOn(ctx context.Context, signals <-chan os.Signal) {
 // touched nothing that is live.
 func (s *Supervisor) reload(ctx context.Context) error {
 	old := s.current()
-	next, err := load(s.o, old.generation+1)
+	s.generation++ // also of those that are refused: their answers must not be mistaken
+	next, err := load(s.o, s.generation)
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,8 @@ type Supervisor struct {
 	cluster *peer.Cluster // nil without other nodes
 	notice  *ipc.Notice   // nil without other nodes
 
-	reloading sync.Mutex // one reload at a time
+	reloading  sync.Mutex // one reload at a time
+	generation uint64     // of the newest config that was tried; owned by reloading
 
 	mu       sync.Mutex
 	now      *loaded
@@ -89,7 +90,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	o.Level.SetLevel(level.Level())
-	s := &Supervisor{o: o, started: time.Now(), changedC: make(chan struct{}, 1), now: first, fit: starting}
+	s := &Supervisor{o: o, started: time.Now(), changedC: make(chan struct{}, 1), now: first, fit: starting, generation: first.generation}
 
 	sockets, _, err := bindAll(ctx, first.config.Proxy, nil)
 	if err != nil {

@@ -79,15 +79,12 @@ func (w *workerLink) session(ctx context.Context) error {
 		proc.kill() // it has nothing to drain
 		return errLeft
 	}
-	w.mu.Lock()
-	current := w.serving
-	w.mu.Unlock()
 
 	watched, stop := context.WithCancel(ctx)
 	defer stop()
 	go w.watch(watched, conn, proc)
 	go func() {
-		if err := w.apply(watched, current); err != nil && watched.Err() == nil {
+		if err := w.restore(watched); err != nil && watched.Err() == nil {
 			w.log.Error("the worker does not serve, ending it", zap.Error(err))
 			proc.kill()
 		}
@@ -213,14 +210,30 @@ func (w *workerLink) receive(conn *workerConn) error {
 func (w *workerLink) apply(ctx context.Context, s serving) error {
 	w.applying.Lock()
 	defer w.applying.Unlock()
-	answer, wanted, err := w.send(s)
+	return w.give(ctx, s)
+}
+
+// restore has a new worker serve what the last one did, or what a reload has given
+// it meanwhile.
+func (w *workerLink) restore(ctx context.Context) error {
+	w.applying.Lock()
+	defer w.applying.Unlock()
+	w.mu.Lock()
+	s := w.serving
+	w.mu.Unlock()
+	return w.give(ctx, s)
+}
+
+// give is apply for a caller that holds applying.
+func (w *workerLink) give(ctx context.Context, s serving) error {
+	g, err := w.send(s)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
 	select {
-	case a, ok := <-answer:
+	case a, ok := <-g.answer:
 		switch {
 		case !ok:
 			return errors.New("the worker ended while it was given the config")
@@ -228,10 +241,13 @@ func (w *workerLink) apply(ctx context.Context, s serving) error {
 			return fmt.Errorf("the worker refuses the config: %s", a.Error)
 		}
 	case <-ctx.Done():
+		// It may take the config yet, or have taken it: then it would serve another
+		// one than this process believes. The next worker gets the old one.
+		g.proc.kill()
 		return fmt.Errorf("the worker did not take the config within %v", applyTimeout)
 	}
 	w.mu.Lock()
-	w.serving, w.sent = s, wanted
+	w.serving, w.sent = s, g.sockets
 	if !w.leaving {
 		w.ready, w.err = true, nil
 	}
@@ -240,14 +256,21 @@ func (w *workerLink) apply(ctx context.Context, s serving) error {
 	return nil
 }
 
+// given is a config on its way.
+type given struct {
+	proc    *process           // the worker that it was sent to
+	answer  <-chan ipc.Applied // closed when the worker has ended
+	sockets map[ipc.Socket]bool
+}
+
 // send gives the worker the sockets of s that it does not serve yet, and the
-// config. It returns where the answer comes, and the sockets that the worker has
-// when it agrees; when it refuses, it keeps those that it had.
-func (w *workerLink) send(s serving) (<-chan ipc.Applied, map[ipc.Socket]bool, error) {
+// config. When the worker agrees, it has the sockets that are returned; when it
+// refuses, it keeps those that it had.
+func (w *workerLink) send(s serving) (given, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.conn == nil {
-		return nil, nil, errors.New("the worker is not running")
+		return given{}, errors.New("the worker is not running")
 	}
 	wanted := map[ipc.Socket]bool{}
 	var batch ipc.Sockets
@@ -270,20 +293,20 @@ func (w *workerLink) send(s serving) (<-chan ipc.Applied, map[ipc.Socket]bool, e
 			batch.List, files = append(batch.List, socket), append(files, s.sockets[bind])
 			if len(files) == ipc.MaxFiles {
 				if err := flush(); err != nil {
-					return nil, nil, err
+					return given{}, err
 				}
 			}
 		}
 	}
 	if err := flush(); err != nil {
-		return nil, nil, err
+		return given{}, err
 	}
 	answer := make(chan ipc.Applied, 1)
 	w.waiting[s.config.Generation] = answer
 	if err := w.conn.Send(ipc.ToWorker{Config: &s.config}); err != nil {
-		return nil, nil, err
+		return given{}, err
 	}
-	return answer, wanted, nil
+	return given{proc: w.proc, answer: answer, sockets: wanted}, nil
 }
 
 // drain has the worker finish what it has begun, and waits until it has ended.

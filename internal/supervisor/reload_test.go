@@ -1,0 +1,138 @@
+package supervisor
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tandemlb/tandem/internal/ipc"
+)
+
+// newPlainNode is a node that is a proxy alone, with its worker running.
+func newPlainNode(t *testing.T, config string) *Supervisor {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "tandem.yaml")
+	o := Options{ConfigPath: path, Log: zap.NewNop(), Level: zap.NewAtomicLevel()}
+	rewrite(t, o, config)
+	first, err := load(o, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Supervisor{o: o, changedC: make(chan struct{}, 1), now: first, fit: starting, generation: 1}
+	if s.sockets, _, err = bindAll(t.Context(), first.config.Proxy, nil); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeFiles(s.sockets) })
+	if err := s.compose(first); err != nil {
+		t.Fatal(err)
+	}
+	background(t, s.worker.run)
+	eventually(t, "the worker serves", func() bool { return s.worker.view().ready })
+	return s
+}
+
+func rewrite(t *testing.T, o Options, config string) {
+	t.Helper()
+	if err := os.WriteFile(o.ConfigPath, []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// proxyConfig is a config with a listener on each of the addresses.
+func proxyConfig(binds ...string) string {
+	text := "listeners:\n"
+	for i, b := range binds {
+		text += "  web" + string(rune('a'+i)) + ": {bind: \"" + b + "\", servers: [127.0.0.1:1]}\n"
+	}
+	return text
+}
+
+// freeAddress returns an address that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestReloadIsNotInterrupted(t *testing.T) {
+	t.Setenv(conduct, "slow")
+	a, b := freeAddress(t), freeAddress(t)
+	s := newPlainNode(t, proxyConfig(a))
+	rewrite(t, s.o, proxyConfig(a, b))
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	if err := s.Reload(ctx); err != nil {
+		t.Fatalf("the reload was interrupted: %v", err)
+	}
+	if n := len(s.worker.view().serving.Spec.Listeners); n != 2 {
+		t.Errorf("%d listeners are served, want 2", n)
+	}
+}
+
+func TestGenerationIsUsedOnce(t *testing.T) {
+	a := freeAddress(t)
+	s := newPlainNode(t, proxyConfig(a))
+	rewrite(t, s.o, "nonsense")
+	if err := s.Reload(t.Context()); err == nil {
+		t.Fatal("it was accepted")
+	}
+	rewrite(t, s.o, proxyConfig(a))
+	if err := s.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.current().generation; got != 3 {
+		t.Errorf("the config after a refused one is generation %d, want 3", got)
+	}
+}
+
+// TestWorkerThatDoesNotAnswerIsEnded: it might serve the new config, while this
+// process believes in the old one.
+func TestWorkerThatDoesNotAnswerIsEnded(t *testing.T) {
+	t.Setenv(conduct, "mute later")
+	w := newWorkerLink()
+	background(t, w.run)
+	eventually(t, "the worker serves", func() bool { return w.view().ready })
+	before := w.view().pid
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := w.apply(ctx, serving{config: ipc.WorkerConfig{Generation: 2}}); err == nil {
+		t.Fatal("it was applied")
+	}
+	eventually(t, "another worker serves the old config", func() bool {
+		v := w.view()
+		return v.ready && v.pid != before && v.restarts == 1 && v.serving.Generation == 1
+	})
+}
+
+// TestNewWorkerIsNotGivenAnOldConfig: a reload came between the start of a worker
+// and its first config.
+func TestNewWorkerIsNotGivenAnOldConfig(t *testing.T) {
+	w := newWorkerLink()
+	w.applying.Lock()
+	background(t, w.run)
+	eventually(t, "the worker runs", func() bool { return w.view().pid != 0 })
+	err := w.give(t.Context(), serving{config: ipc.WorkerConfig{Generation: 2}})
+	w.applying.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []ipc.ListenerState
+	eventually(t, "the worker has been given two configs", func() bool {
+		if st := w.view().state; st != nil {
+			got = st.Listeners
+		}
+		return len(got) == 2
+	})
+	if got[1].Accepted != 2 {
+		t.Errorf("after a reload to generation 2 the worker was given generation %d", got[1].Accepted)
+	}
+}
