@@ -136,6 +136,9 @@ func (p *statusPrinter) vips(all []admin.VIP) {
 		if v.Role == vrrp.Backup && v.Active.IsValid() {
 			rows = append(rows, fmt.Sprintf("\t\t%s is active, with priority %d", v.Active, v.ActivePrio))
 		}
+		if text := drops(v.Counters); text != "" {
+			rows = append(rows, "\t\todd VRRP packets: "+text)
+		}
 		switch {
 		case v.Error != "":
 			rows = append(rows, "\t\tERROR: "+v.Error)
@@ -144,6 +147,19 @@ func (p *statusPrinter) vips(all []admin.VIP) {
 		}
 	}
 	p.section(rows...)
+}
+
+// drops lists what a router refused, by reason: another router that speaks an old
+// version, say, looks like a pair without a doubt from either side.
+func drops(c vrrp.Counters) string {
+	var parts []string
+	for _, reason := range slices.Sorted(maps.Keys(c.Dropped)) {
+		parts = append(parts, fmt.Sprintf("%s %d", reason, c.Dropped[reason]))
+	}
+	if c.AddressMismatch > 0 {
+		parts = append(parts, fmt.Sprintf("accepted with other addresses %d", c.AddressMismatch))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (p *statusPrinter) peers(s *admin.Status) {

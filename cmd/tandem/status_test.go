@@ -24,7 +24,8 @@ func TestStatusForPeople(t *testing.T) {
 		VIPs: []admin.VIP{
 			{Name: "main", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.100/24")}, Interface: "eth0", RouterID: 100,
 				Role: vrrp.Backup, Since: ago(1500 * time.Millisecond), Reason: "started", Priority: 150,
-				Active: netip.MustParseAddr("192.0.2.11"), ActivePrio: 200},
+				Active: netip.MustParseAddr("192.0.2.11"), ActivePrio: 200,
+				Counters: vrrp.Counters{AddressMismatch: 4, Dropped: map[vrrp.Drop]uint64{vrrp.DropVersion: 12, vrrp.DropTTL: 1}}},
 			{Name: "other", Role: vrrp.Active, Since: ago(time.Millisecond), Reason: "started", Error: "no VRRP socket"},
 		},
 		Peers: []admin.Peer{
@@ -50,6 +51,7 @@ worker  NOT RUNNING, restarted 2 times: signal: killed
 vip  main   BACKUP for 1.5s: started
             192.0.2.100/24 on eth0, router 100, priority 150
             192.0.2.11 is active, with priority 200
+            odd VRRP packets: ttl 1, version 12, accepted with other addresses 4
 vip  other  ACTIVE for 1ms: started
              on , router 0, priority 0
             ERROR: no VRRP socket
