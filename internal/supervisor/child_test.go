@@ -52,7 +52,10 @@ func play(name, conduct string) {
 	}
 	var given ipc.WorkerState
 	for {
-		m, _, err := conn.Receive()
+		m, files, err := conn.Receive()
+		for _, f := range files {
+			f.Close()
+		}
 		switch {
 		case err != nil, m.Drain != nil:
 			return

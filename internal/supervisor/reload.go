@@ -45,6 +45,9 @@ func load(o Options, generation uint64) (*loaded, error) {
 func (s *Supervisor) Reload(ctx context.Context) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
+	if s.stopping {
+		return errors.New("the node is stopping")
+	}
 	notify(reloading)
 	defer notify(ready)
 

@@ -2,9 +2,11 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -134,5 +136,23 @@ func TestNewWorkerIsNotGivenAnOldConfig(t *testing.T) {
 	})
 	if got[1].Accepted != 2 {
 		t.Errorf("after a reload to generation 2 the worker was given generation %d", got[1].Accepted)
+	}
+}
+
+func TestStoppingNodeListensNoMore(t *testing.T) {
+	a, b := freeAddress(t), freeAddress(t)
+	s := newPlainNode(t, proxyConfig(a))
+	s.closeSockets()
+	rewrite(t, s.o, proxyConfig(a, b))
+	if err := s.Reload(t.Context()); err == nil || err.Error() != "the node is stopping" {
+		t.Errorf("got %v", err)
+	}
+	for _, address := range []string{a, b} {
+		if c, err := net.Dial("tcp", address); !errors.Is(err, syscall.ECONNREFUSED) {
+			if err == nil {
+				c.Close()
+			}
+			t.Errorf("%s: got %v, want a refusal", address, err)
+		}
 	}
 }

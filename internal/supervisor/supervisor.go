@@ -54,6 +54,7 @@ type Supervisor struct {
 
 	reloading  sync.Mutex // one reload at a time
 	generation uint64     // of the newest config that was tried; owned by reloading
+	stopping   bool       // the sockets are closed; owned by reloading
 
 	mu       sync.Mutex
 	now      *loaded
@@ -225,8 +226,19 @@ func (s *Supervisor) serve(ctx context.Context, api func(context.Context) error)
 	if s.agent != nil {
 		s.agent.leave(leaveTimeout)
 	}
+	s.closeSockets()
 	s.worker.drain(drainTimeout)
 	return err
+}
+
+// closeSockets gives up this process's copies of the listening sockets, for good.
+// While there is one the kernel accepts connections, which no worker serves once
+// it drains.
+func (s *Supervisor) closeSockets() {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	s.stopping = true
+	closeFiles(s.sockets)
 }
 
 // awaitFirst waits until the worker serves.
