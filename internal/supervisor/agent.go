@@ -31,16 +31,15 @@ type agentLink struct {
 	// sweep removes the addresses that a dead agent has left.
 	sweep func([]netip.Prefix) (removed []string, err error)
 
-	mu       sync.Mutex
-	conn     *ipc.Conn[ipc.FromAgent, ipc.ToAgent] // nil while it is not running
-	proc     *process
-	config   ipc.AgentConfig
-	fitness  ipc.Fitness
-	state    *ipc.AgentState // newest of the running agent
-	heard    int             // reports since the last look
-	restarts uint64
-	err      error
-	leaving  bool
+	mu      sync.Mutex
+	conn    *ipc.Conn[ipc.FromAgent, ipc.ToAgent] // nil while it is not running
+	proc    *process
+	config  ipc.AgentConfig
+	fitness ipc.Fitness
+	state   *ipc.AgentState // newest of the running agent
+	heard   int             // reports since the last look
+	ends    ends
+	leaving bool
 }
 
 // session runs one agent until it has ended.
@@ -92,7 +91,7 @@ func (a *agentLink) greet(conn *ipc.Conn[ipc.FromAgent, ipc.ToAgent], proc *proc
 	if a.leaving {
 		return false
 	}
-	a.conn, a.proc, a.err, a.heard = conn, proc, nil, 1
+	a.conn, a.proc, a.heard = conn, proc, 1
 	a.send(ipc.ToAgent{Config: &a.config})
 	a.send(ipc.ToAgent{Fitness: &a.fitness})
 	return true
@@ -131,11 +130,11 @@ func (a *agentLink) ended(err error) error {
 	defer a.changed()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.conn, a.proc, a.state, a.err = nil, nil, nil, err
+	a.conn, a.proc, a.state = nil, nil, nil
 	if a.leaving {
 		return errLeft
 	}
-	a.restarts++
+	a.ends.note(err)
 	return err
 }
 
@@ -247,16 +246,15 @@ func (a *agentLink) leave(within time.Duration) {
 
 // agentView is what is known of the agent.
 type agentView struct {
-	pid      int
-	restarts uint64
-	err      error
-	state    *ipc.AgentState // nil until the running agent has reported
+	pid   int
+	ends  ends
+	state *ipc.AgentState // nil until the running agent has reported
 }
 
 func (a *agentLink) view() agentView {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	v := agentView{restarts: a.restarts, err: a.err, state: a.state}
+	v := agentView{ends: a.ends, state: a.state}
 	if a.proc != nil {
 		v.pid = a.proc.pid
 	}

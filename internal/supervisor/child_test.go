@@ -5,7 +5,9 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -66,14 +68,12 @@ func play(name, conduct string) {
 			given.Listeners = append(given.Listeners, ipc.ListenerState{Accepted: m.Config.Generation})
 			conn.Send(ipc.FromWorker{State: &given})
 			switch conduct {
-			case "mute":
-				continue
 			case "mute later":
 				if applied.Generation > 1 {
 					continue
 				}
 			case "slow":
-				time.Sleep(200 * time.Millisecond)
+				<-time.After(200 * time.Millisecond)
 			case "refuses":
 				applied.Error = "no socket was handed over"
 			}
@@ -190,5 +190,78 @@ func TestConfigDoesNotMakeAStoppingNodeFit(t *testing.T) {
 	}
 	if w.view().ready {
 		t.Error("it serves")
+	}
+}
+
+func TestReasonOfAnEndIsKept(t *testing.T) {
+	t.Run("a worker that refuses its first config", func(t *testing.T) {
+		t.Setenv(conduct, "refuses")
+		w := newWorkerLink()
+		background(t, w.run)
+		eventually(t, "it has ended", func() bool { return w.view().ends.count > 0 })
+		const want = "the worker refuses the config: no socket was handed over"
+		if got := text(w.view().ends.last); !strings.Contains(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+	t.Run("a worker that was killed, and runs again", func(t *testing.T) {
+		w := newWorkerLink()
+		background(t, w.run)
+		eventually(t, "it serves", func() bool { return w.view().ready })
+		kill(t, w.view().pid)
+		eventually(t, "it serves again", func() bool { v := w.view(); return v.ready && v.ends.count == 1 })
+		if got := text(w.view().why()); !strings.Contains(got, "signal: killed") {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("an agent that was killed, and runs again", func(t *testing.T) {
+		a := newAgentLink()
+		background(t, a.run)
+		eventually(t, "it runs", func() bool { return a.view().pid != 0 })
+		kill(t, a.view().pid)
+		eventually(t, "it runs again", func() bool { v := a.view(); return v.pid != 0 && v.ends.count == 1 })
+		if got := agentProcess(a.view()).Error; !strings.Contains(got, "signal: killed") {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+func kill(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStartThatHangsSaysSo(t *testing.T) {
+	s := &Supervisor{worker: newWorkerLink()}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	err := s.awaitFirst(ctx)
+	if want := "start: the worker does not serve within 10s"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// TestReloadEndsWithItsWorker: at once, although the worker's successor waits for
+// the reload.
+func TestReloadEndsWithItsWorker(t *testing.T) {
+	t.Setenv(conduct, "mute later")
+	w := newWorkerLink()
+	background(t, w.run)
+	eventually(t, "it serves", func() bool { return w.view().ready })
+	pid := w.view().pid
+	var err error
+	done := background(t, func(ctx context.Context) {
+		err = w.apply(ctx, serving{config: ipc.WorkerConfig{Generation: 2}})
+	})
+	eventually(t, "it was given the config", func() bool {
+		v := w.view()
+		return v.state != nil && len(v.state.Listeners) == 2
+	})
+	kill(t, pid)
+	await(t, "the reload ends", done)
+	if !errors.Is(err, errEnded) {
+		t.Errorf("got %v, want %v", err, errEnded)
 	}
 }

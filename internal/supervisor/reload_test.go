@@ -111,7 +111,7 @@ func TestWorkerThatDoesNotAnswerIsEnded(t *testing.T) {
 	}
 	eventually(t, "another worker serves the old config", func() bool {
 		v := w.view()
-		return v.ready && v.pid != before && v.restarts == 1 && v.serving.Generation == 1
+		return v.ready && v.pid != before && v.ends.count == 1 && v.serving.Generation == 1
 	})
 }
 

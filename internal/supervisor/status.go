@@ -22,7 +22,7 @@ func (s *Supervisor) Status(context.Context) (*admin.Status, error) {
 		st.Config.Refused = refused.Error()
 	}
 	w := s.worker.view()
-	st.Worker = admin.Process{PID: w.pid, Restarts: w.restarts, Error: text(w.err)}
+	st.Worker = admin.Process{PID: w.pid, Restarts: w.ends.count, Error: text(w.why())}
 	st.Listeners, st.Pools = listeners(w), pools(w)
 	if s.agent != nil {
 		a := s.agent.view()
@@ -36,7 +36,7 @@ func (s *Supervisor) Status(context.Context) (*admin.Status, error) {
 }
 
 func agentProcess(a agentView) *admin.Process {
-	p := &admin.Process{PID: a.pid, Restarts: a.restarts, Error: text(a.err)}
+	p := &admin.Process{PID: a.pid, Restarts: a.ends.count, Error: text(a.ends.last)}
 	if a.state != nil {
 		p.Realtime, p.MemoryLocked = granted(a.state.Realtime), granted(a.state.Locked)
 		p.Lateness, p.Dropped, p.Notice = a.state.Lateness, a.state.Dropped, a.state.Notice

@@ -255,7 +255,10 @@ func (s *Supervisor) awaitFirst(ctx context.Context) error {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			return fmt.Errorf("start: the worker does not serve: %w", v.err)
+			if why := v.why(); why != nil {
+				return fmt.Errorf("start: the worker does not serve: %w", why)
+			}
+			return fmt.Errorf("start: the worker does not serve within %v", startTimeout)
 		}
 	}
 }

@@ -52,10 +52,21 @@ type workerLink struct {
 	ready    bool
 	answered uint64 // sequence of the newest pong
 	state    *ipc.WorkerState
-	restarts uint64
-	err      error
+	err      error // why it is not ready; nil while it starts
+	ends     ends
 	leaving  bool
 }
+
+// ends is what is known of the children of one kind that have ended.
+type ends struct {
+	count uint64
+	last  error // how the newest one ended, or why it could not start
+}
+
+func (e *ends) note(err error) { e.count, e.last = e.count+1, err }
+
+// errEnded is what give returns when the end of the worker came before its answer.
+var errEnded = errors.New("the worker ended while it was given the config")
 
 func (w *workerLink) run(ctx context.Context) {
 	keep(ctx, "worker", w.log, w.session)
@@ -83,11 +94,13 @@ func (w *workerLink) session(ctx context.Context) error {
 	watched, stop := context.WithCancel(ctx)
 	defer stop()
 	go w.watch(watched, conn, proc)
+	restoredC := make(chan error, 1)
 	go func() {
-		if err := w.restore(watched); err != nil && watched.Err() == nil {
-			w.log.Error("the worker does not serve, ending it", zap.Error(err))
+		err := w.restore(watched)
+		if err != nil {
 			proc.kill()
 		}
+		restoredC <- err
 	}()
 	err = w.receive(conn)
 	w.unready("the worker has ended")
@@ -97,6 +110,10 @@ func (w *workerLink) session(ctx context.Context) error {
 		proc.kill() // it closed the socket and lives on
 	}
 	err = errors.Join(err, proc.ending())
+	stop()
+	if cause := <-restoredC; cause != nil && !errors.Is(cause, errEnded) {
+		err = fmt.Errorf("%w (%w)", cause, err)
+	}
 	return w.ended(err)
 }
 
@@ -135,14 +152,11 @@ func (w *workerLink) ended(err error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.conn, w.proc, w.ready, w.err, w.state = nil, nil, false, err, nil
-	for _, c := range w.waiting {
-		close(c)
-	}
 	w.waiting = nil
 	if w.leaving {
 		return errLeft
 	}
-	w.restarts++
+	w.ends.note(err)
 	return err
 }
 
@@ -233,14 +247,16 @@ func (w *workerLink) give(ctx context.Context, s serving) error {
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
 	select {
-	case a, ok := <-g.answer:
-		switch {
-		case !ok:
-			return errors.New("the worker ended while it was given the config")
-		case a.Error != "":
+	case a := <-g.answer:
+		if a.Error != "" {
 			return fmt.Errorf("the worker refuses the config: %s", a.Error)
 		}
+	case <-g.proc.done:
+		return errEnded
 	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return errEnded
+		}
 		// It may take the config yet, or have taken it: then it would serve another
 		// one than this process believes. The next worker gets the old one.
 		g.proc.kill()
@@ -258,8 +274,8 @@ func (w *workerLink) give(ctx context.Context, s serving) error {
 
 // given is a config on its way.
 type given struct {
-	proc    *process           // the worker that it was sent to
-	answer  <-chan ipc.Applied // closed when the worker has ended
+	proc    *process // the worker that it was sent to
+	answer  <-chan ipc.Applied
 	sockets map[ipc.Socket]bool
 }
 
@@ -333,12 +349,20 @@ func (w *workerLink) drain(within time.Duration) {
 
 // workerView is what is known of the worker.
 type workerView struct {
-	pid      int
-	restarts uint64
-	ready    bool // it serves
-	err      error
-	state    *ipc.WorkerState // nil until the running worker has reported
-	serving  ipc.WorkerConfig
+	pid     int
+	ends    ends
+	ready   bool             // it serves
+	err     error            // why it does not; nil while it starts
+	state   *ipc.WorkerState // nil until the running worker has reported
+	serving ipc.WorkerConfig
+}
+
+// why says why the worker does not serve, or how the last one ended.
+func (v workerView) why() error {
+	if v.err != nil {
+		return v.err
+	}
+	return v.ends.last
 }
 
 // servers counts the servers that are checked, and those of them that the worker
@@ -365,7 +389,7 @@ func (v workerView) servers() (all, reachable int) {
 func (w *workerLink) view() workerView {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	v := workerView{restarts: w.restarts, ready: w.ready, err: w.err, state: w.state, serving: w.serving.config}
+	v := workerView{ends: w.ends, ready: w.ready, err: w.err, state: w.state, serving: w.serving.config}
 	if w.proc != nil {
 		v.pid = w.proc.pid
 	}
