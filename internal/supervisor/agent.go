@@ -167,6 +167,7 @@ func (a *agentLink) watch(ctx context.Context, proc *process) {
 }
 
 func (a *agentLink) receive(conn *ipc.Conn[ipc.FromAgent, ipc.ToAgent]) error {
+	first := true
 	for {
 		m, _, err := conn.Receive()
 		switch {
@@ -177,12 +178,27 @@ func (a *agentLink) receive(conn *ipc.Conn[ipc.FromAgent, ipc.ToAgent]) error {
 		case m.Log != nil:
 			a.relay(m.Log)
 		case m.State != nil:
+			if first {
+				a.warnOfLacks(m.State)
+				first = false
+			}
 			a.mu.Lock()
 			a.state = m.State
 			a.heard++
 			a.mu.Unlock()
 			a.changed()
 		}
+	}
+}
+
+// warnOfLacks logs what the agent was not granted. It runs without, but a busy
+// host can delay its heartbeat then.
+func (a *agentLink) warnOfLacks(s *ipc.AgentState) {
+	if s.Realtime != "" {
+		a.log.Warn("the agent does not run under a real-time scheduler", zap.String("reason", s.Realtime))
+	}
+	if s.Locked != "" {
+		a.log.Warn("the agent's memory is not locked", zap.String("reason", s.Locked))
 	}
 }
 

@@ -11,7 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/tandemlb/tandem/internal/ipc"
 )
@@ -43,8 +45,12 @@ func play(name, conduct string) {
 			panic(err)
 		}
 		for {
-			if m, _, err := conn.Receive(); err != nil || m.Leave != nil {
+			m, _, err := conn.Receive()
+			if err != nil || m.Leave != nil {
 				return
+			}
+			if conduct == "lacks" {
+				conn.Send(ipc.FromAgent{State: &ipc.AgentState{Realtime: "no SCHED_RR", Locked: "no mlockall"}})
 			}
 		}
 	}
@@ -263,5 +269,24 @@ func TestReloadEndsWithItsWorker(t *testing.T) {
 	await(t, "the reload ends", done)
 	if !errors.Is(err, errEnded) {
 		t.Errorf("got %v, want %v", err, errEnded)
+	}
+}
+
+func TestWhatTheAgentLacksIsLoggedOnce(t *testing.T) {
+	t.Setenv(conduct, "lacks")
+	core, logs := observer.New(zap.WarnLevel)
+	a := newAgentLink()
+	a.log = zap.New(core)
+	var states atomic.Int64
+	a.changed = func() { states.Add(1) }
+	background(t, a.run)
+	eventually(t, "it has reported twice", func() bool { return states.Load() >= 2 })
+	var got []string
+	for _, l := range logs.All() {
+		got = append(got, l.Message+": "+l.ContextMap()["reason"].(string))
+	}
+	want := []string{"the agent does not run under a real-time scheduler: no SCHED_RR", "the agent's memory is not locked: no mlockall"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
