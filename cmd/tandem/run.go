@@ -47,10 +47,11 @@ func (c *runCmd) Run(ctx context.Context, o output) error {
 	})
 }
 
-// hangups delivers each SIGHUP, until ctx is done.
+// hangups delivers each SIGHUP until ctx is done. From then on they are ignored:
+// the default would end the supervisor in the middle of a handover.
 func hangups(ctx context.Context) <-chan os.Signal {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, syscall.SIGHUP)
-	context.AfterFunc(ctx, func() { signal.Stop(c) })
+	context.AfterFunc(ctx, func() { signal.Ignore(syscall.SIGHUP) })
 	return c
 }
