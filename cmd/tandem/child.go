@@ -51,10 +51,17 @@ func (workerCmd) Run(o output) error {
 		return err
 	}
 	defer log.Close()
-	return worker.Run(context.Background(), conn, log.Named("worker"))
+	return worker.Run(context.Background(), conn, log.Named("worker"), log.Level)
 }
 
-func ignoreSignals() { signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP) }
+func ignoreSignals() {
+	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	ignoreLostReader()
+}
+
+// ignoreLostReader keeps a node alive when whoever reads its log ends: Go ends a
+// program by SIGPIPE that writes to a broken standard error.
+func ignoreLostReader() { signal.Ignore(syscall.SIGPIPE) }
 
 // control opens the socket to the supervisor.
 func control[In, Out any]() (*ipc.Conn[In, Out], error) {

@@ -2,11 +2,18 @@ package main
 
 import (
 	"context"
+	"os"
 	"os/signal"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tandemlb/tandem/internal/admin"
 )
+
+// proxyConfig is a node without VIPs.
+const proxyConfig = `listeners: {web: {bind: "10.77.0.1:8080", servers: ["10.77.0.11:80"]}}
+`
 
 // eventually waits until ok.
 func eventually(t *testing.T, what string, ok func() bool) {
@@ -33,4 +40,26 @@ func TestHangupDuringAStopIsIgnored(t *testing.T) {
 	}
 	cancel()
 	eventually(t, "SIGHUP is ignored", func() bool { return signal.Ignored(syscall.SIGHUP) })
+}
+
+func TestDeathOfTheLogReaderIsSurvived(t *testing.T) {
+	n := newNode(t, scene(t), lb1, proxyConfig)
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	cmd := n.command("run", "-c", n.config, "--socket", n.socket)
+	cmd.Stderr = writer
+	n.proc, err = n.host.Start(cmd)
+	writer.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.waitStatus("serves", func(s *admin.Status) bool { return s.Fit })
+
+	reader.Close()
+	// The supervisor has something to say of this.
+	n.signal("worker", syscall.SIGKILL)
+	n.waitStatus("serves again", func(s *admin.Status) bool { return s.Fit && s.Worker.Restarts == 1 })
 }

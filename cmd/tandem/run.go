@@ -36,6 +36,7 @@ func (c *runCmd) Run(ctx context.Context, o output) error {
 		defer e.close()
 		c.Config = e.config()
 	}
+	ignoreLostReader()
 	log, err := telemetry.NewLogger(o.err, "info")
 	if err != nil {
 		return err
