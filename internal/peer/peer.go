@@ -203,9 +203,9 @@ func (c *Cluster) heard(b []byte) {
 	}
 	c.mu.Lock()
 	v := c.views[s.Node]
-	news := v != nil && (v.State == nil || s.newer(*v.State))
+	news := v != nil && v.takes(s)
 	if news {
-		v.State = &s
+		v.State, v.returned = &s, false
 	}
 	c.mu.Unlock()
 	if v == nil && s.Node != c.o.Self.Name {
@@ -222,7 +222,7 @@ func (c *Cluster) alive(name string, alive bool) {
 	v := c.views[name]
 	news := v != nil && v.Alive != alive
 	if news {
-		v.Alive, v.Since = alive, time.Now()
+		v.Alive, v.Since, v.returned = alive, time.Now(), alive
 	}
 	c.mu.Unlock()
 	if !news {

@@ -167,6 +167,31 @@ func TestOldAndForeignStatesAreIgnored(t *testing.T) {
 	}
 }
 
+func TestPeerThatReturnsWithAnEarlierClockIsBelieved(t *testing.T) {
+	c := New(Options{Self: lb1, Others: []Node{lb2}, Log: zap.NewNop()})
+	before := `{"Node":"lb2","Started":"2026-01-02T00:00:00Z","Seq":5,"ConfigHash":"before"}`
+	for _, step := range []struct {
+		name string
+		do   func()
+		want string
+	}{
+		{"the first process", func() { c.alive("lb2", true); c.heard([]byte(before)) }, "before"},
+		{"it goes: what it said is kept", func() { c.alive("lb2", false) }, "before"},
+		{"it is back and has not spoken", func() { c.alive("lb2", true) }, "before"},
+		{"the next process, with an earlier clock", func() {
+			c.heard([]byte(`{"Node":"lb2","Started":"2026-01-01T00:00:00Z","Seq":1,"ConfigHash":"after"}`))
+		}, "after"},
+		{"and what that says next", func() {
+			c.heard([]byte(`{"Node":"lb2","Started":"2026-01-01T00:00:00Z","Seq":2,"ConfigHash":"later"}`))
+		}, "later"},
+	} {
+		step.do()
+		if got := c.Views()[0].State.ConfigHash; got != step.want {
+			t.Errorf("%s: state %q, want %q", step.name, got, step.want)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"Node":"lb2","VIPs":{"main":{"Role":"active"}}}`))
 	f.Add([]byte(`{"Node":"lb2","VIPs":{"main":{"Role":"king"}}}`))

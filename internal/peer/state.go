@@ -75,4 +75,13 @@ type View struct {
 	Alive   bool
 	Since   time.Time // when Alive last changed
 	State   *State    // the newest heard; nil when none was
+
+	// returned: it has come alive, and not spoken since. If it is another process
+	// now, its clock may be behind that of the one before.
+	returned bool
+}
+
+// takes reports whether s is news.
+func (v *View) takes(s State) bool {
+	return v.State == nil || s.newer(*v.State) || v.returned && !s.Started.Equal(v.State.Started)
 }
