@@ -130,6 +130,7 @@ type Sockets struct{ List []Socket }
 type WorkerConfig struct {
 	Generation uint64
 	Spec       proxy.Spec
+	LogLevel   string // of zap; empty: info
 }
 
 // Applied answers a WorkerConfig. On an error the worker serves what it served

@@ -156,3 +156,18 @@ func TestStoppingNodeListensNoMore(t *testing.T) {
 		}
 	}
 }
+
+func TestWorkerIsToldTheLogLevel(t *testing.T) {
+	a := freeAddress(t)
+	s := newPlainNode(t, proxyConfig(a)+"log: {level: warn}\n")
+	if got := s.worker.view().serving.LogLevel; got != "warn" {
+		t.Errorf("at the start it is %q", got)
+	}
+	rewrite(t, s.o, proxyConfig(a)+"log: {level: debug}\n")
+	if err := s.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.worker.view().serving.LogLevel; got != "debug" {
+		t.Errorf("after a reload it is %q", got)
+	}
+}

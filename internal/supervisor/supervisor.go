@@ -270,5 +270,5 @@ func (s *Supervisor) current() *loaded {
 }
 
 func (l *loaded) workerConfig() ipc.WorkerConfig {
-	return ipc.WorkerConfig{Generation: l.generation, Spec: l.config.Proxy}
+	return ipc.WorkerConfig{Generation: l.generation, Spec: l.config.Proxy, LogLevel: l.config.Log.Level}
 }

@@ -26,6 +26,7 @@ const patience = 20 * time.Second
 // supervisor is the other end of a worker under test.
 type supervisor struct {
 	conn    *ipc.Conn[ipc.FromWorker, ipc.ToWorker]
+	level   zap.AtomicLevel // of the worker's log
 	cancel  context.CancelFunc
 	result  chan error // of Run
 	applied chan ipc.Applied
@@ -50,12 +51,13 @@ func startWorker(t testing.TB) *supervisor {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &supervisor{
 		conn:    conn,
+		level:   zap.NewAtomicLevel(),
 		cancel:  cancel,
 		result:  make(chan error, 1),
 		applied: make(chan ipc.Applied, 16),
 		pongs:   make(chan ipc.Ping, 16),
 	}
-	go func() { s.result <- Run(ctx, theirs, zap.NewNop()) }()
+	go func() { s.result <- Run(ctx, theirs, zap.NewNop(), s.level) }()
 	received := make(chan struct{})
 	go func() {
 		defer close(received)
@@ -149,8 +151,15 @@ func (s *supervisor) bindAs(t testing.TB, listener string, as netip.AddrPort) ne
 // apply sends a config and returns the worker's error.
 func (s *supervisor) apply(t testing.TB, spec proxy.Spec) string {
 	t.Helper()
+	return s.configure(t, ipc.WorkerConfig{Spec: spec})
+}
+
+// configure sends c in a new generation and returns the worker's error.
+func (s *supervisor) configure(t testing.TB, c ipc.WorkerConfig) string {
+	t.Helper()
 	s.generation++
-	s.send(t, ipc.ToWorker{Config: &ipc.WorkerConfig{Generation: s.generation, Spec: spec}})
+	c.Generation = s.generation
+	s.send(t, ipc.ToWorker{Config: &c})
 	a := await(t, s.applied)
 	if a.Generation != s.generation {
 		t.Fatalf("answer to generation %d, want %d", a.Generation, s.generation)

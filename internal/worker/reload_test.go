@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap/zapcore"
+
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/proxy"
 )
@@ -190,4 +192,28 @@ func TestSocketIsReplaced(t *testing.T) {
 	s.mustApply(t, spec)
 	refused(t, bind)
 	connect(t, other).ask(t)
+}
+
+func TestLogLevelIsThatOfTheConfig(t *testing.T) {
+	s := startWorker(t)
+	for _, tc := range []struct {
+		name, level string
+		spec        proxy.Spec
+		refused     bool
+		want        zapcore.Level
+	}{
+		{name: "set", level: "debug", want: zapcore.DebugLevel},
+		{name: "with a spec that is refused", level: "error", spec: proxy.Spec{Listeners: []proxy.Listener{{Name: "web"}}}, refused: true, want: zapcore.DebugLevel},
+		{name: "unknown", level: "loud", refused: true, want: zapcore.DebugLevel},
+		{name: "changed", level: "warn", want: zapcore.WarnLevel},
+		{name: "not said", want: zapcore.InfoLevel},
+	} {
+		err := s.configure(t, ipc.WorkerConfig{Spec: tc.spec, LogLevel: tc.level})
+		if (err != "") != tc.refused {
+			t.Errorf("%s: refused: %q", tc.name, err)
+		}
+		if got := s.level.Level(); got != tc.want {
+			t.Errorf("%s: level %s, want %s", tc.name, got, tc.want)
+		}
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/proxy/dial"
@@ -31,6 +32,7 @@ type Conn = ipc.Conn[ipc.ToWorker, ipc.FromWorker]
 // checks only.
 type worker struct {
 	log    *zap.Logger
+	level  zap.AtomicLevel // of log
 	out    *outbox
 	dialer *dial.Dialer
 	checks *checks
@@ -59,10 +61,11 @@ type message struct {
 
 // Run serves until the supervisor asks for a drain, or dies, and the connections
 // have finished; then it returns nil. The end of ctx ends everything at once. Run
-// closes conn.
-func Run(ctx context.Context, conn *Conn, log *zap.Logger) error {
+// closes conn, and sets level, which is that of log, to the config's.
+func Run(ctx context.Context, conn *Conn, log *zap.Logger, level zap.AtomicLevel) error {
 	w := &worker{
 		log:      log,
+		level:    level,
 		out:      newOutbox(),
 		sockets:  make(map[ipc.Socket]*os.File),
 		drained:  make(chan struct{}),
@@ -166,11 +169,16 @@ func (w *worker) keep(s ipc.Sockets, files []*os.File) {
 // configure applies c and says what came of it.
 func (w *worker) configure(c ipc.WorkerConfig) {
 	applied := ipc.Applied{Generation: c.Generation}
-	if err := w.apply(c.Spec, time.Now()); err != nil {
+	level, err := zapcore.ParseLevel(c.LogLevel)
+	if err == nil {
+		err = w.apply(c.Spec, time.Now())
+	}
+	if err != nil {
 		applied.Error = err.Error()
 		w.forgetSockets() // so that others can bind what only this config named
 		w.log.Warn("config refused", zap.Uint64("generation", c.Generation), zap.Error(err))
 	} else {
+		w.level.SetLevel(level)
 		w.log.Info("config applied", zap.Uint64("generation", c.Generation),
 			zap.Int("listeners", len(w.listeners)), zap.Int("pools", len(w.pools)))
 	}
