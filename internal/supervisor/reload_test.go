@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -169,5 +170,16 @@ func TestWorkerIsToldTheLogLevel(t *testing.T) {
 	}
 	if got := s.worker.view().serving.LogLevel; got != "debug" {
 		t.Errorf("after a reload it is %q", got)
+	}
+}
+
+func TestOverlapWithTheRunningConfigIsNamed(t *testing.T) {
+	a := freeAddress(t)
+	s := newPlainNode(t, proxyConfig(a))
+	_, port, _ := net.SplitHostPort(a)
+	rewrite(t, s.o, proxyConfig(":"+port))
+	err := s.Reload(t.Context())
+	if want := "the running config listens on " + a; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %q", err, want)
 	}
 }

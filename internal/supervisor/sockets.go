@@ -26,7 +26,7 @@ func bindAll(ctx context.Context, spec proxy.Spec, have map[netip.AddrPort]*os.F
 				all[bind] = f
 				continue
 			}
-			f, err := bindOne(ctx, bind)
+			f, err := bindOne(ctx, bind, have)
 			if err != nil {
 				errs = append(errs, fmt.Errorf("listener %q: %w", l.Name, err))
 				continue
@@ -41,7 +41,7 @@ func bindAll(ctx context.Context, spec proxy.Spec, have map[netip.AddrPort]*os.F
 	return all, opened, nil
 }
 
-func bindOne(ctx context.Context, bind netip.AddrPort) (*os.File, error) {
+func bindOne(ctx context.Context, bind netip.AddrPort, have map[netip.AddrPort]*os.File) (*os.File, error) {
 	address := bindText(bind)
 	lc := net.ListenConfig{Control: freebind}
 	l, err := lc.Listen(ctx, "tcp", address)
@@ -49,7 +49,7 @@ func bindOne(ctx context.Context, bind netip.AddrPort) (*os.File, error) {
 		if call, ok := errors.AsType[*os.SyscallError](err); ok {
 			err = call.Err // the address is named below
 		}
-		return nil, fmt.Errorf("listen on %s: %w%s", address, err, bindHint(err, bind.Port()))
+		return nil, fmt.Errorf("listen on %s: %w%s", address, err, bindHint(err, bind, have))
 	}
 	defer l.Close()
 	f, err := l.(*net.TCPListener).File()
@@ -68,14 +68,25 @@ func bindText(bind netip.AddrPort) string {
 	return bind.String()
 }
 
-func bindHint(err error, port uint16) string {
+func bindHint(err error, bind netip.AddrPort, have map[netip.AddrPort]*os.File) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Sprintf(" (another process listens there; find it with: ss -ltnp 'sport = :%d')", port)
-	case errors.Is(err, syscall.EACCES) && port < 1024:
+		for own := range have {
+			if own.Port() == bind.Port() && (covers(own.Addr(), bind.Addr()) || covers(bind.Addr(), own.Addr())) {
+				return fmt.Sprintf(" (the running config listens on %s; restart the node to change it)", bindText(own))
+			}
+		}
+		return fmt.Sprintf(" (another process listens there; find it with: ss -ltnp 'sport = :%d')", bind.Port())
+	case errors.Is(err, syscall.EACCES) && bind.Port() < 1024:
 		return " (ports below 1024 need root or CAP_NET_BIND_SERVICE)"
 	}
 	return ""
+}
+
+// covers reports whether a socket bound to all stands for every address of one's
+// family: that of IPv6 does for both families.
+func covers(all, one netip.Addr) bool {
+	return all == netip.IPv6Unspecified() || all == netip.IPv4Unspecified() && one.Is4()
 }
 
 // freebind lets a socket be bound to an address that the host does not have:

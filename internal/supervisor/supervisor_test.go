@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -129,6 +130,28 @@ func TestBindingIsAllOrNothing(t *testing.T) {
 		t.Fatalf("the free address stayed bound: %v", err)
 	}
 	again.Close()
+}
+
+func TestOverlappingBindIsTheNodesOwn(t *testing.T) {
+	const own, another = "the running config listens on ", "another process listens there"
+	for name, tc := range map[string]struct {
+		have, bind string
+		want       string
+	}{
+		"to every address":           {"127.0.0.1:80", "[::]:80", own + "127.0.0.1:80; restart"},
+		"to every one of IPv4":       {"127.0.0.1:80", "0.0.0.0:80", own + "127.0.0.1:80; restart"},
+		"from every address":         {"[::]:80", "127.0.0.1:80", own + ":80; restart"},
+		"from every one of IPv4":     {"0.0.0.0:80", "127.0.0.1:80", own + "0.0.0.0:80; restart"},
+		"another port":               {"[::]:81", "127.0.0.1:80", another},
+		"another address":            {"127.0.0.2:80", "127.0.0.1:80", another},
+		"another family than IPv4's": {"[::1]:80", "0.0.0.0:80", another},
+	} {
+		have := map[netip.AddrPort]*os.File{netip.MustParseAddrPort(tc.have): nil}
+		got := bindHint(syscall.EADDRINUSE, netip.MustParseAddrPort(tc.bind), have)
+		if !strings.Contains(got, tc.want) {
+			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
+	}
 }
 
 func TestSocketsThatAreOpenAreKept(t *testing.T) {
