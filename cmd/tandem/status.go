@@ -166,7 +166,11 @@ func (p *statusPrinter) peers(s *admin.Status) {
 	var rows []string
 	for _, v := range s.Peers {
 		if v.Hash == "" {
-			rows = append(rows, fmt.Sprintf("peer\t%s\t%s, not heard yet", v.Name, v.Address))
+			text := fmt.Sprintf("peer\t%s\t%s, not heard yet", v.Name, v.Address)
+			if v.Error != "" {
+				text += ": " + v.Error
+			}
+			rows = append(rows, text)
 			continue
 		}
 		life := "alive"
@@ -178,6 +182,9 @@ func (p *statusPrinter) peers(s *admin.Status) {
 			roles += fmt.Sprintf(", %s: %s", vip, v.Roles[vip])
 		}
 		rows = append(rows, fmt.Sprintf("peer\t%s\t%s for %s, %s, %s%s", v.Name, life, age(p.now, v.Since), v.Address, health(v.Fit, v.Demoted, v.Unfit), roles))
+		if v.Error != "" {
+			rows = append(rows, "\t\t"+v.Error)
+		}
 		if v.Verdict != "" {
 			rows = append(rows, fmt.Sprintf("\t\t%s: %s", strings.ToUpper(v.Verdict), v.Explained))
 		}

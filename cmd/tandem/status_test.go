@@ -32,6 +32,8 @@ func TestStatusForPeople(t *testing.T) {
 			{Name: "lb1", Address: netip.MustParseAddr("192.0.2.11"), Alive: true, Since: ago(time.Minute), Fit: true,
 				Roles: map[string]vrrp.Role{"main": vrrp.Active}, Hash: "ba9876543210", Drift: true},
 			{Name: "lb3", Address: netip.MustParseAddr("192.0.2.13")},
+			{Name: "lb4", Address: netip.MustParseAddr("192.0.2.14"), Error: "connection refused"},
+			{Name: "lb5", Address: netip.MustParseAddr("192.0.2.15"), Since: ago(time.Second), Fit: true, Hash: "0123456789ab", Error: "another key"},
 		},
 		Listeners: []admin.Listener{{Name: "web", Protocol: "http", Bind: []string{":80"}, Pool: "web", Connections: 1, Accepted: 5, Requests: 9}},
 		Pools: []admin.Pool{{Name: "web", Servers: []admin.Server{
@@ -59,6 +61,9 @@ vip  other  ACTIVE for 1ms: started
 peer  lb1  alive for 1m0s, 192.0.2.11, fit, main: active
            CONFIG DRIFT: it runs ba9876543210, this node 0123456789ab
 peer  lb3  192.0.2.13, not heard yet
+peer  lb4  192.0.2.14, not heard yet: connection refused
+peer  lb5  SILENT for 1s, 192.0.2.15, fit
+           another key
 
 listener  web  http :80  to pool web  1 open, 5 accepted, 9 requests, 0 failed
 

@@ -75,8 +75,9 @@ type VIP struct {
 type Peer struct {
 	Name    string               `json:"name"`
 	Address netip.Addr           `json:"address"`
-	Alive   bool                 `json:"alive"` // by gossip
-	Since   time.Time            `json:"since"` // when Alive last changed
+	Alive   bool                 `json:"alive"`           // by gossip
+	Since   time.Time            `json:"since"`           // when Alive last changed
+	Error   string               `json:"error,omitempty"` // why it could not be called last
 	Roles   map[string]vrrp.Role `json:"roles,omitempty"`
 	Fit     bool                 `json:"fit"`
 	Demoted bool                 `json:"demoted"`

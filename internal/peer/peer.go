@@ -8,6 +8,7 @@ import (
 	"log"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -131,10 +132,40 @@ func (c *Cluster) connect() {
 	}
 	for _, v := range c.Views() {
 		if !v.Alive {
-			// The others call too; a failure is what Alive says.
-			_, _ = c.list.Join([]string{netip.AddrPortFrom(v.Address, c.o.Port).String()})
+			// The others call too: a failure is not the end.
+			_, err := c.list.Join([]string{netip.AddrPortFrom(v.Address, c.o.Port).String()})
+			c.called(v.Name, err)
 		}
 	}
+}
+
+// called takes note of a call to a member that was missing, and logs a failure
+// when its cause is another than last time.
+func (c *Cluster) called(name string, err error) {
+	if one := errors.Unwrap(err); one != nil {
+		err = one // of memberlist's list, which has several lines
+	}
+	if err != nil && strings.Contains(err.Error(), "crypt") {
+		err = fmt.Errorf("%w (hint: cluster.key_file must name the same key on both nodes)", err)
+	}
+	c.mu.Lock()
+	v := c.views[name]
+	if v.Alive { // it has called meanwhile
+		err = nil
+	}
+	news := err != nil && (v.Err == nil || cause(err) != cause(v.Err))
+	v.Err = err
+	c.mu.Unlock()
+	if news {
+		c.o.Log.Warn("peer cannot be called, trying again", zap.String("node", name), zap.Error(err))
+	}
+}
+
+// cause is the end of an error's text: what is before it can name another local
+// port each time.
+func cause(err error) string {
+	text := err.Error()
+	return text[strings.LastIndex(text, ": ")+1:]
 }
 
 func (c *Cluster) config() *memberlist.Config {
@@ -222,7 +253,7 @@ func (c *Cluster) alive(name string, alive bool) {
 	v := c.views[name]
 	news := v != nil && v.Alive != alive
 	if news {
-		v.Alive, v.Since, v.returned = alive, time.Now(), alive
+		v.Alive, v.Since, v.returned, v.Err = alive, time.Now(), alive, nil
 	}
 	c.mu.Unlock()
 	if !news {

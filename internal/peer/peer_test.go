@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/tandemlb/tandem/vrrp"
 )
@@ -118,19 +120,56 @@ func TestNodesKnowEachOther(t *testing.T) {
 }
 
 func TestAnotherKeyIsAnotherCluster(t *testing.T) {
-	port := freePort(t)
-	a := join(t, lb1, lb2, port, []byte(strings.Repeat("a", 32)))
-	b := join(t, lb2, lb1, port, []byte(strings.Repeat("b", 32)))
-	// Both must have tried: the one whose call is refused has a list by then.
-	eventually(t, "both run", func() (bool, string) { return a.Err() == nil && b.Err() == nil, fmt.Sprint(a.Err(), b.Err()) })
-	a.mu.Lock()
-	list := a.list
-	a.mu.Unlock()
-	if _, err := list.Join([]string{netip.AddrPortFrom(lb2.Address, port).String()}); err == nil {
-		t.Error("a node with another key was let in")
+	one, two := []byte(strings.Repeat("a", 32)), []byte(strings.Repeat("b", 32))
+	for name, tc := range map[string]struct {
+		key  []byte // of lb2
+		want string // what lb1 says of it
+	}{
+		"another key": {two, "no installed keys could decrypt the message (hint: cluster.key_file"},
+		"no key":      {nil, "encryption is configured but remote state is not encrypted (hint: cluster.key_file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			port := freePort(t)
+			b := join(t, lb2, lb1, port, tc.key)
+			eventually(t, "lb2 runs", func() (bool, string) { return b.Err() == nil, fmt.Sprint(b.Err()) })
+			a := join(t, lb1, lb2, port, one)
+			for _, m := range []member{a, b} {
+				eventually(t, "the key is named", func() (bool, string) {
+					v := m.Views()[0]
+					if v.Alive || v.State != nil {
+						t.Fatalf("a node with another key was let in: %+v", v)
+					}
+					return v.Err != nil && strings.Contains(v.Err.Error(), "cluster.key_file"), fmt.Sprint(v.Err)
+				})
+			}
+			if err := a.Views()[0].Err; !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("lb1 says %q, want %q", err, tc.want)
+			}
+		})
 	}
-	if v := b.Views()[0]; v.Alive || v.State != nil {
-		t.Errorf("lb2 believes %+v", v)
+}
+
+func TestFailedCallIsLoggedOnceForEachCause(t *testing.T) {
+	core, lines := observer.New(zap.WarnLevel)
+	c := New(Options{Self: lb1, Others: []Node{lb2}, Log: zap.New(core)})
+	for _, step := range []struct {
+		name   string
+		do     func()
+		lines  int
+		failed bool
+	}{
+		{"no call has failed", func() {}, 0, false},
+		{"the first failure", func() { c.called("lb2", errors.New("read 127.0.0.1:5001: i/o timeout")) }, 1, true},
+		{"the same, from another port", func() { c.called("lb2", errors.New("read 127.0.0.1:5002: i/o timeout")) }, 1, true},
+		{"another cause", func() { c.called("lb2", errors.New("dial: connection refused")) }, 2, true},
+		{"it called itself", func() { c.alive("lb2", true) }, 2, false},
+		{"a call that was under way then", func() { c.called("lb2", errors.New("dial: connection refused")) }, 2, false},
+		{"it goes and fails as before", func() { c.alive("lb2", false); c.called("lb2", errors.New("dial: connection refused")) }, 3, true},
+	} {
+		step.do()
+		if err := c.Views()[0].Err; lines.Len() != step.lines || (err != nil) != step.failed {
+			t.Errorf("%s: %d lines, want %d; error %v", step.name, lines.Len(), step.lines, err)
+		}
 	}
 }
 

@@ -75,6 +75,7 @@ type View struct {
 	Alive   bool
 	Since   time.Time // when Alive last changed
 	State   *State    // the newest heard; nil when none was
+	Err     error     // why the newest call to it failed; nil while it is alive
 
 	// returned: it has come alive, and not spoken since. If it is another process
 	// now, its clock may be behind that of the one before.

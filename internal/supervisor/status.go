@@ -82,7 +82,7 @@ func (s *Supervisor) peers(ownHash string, verdicts map[string]Verdict) []admin.
 	}
 	for _, v := range s.cluster.Views() {
 		p := admin.Peer{Name: v.Name, Address: v.Address, Alive: v.Alive, Since: v.Since, Drift: drifts(v, ownHash),
-			Verdict: string(verdicts[v.Name]), Explained: verdicts[v.Name].explain()}
+			Error: text(v.Err), Verdict: string(verdicts[v.Name]), Explained: verdicts[v.Name].explain()}
 		if v.State != nil {
 			p.Fit, p.Demoted, p.Unfit, p.Version, p.Hash = v.State.Fit, v.State.Demoted, v.State.Reason, v.State.Version, v.State.ConfigHash
 			p.Servers, p.Reachable = v.State.Servers, v.State.Reachable
