@@ -2,13 +2,18 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tandemlb/tandem/internal/admin"
+	"github.com/tandemlb/tandem/vrrp"
 )
 
 // proxyConfig is a node without VIPs.
@@ -62,4 +67,30 @@ func TestDeathOfTheLogReaderIsSurvived(t *testing.T) {
 	// The supervisor has something to say of this.
 	n.signal("worker", syscall.SIGKILL)
 	n.waitStatus("serves again", func(s *admin.Status) bool { return s.Fit && s.Worker.Restarts == 1 })
+}
+
+func TestWorkerOfAServiceUserHasNoCapability(t *testing.T) {
+	n := newNode(t, scene(t), lb1, quickConfig())
+	openPath(t, n.dir)
+	cmd := n.command("run", "-c", n.config, "--node", n.name, "--socket", n.socket)
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Credential:  &syscall.Credential{Uid: 65534, Gid: 65534},
+		AmbientCaps: []uintptr{unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_NET_BIND_SERVICE},
+	}
+	var err error
+	if n.proc, err = n.host.Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	n.waitStatus("is active", func(s *admin.Status) bool { return s.Fit && s.VIPs[0].Role == vrrp.Active && s.VIPs[0].Holds })
+	for child, none := range map[string]bool{"worker": true, "agent": false} {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.children()[child]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, set := range []string{"CapPrm", "CapEff", "CapAmb"} {
+			if strings.Contains(string(status), set+":\t0000000000000000\n") != none {
+				t.Errorf("%s: no capability in %s: want %t\n%s", child, set, none, status)
+			}
+		}
+	}
 }

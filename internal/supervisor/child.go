@@ -7,12 +7,14 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 )
 
 // A child that ends is started again after a pause that doubles while it keeps
@@ -45,7 +47,11 @@ func spawn(name string, control *os.File, cred *syscall.Credential) (*process, e
 	// A group of its own: Ctrl-C is for the supervisor, which ends the children in
 	// good order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: cred}
-	if err := cmd.Start(); err != nil {
+	start := cmd.Start
+	if name == "worker" {
+		start = func() error { return startUnprivileged(cmd) }
+	}
+	if err := start(); err != nil {
 		hint := ""
 		if cred != nil && errors.Is(err, syscall.EPERM) {
 			hint = " (needs CAP_SETUID and CAP_SETGID to give up root)"
@@ -58,6 +64,22 @@ func spawn(name string, control *os.File, cred *syscall.Credential) (*process, e
 		close(p.done)
 	}()
 	return p, nil
+}
+
+// startUnprivileged starts cmd without the ambient capabilities of this process,
+// which a child that is not root would keep (capabilities(7)). They belong to a
+// thread: one that is given up for it, as its goroutine ends locked to it.
+func startUnprivileged(cmd *exec.Cmd) error {
+	errC := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+			errC <- fmt.Errorf("give up the ambient capabilities: %w", err)
+			return
+		}
+		errC <- cmd.Start()
+	}()
+	return <-errC
 }
 
 // childEnvironment is env without what belongs to the supervisor alone.
