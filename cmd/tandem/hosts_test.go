@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -92,5 +93,49 @@ func TestWorkerOfAServiceUserHasNoCapability(t *testing.T) {
 				t.Errorf("%s: no capability in %s: want %t\n%s", child, set, none, status)
 			}
 		}
+	}
+}
+
+func TestSocketOfAServiceUser(t *testing.T) {
+	n := newNode(t, scene(t), lb1, proxyConfig)
+	openPath(t, n.dir)
+	n.socket = filepath.Join(n.dir, "admin.sock")
+	cmd := n.command("run", "-c", n.config)
+	cmd.Env = append(cmd.Env, "RUNTIME_DIRECTORY="+n.dir+":/nowhere", "XDG_RUNTIME_DIR=/nowhere")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	var err error
+	if n.proc, err = n.host.Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	n.waitStatus("serves", func(s *admin.Status) bool { return s.Fit })
+}
+
+func TestSocketIsFound(t *testing.T) {
+	for name, tc := range map[string]struct{ root, system, user, users bool }{
+		"the user's node":   {false, false, true, true},
+		"the system's node": {false, true, false, false},
+		"both":              {false, true, true, true},
+		"none":              {false, false, false, true},
+		"root":              {true, false, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			system, user := filepath.Join(dir, "system"), filepath.Join(dir, "user")
+			for path, exists := range map[string]bool{system: tc.system, user: tc.user} {
+				if !exists {
+					continue
+				}
+				if err := os.WriteFile(path, nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want := system
+			if tc.users {
+				want = user
+			}
+			if got := findSocket(tc.root, system, user); got != want {
+				t.Errorf("asks %q, want %q", got, want)
+			}
+		})
 	}
 }

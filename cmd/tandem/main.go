@@ -10,9 +10,12 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/tandemlb/tandem/internal/config"
 )
 
 // version is set by the linker (see the Makefile).
@@ -57,7 +60,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exited = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
-		kong.Vars{"config": "/etc/tandem/tandem.yaml", "socket": defaultSocket()},
+		kong.Vars{"config": "/etc/tandem/tandem.yaml", "socket": findSocket(os.Geteuid() == 0, config.DefaultSocket, userSocket())},
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(output{stdout, stderr}),
 	)
@@ -80,10 +83,23 @@ func run(args []string, stdout, stderr io.Writer) error {
 // output is where a command writes.
 type output struct{ out, err io.Writer }
 
-// defaultSocket is the admin socket of a node that this user would run.
-func defaultSocket() string {
-	if os.Geteuid() == 0 {
-		return "/run/tandem/admin.sock"
+// findSocket is the admin socket to ask where no flag names one: that of a node
+// of this user if there is one, else that of the system's node.
+func findSocket(root bool, system, user string) string {
+	_, errSystem := os.Stat(system)
+	_, errUser := os.Stat(user)
+	if root || errUser != nil && errSystem == nil {
+		return system
+	}
+	return user
+}
+
+// userSocket is the admin socket of a node whose user may not write to the
+// default directory.
+func userSocket() string {
+	// systemd's, one or more (systemd.exec(5), RuntimeDirectory=).
+	if dir, _, _ := strings.Cut(os.Getenv("RUNTIME_DIRECTORY"), ":"); dir != "" {
+		return filepath.Join(dir, "admin.sock")
 	}
 	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
 		return filepath.Join(dir, "tandem", "admin.sock")

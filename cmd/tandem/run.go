@@ -43,7 +43,7 @@ func (c *runCmd) Run(ctx context.Context, o output) error {
 	}
 	defer log.Close()
 	return supervisor.Run(ctx, supervisor.Options{
-		ConfigPath: c.Config, Node: c.Node, Socket: c.Socket, UserSocket: defaultSocket(),
+		ConfigPath: c.Config, Node: c.Node, Socket: c.Socket, UserSocket: userSocket(),
 		Version: version, Log: log.Logger, Level: log.Level, ReloadC: hangups(ctx),
 	})
 }

@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"github.com/tandemlb/tandem/internal/admin"
 	"github.com/tandemlb/tandem/internal/config"
@@ -33,7 +35,7 @@ type Options struct {
 	Node       string // name of this node; empty: found by its address
 	Socket     string // admin socket; empty: the config's
 	// UserSocket takes the place of the default admin socket when this process
-	// is not root.
+	// may not make that.
 	UserSocket string
 	Version    string
 	ReloadC    <-chan os.Signal // each has the node read its config again
@@ -117,10 +119,15 @@ func (o Options) socket(cfg *config.Config) string {
 	switch {
 	case o.Socket != "":
 		return o.Socket
-	case os.Geteuid() != 0 && o.UserSocket != "" && cfg.Admin.Socket == config.DefaultSocket:
+	case o.UserSocket != "" && cfg.Admin.Socket == config.DefaultSocket && !mayWrite(filepath.Dir(config.DefaultSocket)):
 		return o.UserSocket
 	}
 	return cfg.Admin.Socket
+}
+
+// mayWrite reports whether this process may make files in dir, or is root.
+func mayWrite(dir string) bool {
+	return os.Geteuid() == 0 || unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS) == nil
 }
 
 // compose makes the parts that first needs. Nothing runs yet.
