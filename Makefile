@@ -13,7 +13,7 @@ run: build ## a proxy with two built-in example servers on 127.0.0.1:8080 (no ro
 demo: build ## the pair under traffic, failovers measured (root)
 	./bin/tandem demo
 
-test: ## vet, lint and all tests (root for those in network namespaces)
+test: ## gofmt, vet and all tests (root for those in network namespaces)
 	./scripts/test
 
 lint: ## golangci-lint with .golangci.yml

@@ -167,3 +167,24 @@ func TestServiceUnitOfTheReadme(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+func TestProgramForRootAloneIsNamed(t *testing.T) {
+	n := newNode(t, scene(t), lb1, proxyConfig)
+	program, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(n.dir, "program")
+	if err := os.WriteFile(path, program, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd := n.command("run", "-c", n.config, "--socket", n.socket)
+	cmd.Path = path
+	if n.proc, err = n.host.Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the log says what to do", func() bool {
+		text, err := os.ReadFile(n.log)
+		return err == nil && strings.Contains(string(text), "must be able to execute it")
+	})
+}

@@ -53,8 +53,11 @@ func spawn(name string, control *os.File, cred *syscall.Credential) (*process, e
 	}
 	if err := start(); err != nil {
 		hint := ""
-		if cred != nil && errors.Is(err, syscall.EPERM) {
+		switch {
+		case cred != nil && errors.Is(err, syscall.EPERM):
 			hint = " (needs CAP_SETUID and CAP_SETGID to give up root)"
+		case cred != nil && errors.Is(err, syscall.EACCES):
+			hint = fmt.Sprintf(" (hint: the worker's user, uid %d, must be able to execute it: chmod 0755)", cred.Uid)
 		}
 		return nil, fmt.Errorf("start the %s: %w%s", name, err, hint)
 	}
