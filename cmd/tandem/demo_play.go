@@ -144,16 +144,7 @@ func (d *demo) rounds(ctx context.Context, n int) error {
 }
 
 // pause lets traffic be seen undisturbed.
-func (d *demo) pause(ctx context.Context) error {
-	timer := time.NewTimer(demoPause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
+func (d *demo) pause(ctx context.Context) error { return failover.Pause(ctx, demoPause) }
 
 func (d *demo) happen(ctx context.Context, e failover.Event) error {
 	if err := d.pause(ctx); err != nil {

@@ -8,22 +8,21 @@ const (
 	healInterval = time.Second      // between those beyond
 )
 
-// Healer limits how often an address that someone else keeps removing is added
-// again: at once, but no more than five times in ten seconds, and beyond that
-// once a second until it is left alone. The zero value is ready to use.
+// Healer limits how often something is repaired that someone else keeps breaking:
+// an address that is set again, or announced against another node. It is repaired
+// at once, but no more than five times in ten seconds, and beyond that once a
+// second until it is left alone. The zero value is ready to use.
 type Healer struct {
 	recent [healBurst]time.Time // repairs, oldest first; zero: none yet
-	count  uint64
 }
 
-// Allow reports whether a repair may be made now, and counts it if so.
+// Allow reports whether a repair may be made now, and takes note of it if so.
 func (h *Healer) Allow(now time.Time) bool {
 	if now.Before(h.Next()) {
 		return false
 	}
 	copy(h.recent[:], h.recent[1:])
 	h.recent[healBurst-1] = now
-	h.count++
 	return true
 }
 
@@ -40,6 +39,3 @@ func (h *Healer) Next() time.Time {
 	}
 	return paced
 }
-
-// Count returns the number of repairs that were allowed.
-func (h *Healer) Count() uint64 { return h.count }

@@ -58,7 +58,7 @@ func (s *Scene) Measure(ctx context.Context, e Event) (Outcome, error) {
 		return o, err
 	}
 	if e.Phase > 0 {
-		if err := sleep(ctx, rand.N(e.Phase)); err != nil {
+		if err := Pause(ctx, rand.N(e.Phase)); err != nil {
 			return o, err
 		}
 	}
@@ -119,7 +119,7 @@ func (s *Scene) wait(ctx context.Context, within time.Duration, accept func([]st
 		if ok, err := accept(owners); ok || err != nil {
 			return err
 		}
-		if err := sleep(ctx, pollEvery); err != nil {
+		if err := Pause(ctx, pollEvery); err != nil {
 			return fmt.Errorf("%w: it is held by %q", err, owners)
 		}
 	}
@@ -143,14 +143,14 @@ func (s *Scene) WaitCalm(ctx context.Context) (time.Time, error) {
 			return now, nil
 		}
 		last = fmt.Errorf("%d of %d requests failed at last", w.Failed, w.Requests)
-		if err := sleep(ctx, 10*pollEvery); err != nil {
+		if err := Pause(ctx, 10*pollEvery); err != nil {
 			return now, errors.Join(fmt.Errorf("traffic does not flow: %w", err), last)
 		}
 	}
 }
 
-// sleep waits for d, or says why ctx ended before.
-func sleep(ctx context.Context, d time.Duration) error {
+// Pause waits for d, or says why ctx ended before.
+func Pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
