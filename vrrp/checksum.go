@@ -19,6 +19,17 @@ const (
 	MessageOnly                      // as RFC 9568
 )
 
+// ChecksumPolicy says how the form in which IPv4 advertisements of version 3 are
+// sent is chosen. Both forms are always accepted.
+type ChecksumPolicy uint8
+
+// The policies.
+const (
+	ChecksumAuto    ChecksumPolicy = iota // that of the peer; the pseudo-header until one is heard
+	ChecksumRFC9568                       // the message only
+	ChecksumRFC5798                       // the pseudo-header
+)
+
 // String returns the form in words.
 func (f ChecksumForm) String() string {
 	switch f {

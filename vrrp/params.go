@@ -66,6 +66,9 @@ const maxAddresses = 255
 // Params configures one virtual router: one VRID, on one interface, of one
 // address family.
 type Params struct {
+	// Version is 3 (RFC 9568) or 2 (RFC 3768: IPv4 alone, an interval of whole
+	// seconds, that both routers must share); 0 means 3.
+	Version  uint8
 	VRID     uint8 // 1..255
 	Priority uint8 // 1..254; 255 when this node owns an address (RFC 9568, section 5.2.4)
 	Preempt  bool  // whether to take over from an Active router of lower priority
@@ -77,6 +80,11 @@ type Params struct {
 	Interval     time.Duration // between advertisements: 10 ms..40.95 s, in steps of 10 ms
 	Addresses    []netip.Addr  // the virtual addresses, in configured order, all of one family
 	Self         netip.Addr    // primary address of the interface: source of adverts, breaks ties
+	Checksum     ChecksumPolicy
+	// Peers are the addresses of the other routers, of the family of Self: when
+	// there are any, advertisements are sent to each of them instead of the
+	// multicast group, and accepted from nobody else.
+	Peers []netip.Addr
 }
 
 // validate reports everything that is wrong with p, in words for an operator.

@@ -39,13 +39,29 @@ type Notice struct {
 	Key        []byte // of the cluster; empty: nobody is authenticated
 }
 
-// Router is one virtual router as the agent runs it.
+// Router is one virtual router as the agent runs it: one address family of a
+// VIP of the config.
 type Router struct {
-	Name      string // of the VIP in the config
+	// Name is unique: that of the VIP, with "/4" or "/6" appended when the VIP has
+	// addresses of both families.
+	Name      string
+	VIP       string // name of the VIP in the config
+	Group     string // routers of one group move together; never empty
 	Interface string
 	Params    vrrp.Params
-	Prefixes  []netip.Prefix // Params.Addresses with their prefix lengths
-	Lease     time.Duration  // kernel lifetime of the addresses, whole seconds
+	// Prefixes are those of Params.Addresses that this node adds and removes, with
+	// their prefix lengths: all but those that are the host's own.
+	Prefixes   []netip.Prefix
+	Lease      time.Duration // kernel lifetime of the addresses, whole seconds
+	VirtualMAC bool          // the addresses live on a macvlan with the virtual router's MAC address
+	Track      Track
+}
+
+// Track is what a virtual router loses priority without. The agent observes it;
+// what follows is for the supervisor to say.
+type Track struct {
+	Interfaces []string   `json:",omitempty"`
+	Gateway    netip.Addr `json:",omitzero"` // asked on the router's interface
 }
 
 // Fitness tells the agent whether the node can serve. An unfit node yields its
@@ -55,6 +71,15 @@ type Fitness struct {
 	Fit     bool
 	Demoted bool
 	Reason  string // why it is unfit or demoted; else empty
+	// Lowered says by how much the priority of a VIP is lowered, and why; by the
+	// name of the VIP in the config.
+	Lowered map[string]Lowered `json:",omitempty"`
+}
+
+// Lowered is a loss of priority.
+type Lowered struct {
+	By     uint8 // what is left is at least 2
+	Reason string
 }
 
 // Announce tells the agent that another node announced the addresses in epoch
@@ -75,6 +100,9 @@ type AgentState struct {
 	Locked   string        // empty when its memory is locked, else why not
 	Lateness time.Duration // greatest lateness of the loop since the last report
 	Notice   string        // newest word about the watch over the peer's process
+	// Slept is the newest stall of the agent of which it had to assume that its
+	// peer had taken over; zero when there was none.
+	Slept Sleep `json:",omitzero"`
 	// Dropped counts the packets that belong to no virtual router of the node;
 	// what a router refuses is in its own counters.
 	Dropped map[vrrp.Drop]uint64 `json:",omitempty"`
@@ -90,6 +118,36 @@ type RouterState struct {
 	// that it was told of another's.
 	Epoch, Heard uint64
 	Error        string // why the node cannot take part or cannot hold the addresses
+	// Changes are the newest changes of role, oldest first.
+	Changes []vrrp.Change `json:",omitempty"`
+	// Lost is what the router tracks and misses now.
+	Lost []Lost `json:",omitempty"`
+	// Conflict is the newest sight of another host that answers for one of the
+	// addresses while this node holds it.
+	Conflict *Conflict `json:",omitempty"`
+	// Removals counts how often someone else removed an address that was held.
+	Removals uint64
+}
+
+// Lost is something that a router tracks and misses.
+type Lost struct {
+	What  string // "interface eth1" or "gateway 192.0.2.1"
+	Since time.Time
+}
+
+// Conflict says that another host has claimed an address.
+type Conflict struct {
+	Address netip.Addr
+	MAC     string
+	At      time.Time // when it was seen last
+	Count   uint64    // since the agent started
+}
+
+// Sleep is a time in which the agent was not run.
+type Sleep struct {
+	At    time.Time     // when it ended
+	For   time.Duration // how long it lasted
+	Count uint64        // how many there were since the agent started
 }
 
 // LogLine is a log entry of the agent, which itself never writes to a file.

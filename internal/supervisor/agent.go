@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"reflect"
 	"sync"
 	"time"
 
@@ -227,7 +228,7 @@ func (a *agentLink) configure(c ipc.AgentConfig) {
 func (a *agentLink) setFitness(f ipc.Fitness) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.fitness == f {
+	if reflect.DeepEqual(a.fitness, f) {
 		return
 	}
 	a.fitness = f

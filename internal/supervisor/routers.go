@@ -64,7 +64,7 @@ func routers(cfg *config.Config, self config.Node, host []ifaceAddr) ([]ipc.Rout
 			continue
 		}
 		params.Self = source
-		all = append(all, ipc.Router{Name: v.Name, Interface: ifname, Params: params, Prefixes: v.Prefixes, Lease: v.Lease})
+		all = append(all, ipc.Router{Name: v.Name, VIP: v.Name, Group: v.Name, Interface: ifname, Params: params, Prefixes: v.Prefixes, Lease: v.Lease})
 	}
 	return all, errors.Join(errs...)
 }
