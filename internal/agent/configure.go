@@ -10,40 +10,53 @@ import (
 )
 
 // configure replaces the set of virtual routers. An equal one keeps its state.
-func (l *loop) configure(now time.Time, routers []ipc.Router) {
-	old := l.instances
-	l.instances = make([]*instance, len(routers))
+func (c *core) configure(now time.Time, routers []ipc.Router) {
+	old := c.instances
+	c.instances = make([]*instance, len(routers))
 	for i, cfg := range routers {
-		l.instances[i] = takeEqual(old, cfg)
+		c.instances[i] = takeEqual(old, cfg)
 	}
 	// The old ones let go first: a new one may have the name of one of them.
 	for _, in := range old {
-		if in != nil && in.started {
-			l.apply(now, in, in.vr.Shutdown(now, vrrp.Leave{Reason: "removed from the config"}))
+		if in != nil {
+			c.discard(now, in)
 		}
 	}
 	for i, cfg := range routers {
-		if l.instances[i] == nil {
-			l.instances[i] = l.create(cfg)
+		if c.instances[i] == nil {
+			c.instances[i] = c.create(cfg)
 		}
 	}
-	l.instances = slices.DeleteFunc(l.instances, func(in *instance) bool { return in == nil })
-	l.closeUnusedSockets()
-	l.changed = true
+	c.instances = slices.DeleteFunc(c.instances, func(in *instance) bool { return in == nil })
+	c.regroup()
+	c.closeUnusedSockets()
+	c.watched()
+	c.changed = true
 }
 
 // create returns a new instance; nil when its config makes no virtual router.
-func (l *loop) create(cfg ipc.Router) *instance {
+func (c *core) create(cfg ipc.Router) *instance {
 	in, err := newInstance(cfg)
 	if err != nil {
-		l.reporter.log("error", "cannot run", map[string]any{"vip": cfg.Name, "error": err.Error()})
+		c.out.reporter.log("error", "cannot run", map[string]any{"vip": cfg.Name, "error": err.Error()})
 		return nil
 	}
-	if k, known := l.links[cfg.Interface]; known {
+	if k, known := c.links[cfg.Interface]; known {
 		in.linkDown = !k.Up
 	}
-	l.owner.set(in.want) // nothing is wanted yet: have left-overs removed
+	c.out.owner.set(in.want) // nothing is wanted yet: have left-overs removed
 	return in
+}
+
+// discard ends an instance that the config has no more.
+func (c *core) discard(now time.Time, in *instance) {
+	if in.started {
+		c.apply(now, in, in.vr.Shutdown(now, vrrp.Leave{Reason: "removed from the config"}))
+	}
+	c.pacer.remove(in)
+	in.want.hold, in.want.discarded = false, true
+	in.want.generation++
+	c.out.owner.set(in.want)
 }
 
 // takeEqual removes from old, and returns, the instance that runs exactly cfg.
@@ -57,14 +70,31 @@ func takeEqual(old []*instance, cfg ipc.Router) *instance {
 	return nil
 }
 
-func (l *loop) closeUnusedSockets() {
-	for _, s := range l.sockets {
-		used := false
-		for _, in := range l.instances {
-			used = used || in.sock == s
+// regroup puts the instances into their groups, in the order of the config.
+func (c *core) regroup() {
+	c.groups = nil
+	for _, in := range c.instances {
+		i := slices.IndexFunc(c.groups, func(g *group) bool { return g.name == in.cfg.Group })
+		if i < 0 {
+			i = len(c.groups)
+			c.groups = append(c.groups, &group{name: in.cfg.Group})
 		}
-		if !used {
-			l.closeSocket(s)
+		in.group = c.groups[i]
+		in.group.members = append(in.group.members, in)
+	}
+	for _, g := range c.groups {
+		var routers []*vrrp.Router
+		for _, in := range g.members {
+			routers = append(routers, in.vr)
+		}
+		g.vr = vrrp.NewGroup(routers...)
+	}
+}
+
+func (c *core) closeUnusedSockets() {
+	for _, s := range slices.Clone(c.sockets) {
+		if !slices.ContainsFunc(c.instances, func(in *instance) bool { return in.sock == s }) {
+			c.closeSocket(s)
 		}
 	}
 }

@@ -19,6 +19,8 @@ import (
 	"github.com/tandemlb/tandem/vrrp"
 )
 
+var groupIPv4 = netip.MustParseAddr("224.0.0.18")
+
 var vipPrefix = netip.MustParsePrefix("192.0.2.100/24")
 
 // lan joins the fake hosts of a test. Its clock is that of the synctest bubble.
@@ -92,6 +94,10 @@ type fakeHost struct {
 	watch     *fakeWatch
 	onLink    func(Link)
 	onGone    func(string, netip.Prefix)
+	onGateway func(alive bool)
+	onClaim   func(Claim)
+	announced []netip.Addr
+	heldOn    map[netip.Prefix]string // the interface of each address that was held last
 
 	messages chan ipc.ToAgent
 	stop     context.CancelFunc
@@ -120,11 +126,14 @@ func (h *fakeHost) run(routers ...ipc.Router) {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.messages, h.stop, h.done = make(chan ipc.ToAgent), cancel, make(chan struct{})
 	host := Host{
-		Listen:    func(string, netip.Addr) (Socket, error) { return h.listen() },
-		DialARP:   func(string) (Announcer, error) { return fakeARP{h}, nil },
-		Sweep:     h.sweep,
-		WatchPeer: h.watchPeer,
-		Addresses: h,
+		Listen:        func(SocketOptions) (Socket, error) { return h.listen() },
+		DialAnnouncer: func(o LinkOptions) (Announcer, error) { return fakeAnnouncer{h}, nil },
+		Sweep:         h.sweep,
+		WatchPeer:     h.watchPeer,
+		Addresses:     h,
+		Macvlans:      fakeMacvlans{h},
+		WatchGateway:  h.watchGateway,
+		WatchClaims:   h.watchClaims,
 	}
 	owner, reporter := newOwner(host), newReporter()
 	loop := newLoop(host, owner, reporter)
@@ -190,12 +199,16 @@ func (h *fakeHost) sweep([]netip.Prefix) ([]string, error) {
 	return nil, nil
 }
 
-func (h *fakeHost) Hold(_ string, p netip.Prefix, lease time.Duration) (bool, error) {
+func (h *fakeHost) Hold(ifname string, p netip.Prefix, lease time.Duration) (bool, error) {
 	h.lan.mu.Lock()
 	defer h.lan.mu.Unlock()
 	if h.holdErr != nil {
 		return false, h.holdErr
 	}
+	if h.heldOn == nil {
+		h.heldOn = map[netip.Prefix]string{}
+	}
+	h.heldOn[p] = ifname
 	added := !h.has()
 	if added {
 		h.lan.event("%s hold", h.name)
@@ -260,16 +273,66 @@ func (w *fakeWatch) Goodbye(reason string) {
 	w.goodbyes = append(w.goodbyes, reason)
 }
 
-type fakeARP struct{ host *fakeHost }
+type fakeAnnouncer struct{ host *fakeHost }
 
-func (a fakeARP) Announce(netip.Addr) error {
+func (a fakeAnnouncer) Announce(addr netip.Addr) error {
 	a.host.lan.mu.Lock()
 	defer a.host.lan.mu.Unlock()
+	a.host.announced = append(a.host.announced, addr)
 	a.host.lan.event("%s announce", a.host.name)
 	return nil
 }
 
-func (fakeARP) Close() error { return nil }
+func (a fakeAnnouncer) Probe(addr netip.Addr) error {
+	a.host.lan.mu.Lock()
+	defer a.host.lan.mu.Unlock()
+	a.host.lan.event("%s probe", a.host.name)
+	return nil
+}
+
+func (fakeAnnouncer) Close() error { return nil }
+
+// fakeMacvlans writes down what becomes of the device of each virtual router.
+type fakeMacvlans struct{ host *fakeHost }
+
+func (m fakeMacvlans) note(format string, args ...any) {
+	m.host.lan.mu.Lock()
+	defer m.host.lan.mu.Unlock()
+	m.host.lan.event("%s "+format, append([]any{m.host.name}, args...)...)
+}
+
+func (m fakeMacvlans) Prepare(parent string, vrid uint8, ipv6 bool) (string, error) {
+	m.note("device prepare")
+	return fmt.Sprintf("virtual%d", vrid), nil
+}
+
+func (m fakeMacvlans) SetUp(parent string, vrid uint8, ipv6, up bool) error {
+	m.note("device up=%v", up)
+	return nil
+}
+
+func (m fakeMacvlans) Remove(parent string, vrid uint8, ipv6 bool) error {
+	m.note("device remove")
+	return nil
+}
+
+func (m fakeMacvlans) Sweep() ([]string, error) { return nil, nil }
+
+func (h *fakeHost) watchGateway(ctx context.Context, o GatewayOptions, changed func(bool)) error {
+	h.lan.mu.Lock()
+	h.onGateway = changed
+	h.lan.mu.Unlock()
+	<-ctx.Done()
+	return nil
+}
+
+func (h *fakeHost) watchClaims(ctx context.Context, o ClaimOptions, claimed func(Claim)) error {
+	h.lan.mu.Lock()
+	h.onClaim = claimed
+	h.lan.mu.Unlock()
+	<-ctx.Done()
+	return nil
+}
 
 // fakeSocket delivers what it sends to the sockets of all other hosts.
 type fakeSocket struct {
@@ -288,18 +351,19 @@ func (s *fakeSocket) Wait() error {
 	}
 }
 
-func (s *fakeSocket) TryRead(b []byte) (int, bool, error) {
+func (s *fakeSocket) TryRead(b []byte) (vrrp.Packet, bool, error) {
 	s.host.lan.mu.Lock()
 	defer s.host.lan.mu.Unlock()
 	if len(s.queue) == 0 {
-		return 0, false, nil
+		return vrrp.Packet{}, false, nil
 	}
 	n := copy(b, s.queue[0])
 	s.queue = s.queue[1:]
-	return n, true, nil
+	p, err := vrrp.ParseIPv4(b[:n])
+	return p, err == nil, err
 }
 
-func (s *fakeSocket) Send(payload []byte) error {
+func (s *fakeSocket) Send(payload []byte, _ netip.Addr) error {
 	n := s.host.lan
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -338,7 +402,7 @@ func ipv4(from netip.Addr, ttl byte, payload []byte) []byte {
 	b[0], b[8], b[9] = 0x45, ttl, 112
 	binary.BigEndian.PutUint16(b[2:], uint16(20+len(payload)))
 	copy(b[12:], from.AsSlice())
-	to := group.As4()
+	to := groupIPv4.As4()
 	copy(b[16:], to[:])
 	return append(b, payload...)
 }
@@ -346,7 +410,7 @@ func ipv4(from netip.Addr, ttl byte, payload []byte) []byte {
 // router returns the main VIP as the node with that address and priority runs it.
 func router(self string, priority uint8) ipc.Router {
 	return ipc.Router{
-		Name: "main", Interface: "eth0", Prefixes: []netip.Prefix{vipPrefix}, Lease: 2 * time.Second,
+		Name: "main", VIP: "main", Group: "main", Interface: "eth0", Prefixes: []netip.Prefix{vipPrefix}, Lease: 2 * time.Second,
 		Params: vrrp.Params{VRID: 51, Priority: priority, Preempt: true, Interval: 100 * time.Millisecond,
 			Addresses: []netip.Addr{vipPrefix.Addr()}, Self: netip.MustParseAddr(self)},
 	}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/tandemlb/tandem/internal/ipc"
@@ -9,8 +10,6 @@ import (
 	"github.com/tandemlb/tandem/vrrp"
 )
 
-// Why a virtual router is kept out of the election. Several may hold at once;
-// the first that does is the one that is shown.
 const (
 	// holdDown is how long a node that could not hold an address stays away,
 	// so that it does not take the VIP only to drop it again.
@@ -18,14 +17,28 @@ const (
 	// reopenEvery is how often a socket that could not be opened, or a sweep that
 	// did not succeed, is tried again.
 	reopenEvery = time.Second
+	// probeEvery is how often the link is asked who else has an address that this
+	// node holds, and firstProbe when it is first asked after a takeover.
+	probeEvery = 30 * time.Second
+	firstProbe = 2 * time.Second
+	// claimGrace is for how long after a takeover the claims of others say nothing:
+	// the node before may still be letting go.
+	claimGrace = time.Second
+	// quietConflict is how often a conflict that lasts is logged again.
+	quietConflict = time.Minute
+	// maxChanges bounds the changes of role that are reported.
+	maxChanges = 8
 )
 
-// instance is a virtual router of this node with all that the loop knows of it.
+// instance is a virtual router of this node with all that the core knows of it.
 type instance struct {
-	cfg  ipc.Router
-	vr   *vrrp.Router
-	sock *sharedSocket // nil while it cannot be opened
-	want want
+	cfg    ipc.Router
+	vr     *vrrp.Router
+	group  *group
+	sock   *openSocket // nil while it cannot be opened
+	want   want
+	device string // where the addresses live; empty until known
+	packet []byte // kept to be used again
 
 	started   bool // the router takes part in the election
 	swept     bool // what an earlier process left behind has been removed
@@ -43,11 +56,25 @@ type instance struct {
 	held      fact // newest word of the owner
 	claimedAt time.Time
 	renewAt   time.Time
+	probeAt   time.Time
 	burst     burst
+	frames    []frame    // that the pacer has not let out yet
 	bursts    vip.Healer // limits how often a burst begins anew
 	epoch     uint64     // of the newest burst
 	heard     uint64     // highest epoch of another node
 	healer    vip.Healer
+
+	changes  []vrrp.Change // newest last
+	conflict *ipc.Conflict
+	removals uint64
+}
+
+// group is a set of virtual routers that move together.
+type group struct {
+	name    string
+	members []*instance
+	vr      *vrrp.Group
+	blocked string // why none of them takes part; empty when nothing speaks against it
 }
 
 func newInstance(cfg ipc.Router) (*instance, error) {
@@ -55,11 +82,61 @@ func newInstance(cfg ipc.Router) (*instance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("vip %q: %w", cfg.Name, err)
 	}
-	return &instance{cfg: cfg, vr: vr, want: want{router: cfg}}, nil
+	in := &instance{cfg: cfg, vr: vr, want: want{router: cfg}}
+	if !cfg.VirtualMAC {
+		in.device = cfg.Interface
+	}
+	return in, nil
+}
+
+func (in *instance) socketOptions() SocketOptions {
+	return SocketOptions{
+		Interface: in.cfg.Interface, Self: in.cfg.Params.Self, Virtual: in.mac(), Unicast: len(in.cfg.Params.Peers) > 0,
+	}
+}
+
+// mac returns the MAC address of the virtual router, when it has one.
+func (in *instance) mac() MAC {
+	if !in.cfg.VirtualMAC {
+		return MAC{}
+	}
+	return virtualMAC(in.cfg.Params)
+}
+
+// gateway returns the gateway that the router tracks, if it does.
+func (in *instance) gateway() (GatewayOptions, bool) {
+	g := in.cfg.Track.Gateway
+	return GatewayOptions{Interface: in.cfg.Interface, Self: in.cfg.Params.Self, Gateway: g}, g.IsValid()
+}
+
+// peerAddress returns the address from which the node at addr advertises to this
+// router: the only other one there is. A router of the other family knows it by
+// the one that it was heard from.
+func (in *instance) peerAddress(addr netip.Addr) netip.Addr {
+	if in.cfg.Params.Self.Is4() == addr.Is4() && !in.cfg.Params.Self.IsLinkLocalUnicast() {
+		return addr
+	}
+	return in.vr.Status().Peer
+}
+
+// send sends an advertisement to all who are to have it.
+func (in *instance) send(a vrrp.Advert) error {
+	var failed error
+	for _, to := range in.vr.Destinations() {
+		b, err := a.Append(in.packet[:0], vrrp.Header{Source: in.cfg.Params.Self, Destination: to}, in.vr.ChecksumFor(to))
+		if err == nil {
+			in.packet = b
+			err = in.sock.Send(b, to)
+		}
+		if err != nil {
+			failed = err
+		}
+	}
+	return failed
 }
 
 // blocked says why the router must not take part in the election; empty when
-// nothing speaks against it.
+// nothing speaks against it. Several things may; the first is the one shown.
 func (in *instance) blocked(now time.Time, fit ipc.Fitness) string {
 	switch {
 	case !fit.Fit:
@@ -88,15 +165,37 @@ func (in *instance) noSocket() string {
 // holds reports whether the addresses are known to be in the kernel.
 func (in *instance) holds() bool { return in.want.hold && in.held.held }
 
-// demotedPriority is below that of every router that is not demoted.
-const demotedPriority = 1
+const (
+	// demotedPriority is below that of every router that is not demoted.
+	demotedPriority = 1
+	// loweredAtMost is the least that is left of a lowered priority.
+	loweredAtMost = 2
+)
 
 // priority returns the effective priority.
 func (in *instance) priority(fit ipc.Fitness) uint8 {
 	if fit.Demoted {
 		return demotedPriority
 	}
-	return in.cfg.Params.Priority
+	base := in.cfg.Params.Priority
+	if by := fit.Lowered[in.cfg.VIP].By; by > 0 {
+		return uint8(max(loweredAtMost, int(base)-int(by)))
+	}
+	return base
+}
+
+// standsBack says why the router's priority is not the configured one.
+func (in *instance) standsBack(fit ipc.Fitness) string {
+	if fit.Demoted {
+		return fit.Reason
+	}
+	return fit.Lowered[in.cfg.VIP].Reason
+}
+
+// linger returns how long a successor may take to be heard, even if the
+// resignation is lost.
+func (in *instance) linger() time.Duration {
+	return min(lingerAtMost, 4*in.vr.Status().Interval+50*time.Millisecond)
 }
 
 // failed says why the node has to give the addresses up although it was
@@ -118,7 +217,7 @@ func (in *instance) failed(now time.Time) error {
 	return nil
 }
 
-// next returns when the loop has to look at the instance again; zero for never.
+// next returns when the core has to look at the instance again; zero for never.
 func (in *instance) next() time.Time {
 	next := in.vr.Next()
 	consider := func(t time.Time) {
@@ -129,8 +228,9 @@ func (in *instance) next() time.Time {
 	if in.want.hold {
 		consider(in.renewAt)
 	}
-	if in.holds() {
-		consider(in.burst.next) // before that there is nothing to announce
+	if in.holds() { // before that there is nothing to announce
+		consider(in.burst.next)
+		consider(in.probeAt)
 	}
 	if in.sock == nil {
 		consider(in.reopenAt)
@@ -154,12 +254,35 @@ func (in *instance) announce(now time.Time) bool {
 	return true
 }
 
+// waits reports whether f is among the frames that wait.
+func (in *instance) waits(f frame) bool {
+	for _, queued := range in.frames {
+		if queued == f {
+			return true
+		}
+	}
+	return false
+}
+
+// remember keeps a change of role for those who ask later.
+func (in *instance) remember(c vrrp.Change) {
+	if len(in.changes) == maxChanges {
+		in.changes = in.changes[1:]
+	}
+	in.changes = append(in.changes, c)
+}
+
 // state is what the supervisor is told.
 func (in *instance) state(now time.Time, fit ipc.Fitness) ipc.RouterState {
-	s := ipc.RouterState{Name: in.cfg.Name, Status: in.vr.Status(), Holds: in.holds(), Epoch: in.epoch, Heard: in.heard}
-	switch {
-	case in.blocked(now, fit) != "":
-		s.Error = in.blocked(now, fit)
+	s := ipc.RouterState{
+		Name: in.cfg.Name, Status: in.vr.Status(), Holds: in.holds(), Epoch: in.epoch, Heard: in.heard,
+		Changes: in.changes, Conflict: in.conflict, Removals: in.removals,
+	}
+	switch why := in.blocked(now, fit); {
+	case why != "":
+		s.Error = why
+	case in.group.blocked != "":
+		s.Error = in.group.blocked
 	case in.want.hold && in.sendErr != nil:
 		s.Error = in.sendErr.Error()
 	case in.want.hold && in.held.err != nil:

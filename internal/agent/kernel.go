@@ -9,6 +9,7 @@ import (
 	"github.com/tandemlb/tandem/internal/netio"
 	"github.com/tandemlb/tandem/internal/notice"
 	"github.com/tandemlb/tandem/internal/vip"
+	"github.com/tandemlb/tandem/vrrp"
 )
 
 // Kernel returns the host that this process runs on.
@@ -18,15 +19,15 @@ func Kernel() (Host, error) {
 		return Host{}, err
 	}
 	return Host{
-		Listen: func(ifname string, self netip.Addr) (Socket, error) {
-			s, err := netio.ListenVRRP(ifname, self)
+		Listen: func(o SocketOptions) (Socket, error) {
+			s, err := netio.ListenVRRP(o.Interface, o.Self)
 			if err != nil {
 				return nil, err
 			}
 			return socket{s}, nil
 		},
-		DialARP: func(ifname string) (Announcer, error) {
-			return netio.DialARP(ifname)
+		DialAnnouncer: func(o LinkOptions) (Announcer, error) {
+			return dialAnnouncer(o)
 		},
 		WatchPeer:      func(o notice.Options) PeerWatch { return notice.New(o) },
 		Sweep:          vip.Sweep,
@@ -40,13 +41,28 @@ func Kernel() (Host, error) {
 // can be read again when the interface is up.
 type socket struct{ *netio.VRRP }
 
-func (s socket) TryRead(b []byte) (int, bool, error) {
+func (s socket) TryRead(b []byte) (vrrp.Packet, bool, error) {
 	n, ok, err := s.VRRP.TryRead(b)
 	if err != nil && netio.Retryable(err) {
-		return 0, false, nil
+		return vrrp.Packet{}, false, nil
 	}
-	return n, ok, err
+	if err != nil || !ok {
+		return vrrp.Packet{}, false, err
+	}
+	p, err := vrrp.ParseIPv4(b[:n])
+	return p, err == nil, err
 }
+
+func (s socket) Send(b []byte, _ netip.Addr) error { return s.VRRP.Send(b) }
+
+func dialAnnouncer(o LinkOptions) (Announcer, error) {
+	a, err := netio.DialARP(o.Interface)
+	return arpAnnouncer{a}, err
+}
+
+type arpAnnouncer struct{ *netio.ARP }
+
+func (arpAnnouncer) Probe(netip.Addr) error { return nil }
 
 func watchLinks(ctx context.Context, changed func(Link)) error {
 	w, err := netio.WatchLinks()

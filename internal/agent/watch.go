@@ -10,9 +10,10 @@ import (
 	"github.com/tandemlb/tandem/internal/notice"
 )
 
-// peerWatch is the watch over the peer's process, as the loop has it. The zero
-// value watches nobody.
+// peerWatch is the watch over the peer's process, as the core has it. Until it
+// has begun it watches nobody.
 type peerWatch struct {
+	host Host
 	PeerWatch
 	peer netip.Addr
 	word string // newest, for the status
@@ -21,11 +22,11 @@ type peerWatch struct {
 }
 
 // begin starts the watch, if there is one to keep and it is not kept yet.
-func (w *peerWatch) begin(ctx context.Context, h Host, cfg *ipc.Notice) {
+func (w *peerWatch) begin(ctx context.Context, cfg *ipc.Notice) {
 	if cfg == nil || w.PeerWatch != nil {
 		return
 	}
-	w.PeerWatch = h.WatchPeer(notice.Options{Node: cfg.Node, Self: cfg.Self, Peer: cfg.Peer, Key: cfg.Key})
+	w.PeerWatch = w.host.WatchPeer(notice.Options{Node: cfg.Node, Self: cfg.Self, Peer: cfg.Peer, Key: cfg.Key})
 	w.peer = cfg.Peer.Addr()
 	ctx, w.stop = context.WithCancel(ctx)
 	w.wg.Go(func() { _ = w.Run(ctx) }) // it returns nil
@@ -59,27 +60,5 @@ func (w *peerWatch) end() {
 	if w.PeerWatch != nil {
 		w.stop()
 		w.wg.Wait()
-	}
-}
-
-// peer acts on news of the peer's process.
-func (l *loop) peer(now time.Time, e notice.Event) {
-	l.watch.word = e.Kind.String()
-	if e.Evidence != "" {
-		l.watch.word += ": " + e.Evidence
-	}
-	l.changed = true
-	fields := map[string]any{"peer": l.watch.peer.String(), "evidence": e.Evidence}
-	switch e.Kind {
-	case notice.Died:
-		// First of all, and only then the log.
-		for _, in := range l.instances {
-			l.apply(now, in, in.vr.PeerDied(now, l.watch.peer, e.Evidence))
-		}
-		l.reporter.log("warn", "the peer's agent has died", fields)
-	case notice.Unreachable, notice.Rejected, notice.Distrusted, notice.Deaf:
-		l.reporter.log("warn", "no death notice of the peer: "+e.Kind.String()+"; timers decide", fields)
-	default:
-		l.reporter.log("info", "death notice of the peer: "+e.Kind.String(), fields)
 	}
 }

@@ -1,0 +1,223 @@
+package agent
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/vrrp"
+)
+
+// apply does what the election asks, in the order that RFC 9568 and a quick
+// takeover want: advertise, then set the addresses, then announce them, then
+// tell the others.
+func (c *core) apply(now time.Time, in *instance, out vrrp.Output) {
+	for _, a := range out.Send {
+		c.send(now, in, a)
+	}
+	holds := in.vr.Holds()
+	switch {
+	case holds && !in.want.hold && in.sendErr != nil:
+		// Nobody heard the claim: another node that holds the addresses goes on,
+		// and there would be two. keep is not asked; admit stops the router.
+		in.holdErr, in.holdUntil = in.sendErr, now.Add(reopenEvery)
+	case holds && !in.want.hold:
+		c.claim(now, in)
+	case !holds && in.want.hold:
+		c.pacer.remove(in)
+		in.want.hold = false
+		in.want.generation++
+		in.held = fact{}
+		c.out.owner.set(in.want)
+	case holds && out.Announce:
+		c.changed = in.announce(now) || c.changed // by keep, in this step
+	}
+	if change := out.Change; change != nil {
+		c.changed = true
+		in.remember(*change)
+		c.out.reporter.log("info", "role changed", evidence(in.cfg.Name, change))
+	}
+}
+
+// evidence is all that is known of a role change, for the log.
+func evidence(name string, c *vrrp.Change) map[string]any {
+	fields := map[string]any{
+		"vip": name, "from": c.From.String(), "to": c.To.String(), "reason": string(c.Reason), "priority": c.Priority,
+	}
+	if c.Peer.IsValid() {
+		fields["peer"], fields["peerPriority"] = c.Peer.String(), c.PeerPriority
+	}
+	return fields
+}
+
+// settle moves the routers of a group together.
+func (c *core) settle(now time.Time) {
+	for _, g := range c.groups {
+		if len(g.members) < 2 {
+			continue
+		}
+		for i, out := range g.vr.Settle(now) {
+			c.apply(now, g.members[i], out)
+		}
+	}
+}
+
+// claim has the addresses set and announced at once.
+func (c *core) claim(now time.Time, in *instance) {
+	in.want.hold = true
+	in.want.generation++
+	in.held = fact{}
+	in.claimedAt = now
+	in.renewAt = now.Add(in.cfg.Lease / renewalsPerLease)
+	in.probeAt = now.Add(firstProbe)
+	if !in.announce(now) {
+		in.burst.start(now) // a takeover is announced in any case
+	}
+	c.out.owner.set(in.want)
+	in.burst.due(now, 0)
+	c.pacer.add(in, false)
+}
+
+func (c *core) send(now time.Time, in *instance, a vrrp.Advert) {
+	if in.sock == nil {
+		return
+	}
+	err := in.send(a)
+	if (err == nil) != (in.sendErr == nil) {
+		c.changed = true
+		if err != nil {
+			in.sendSince = now
+			c.out.reporter.log("warn", "cannot advertise", map[string]any{"vip": in.cfg.Name, "error": err.Error()})
+		}
+	}
+	in.sendErr = err
+}
+
+// keep renews the lease, announces what is due, and gives up addresses that
+// cannot be held.
+func (c *core) keep(now time.Time, in *instance) {
+	if !in.want.hold {
+		return
+	}
+	if err := in.failed(now); err != nil {
+		c.standDown(now, in, err)
+		return
+	}
+	if !now.Before(in.renewAt) {
+		in.want.renewal++
+		in.renewAt = now.Add(in.cfg.Lease / renewalsPerLease)
+		c.out.owner.set(in.want)
+	}
+	if !in.holds() {
+		return
+	}
+	if in.burst.due(now, rand.Float64()) {
+		c.pacer.add(in, false)
+	}
+	if !now.Before(in.probeAt) {
+		in.probeAt = now.Add(probeEvery + time.Duration(rand.Float64()*float64(probeEvery/4)))
+		c.pacer.add(in, true)
+	}
+}
+
+// standDown has the node give the addresses up for a while; admit stops the
+// router.
+func (c *core) standDown(now time.Time, in *instance, err error) {
+	in.holdErr, in.holdUntil, in.sendErr = err, now.Add(holdDown), nil
+	c.out.reporter.log("error", "yielding: the addresses cannot be held", map[string]any{
+		"vip": in.cfg.Name, "error": err.Error(), "retryIn": holdDown.String()})
+}
+
+// emit has frames about the addresses of the instance sent, if it still holds
+// them.
+func (c *core) emit(in *instance, frames []frame) {
+	c.out.owner.emit(emission{name: in.cfg.Name, generation: in.want.generation, frames: frames})
+}
+
+// admit lets virtual routers take part in the election, or keeps them out: a
+// group as a whole.
+func (c *core) admit(now time.Time) {
+	if c.leaving {
+		return
+	}
+	for _, g := range c.groups {
+		reason := ""
+		for _, in := range g.members {
+			c.prepare(now, in)
+			if why := in.blocked(now, c.fit); why != "" && reason == "" {
+				reason = why
+				if len(g.members) > 1 {
+					reason = fmt.Sprintf("%s: %s", in.cfg.Name, why)
+				}
+			}
+		}
+		g.blocked = reason
+		for _, in := range g.members {
+			c.enlist(now, in, reason)
+		}
+	}
+	c.settle(now) // one of a group may have begun as the owner of its address
+}
+
+// prepare begins what a router needs before it can take part.
+func (c *core) prepare(now time.Time, in *instance) {
+	if in.sock == nil && !now.Before(in.reopenAt) {
+		c.open(in)
+	}
+	if !in.sweepAt.IsZero() && !now.Before(in.sweepAt) {
+		in.sweepAt = time.Time{}
+		c.out.owner.set(in.want)
+	}
+	if !now.Before(in.holdUntil) {
+		in.holdUntil = time.Time{} // it is over, and no deadline any more
+	}
+}
+
+// enlist starts a router against which nothing speaks, and stops any other.
+func (c *core) enlist(now time.Time, in *instance, reason string) {
+	switch {
+	case reason == "" && !in.started:
+		in.started = true
+		c.apply(now, in, in.vr.SetPriority(now, in.priority(c.fit)))
+		c.apply(now, in, in.vr.Startup(now))
+	case reason != "" && in.started:
+		in.started = false
+		c.apply(now, in, in.vr.Shutdown(now, vrrp.Leave{Reason: vrrp.Reason(reason)}))
+	}
+}
+
+// fitness takes the supervisor's word about the node. Whether a router takes part
+// is for admit to say; here its priority follows, and a better peer preempts. A
+// peer that does not preempt has to be asked: an Active router that stands back
+// then resigns, and serves until a successor is heard.
+func (c *core) fitness(now time.Time, fit ipc.Fitness) {
+	demoted := fit.Demoted && !c.fit.Demoted
+	c.fit = fit
+	c.changed = true
+	for _, in := range c.instances {
+		if !in.started {
+			continue
+		}
+		p, is := in.priority(fit), in.vr.Status()
+		asks := demoted || p < is.Priority && !in.cfg.Params.Preempt
+		if !asks || is.Role != vrrp.Active {
+			c.apply(now, in, in.vr.SetPriority(now, p))
+			continue
+		}
+		c.apply(now, in, in.vr.Shutdown(now, vrrp.Leave{Reason: vrrp.Reason(in.standsBack(fit)), Linger: in.linger()}))
+		in.started = false // admit starts it anew
+	}
+}
+
+// leave ends the part of this node in every election. With a linger the node
+// keeps its addresses, and serves, until the successor is heard.
+func (c *core) leave(now time.Time, reason vrrp.Reason, linger time.Duration) {
+	c.leaving = true
+	c.watch.goodbye(string(reason))
+	for _, in := range c.instances {
+		c.apply(now, in, in.vr.Shutdown(now, vrrp.Leave{Reason: reason, Linger: min(linger, in.linger())}))
+		in.started = false
+		in.holdUntil, in.sweepAt, in.reopenAt = time.Time{}, time.Time{}, time.Time{}
+	}
+}
