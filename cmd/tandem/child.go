@@ -10,6 +10,7 @@ import (
 
 	"github.com/tandemlb/tandem/internal/agent"
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/realtime"
 	"github.com/tandemlb/tandem/internal/telemetry"
 	"github.com/tandemlb/tandem/internal/worker"
 )
@@ -23,7 +24,7 @@ type agentCmd struct{}
 // process group must not make it leave before the supervisor says so.
 func (agentCmd) Run() error {
 	ignoreSignals()
-	granted := agent.Obtain()
+	granted := agent.Privileges{Realtime: whyNot(realtime.Schedule()), Locked: whyNot(realtime.LockMemory())}
 	conn, err := control[ipc.ToAgent, ipc.FromAgent]()
 	if err != nil {
 		return err
@@ -34,6 +35,14 @@ func (agentCmd) Run() error {
 		return fmt.Errorf("agent: %w", err)
 	}
 	return agent.Run(context.Background(), conn, host, granted)
+}
+
+// whyNot returns the text of err, or "".
+func whyNot(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 type workerCmd struct{}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/ownership"
 )
 
 // Conn is the agent's end of the socket pair with the supervisor.
@@ -32,7 +33,7 @@ func Run(ctx context.Context, conn *Conn, h Host, granted Privileges) error {
 	g, ctx := errgroup.WithContext(ctx)
 
 	reporter := newReporter()
-	owner := newOwner(h)
+	owner := ownership.New(h.Owner)
 	loop := newLoop(h, owner, reporter)
 	messages := make(chan ipc.ToAgent)
 
@@ -40,7 +41,7 @@ func Run(ctx context.Context, conn *Conn, h Host, granted Privileges) error {
 		defer cancel()
 		return loop.run(ctx, messages)
 	})
-	g.Go(func() error { return owner.run(ctx) })
+	g.Go(func() error { return owner.Run(ctx) })
 	g.Go(func() error {
 		return reporter.run(ctx, func(m ipc.FromAgent) error {
 			if m.State != nil {

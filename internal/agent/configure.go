@@ -44,7 +44,7 @@ func (c *core) create(cfg ipc.Router) *instance {
 	if k, known := c.links[cfg.Interface]; known {
 		in.linkDown = !k.Up
 	}
-	c.out.owner.set(in.want) // nothing is wanted yet: have left-overs removed
+	c.out.owner.Set(in.want) // nothing is wanted yet: have left-overs removed
 	return in
 }
 
@@ -54,9 +54,9 @@ func (c *core) discard(now time.Time, in *instance) {
 		c.apply(now, in, in.vr.Shutdown(now, vrrp.Leave{Reason: "removed from the config"}))
 	}
 	c.pacer.remove(in)
-	in.want.hold, in.want.discarded = false, true
-	in.want.generation++
-	c.out.owner.set(in.want)
+	in.want.Hold, in.want.Discarded = false, true
+	in.want.Generation++
+	c.out.owner.Set(in.want)
 }
 
 // takeEqual removes from old, and returns, the instance that runs exactly cfg.

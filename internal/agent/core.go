@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/ownership"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
@@ -72,8 +73,8 @@ type opener interface {
 // keeper sets addresses, and sends what is to be said of them. What became of a
 // want comes back as a fact.
 type keeper interface {
-	set(want)
-	emit(emission)
+	Set(ownership.Want)
+	Emit(ownership.Emission)
 }
 
 // teller tells the supervisor.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/ownership"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
@@ -18,18 +19,18 @@ func (c *core) apply(now time.Time, in *instance, out vrrp.Output) {
 	}
 	holds := in.vr.Holds()
 	switch {
-	case holds && !in.want.hold && in.sendErr != nil:
+	case holds && !in.want.Hold && in.sendErr != nil:
 		// Nobody heard the claim: another node that holds the addresses goes on,
 		// and there would be two. keep is not asked; admit stops the router.
 		in.holdErr, in.holdUntil = in.sendErr, now.Add(reopenEvery)
-	case holds && !in.want.hold:
+	case holds && !in.want.Hold:
 		c.claim(now, in)
-	case !holds && in.want.hold:
+	case !holds && in.want.Hold:
 		c.pacer.remove(in)
-		in.want.hold = false
-		in.want.generation++
-		in.held = fact{}
-		c.out.owner.set(in.want)
+		in.want.Hold = false
+		in.want.Generation++
+		in.held = ownership.Fact{}
+		c.out.owner.Set(in.want)
 	case holds && out.Announce:
 		c.changed = in.announce(now) || c.changed // by keep, in this step
 	}
@@ -65,16 +66,16 @@ func (c *core) settle(now time.Time) {
 
 // claim has the addresses set and announced at once.
 func (c *core) claim(now time.Time, in *instance) {
-	in.want.hold = true
-	in.want.generation++
-	in.held = fact{}
+	in.want.Hold = true
+	in.want.Generation++
+	in.held = ownership.Fact{}
 	in.claimedAt = now
 	in.renewAt = now.Add(in.cfg.Lease / renewalsPerLease)
 	in.probeAt = now.Add(firstProbe)
 	if !in.announce(now) {
 		in.burst.start(now) // a takeover is announced in any case
 	}
-	c.out.owner.set(in.want)
+	c.out.owner.Set(in.want)
 	in.burst.due(now, 0)
 	c.pacer.add(in, false)
 }
@@ -97,7 +98,7 @@ func (c *core) send(now time.Time, in *instance, a vrrp.Advert) {
 // keep renews the lease, announces what is due, and gives up addresses that
 // cannot be held.
 func (c *core) keep(now time.Time, in *instance) {
-	if !in.want.hold {
+	if !in.want.Hold {
 		return
 	}
 	if err := in.failed(now); err != nil {
@@ -105,9 +106,9 @@ func (c *core) keep(now time.Time, in *instance) {
 		return
 	}
 	if !now.Before(in.renewAt) {
-		in.want.renewal++
+		in.want.Renewal++
 		in.renewAt = now.Add(in.cfg.Lease / renewalsPerLease)
-		c.out.owner.set(in.want)
+		c.out.owner.Set(in.want)
 	}
 	if !in.holds() {
 		return
@@ -131,8 +132,8 @@ func (c *core) standDown(now time.Time, in *instance, err error) {
 
 // emit has frames about the addresses of the instance sent, if it still holds
 // them.
-func (c *core) emit(in *instance, frames []frame) {
-	c.out.owner.emit(emission{name: in.cfg.Name, generation: in.want.generation, frames: frames})
+func (c *core) emit(in *instance, frames []ownership.Frame) {
+	c.out.owner.Emit(ownership.Emission{Name: in.cfg.Name, Generation: in.want.Generation, Frames: frames})
 }
 
 // admit lets virtual routers take part in the election, or keeps them out: a
@@ -167,7 +168,7 @@ func (c *core) prepare(now time.Time, in *instance) {
 	}
 	if !in.sweepAt.IsZero() && !now.Before(in.sweepAt) {
 		in.sweepAt = time.Time{}
-		c.out.owner.set(in.want)
+		c.out.owner.Set(in.want)
 	}
 	if !now.Before(in.holdUntil) {
 		in.holdUntil = time.Time{} // it is over, and no deadline any more

@@ -16,6 +16,7 @@ import (
 
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/notice"
+	"github.com/tandemlb/tandem/internal/ownership"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
@@ -126,16 +127,18 @@ func (h *fakeHost) run(routers ...ipc.Router) {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.messages, h.stop, h.done = make(chan ipc.ToAgent), cancel, make(chan struct{})
 	host := Host{
-		Listen:        func(SocketOptions) (Socket, error) { return h.listen() },
-		DialAnnouncer: func(o LinkOptions) (Announcer, error) { return fakeAnnouncer{h}, nil },
-		Sweep:         h.sweep,
-		WatchPeer:     h.watchPeer,
-		Addresses:     h,
-		Macvlans:      fakeMacvlans{h},
-		WatchGateway:  h.watchGateway,
-		WatchClaims:   h.watchClaims,
+		Listen: func(SocketOptions) (Socket, error) { return h.listen() },
+		Owner: ownership.Host{
+			DialAnnouncer: func(o ownership.LinkOptions) (ownership.Announcer, error) { return fakeAnnouncer{h}, nil },
+			Sweep:         h.sweep,
+			Addresses:     h,
+			Macvlans:      fakeMacvlans{h},
+		},
+		WatchPeer:    h.watchPeer,
+		WatchGateway: h.watchGateway,
+		WatchClaims:  h.watchClaims,
 	}
-	owner, reporter := newOwner(host), newReporter()
+	owner, reporter := ownership.New(host.Owner), newReporter()
 	loop := newLoop(host, owner, reporter)
 	h.onLink = func(k Link) { loop.linksC <- k }
 	h.onGone = func(ifname string, p netip.Prefix) { loop.goneC <- gone{ifname, p} }
@@ -146,7 +149,7 @@ func (h *fakeHost) run(routers ...ipc.Router) {
 			h.lan.t.Errorf("%s: %v", h.name, err)
 		}
 	})
-	wg.Go(func() { owner.run(ctx) })
+	wg.Go(func() { owner.Run(ctx) })
 	wg.Go(func() {
 		reporter.run(ctx, func(m ipc.FromAgent) error {
 			h.lan.mu.Lock()

@@ -2,11 +2,11 @@ package agent
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"time"
 
 	"github.com/tandemlb/tandem/internal/notice"
+	"github.com/tandemlb/tandem/internal/ownership"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
@@ -15,25 +15,17 @@ import (
 type Host struct {
 	// Listen opens a VRRP socket.
 	Listen func(SocketOptions) (Socket, error)
-	// DialAnnouncer opens what announces addresses on a link.
-	DialAnnouncer func(LinkOptions) (Announcer, error)
 	// WatchPeer returns a watch over the peer's process, which Run starts.
 	WatchPeer func(notice.Options) PeerWatch
-	// Sweep removes the addresses that an earlier process of ours left behind. One
-	// that is not ours, because it has no lease, is an error.
-	Sweep func([]netip.Prefix) (removed []string, err error)
-	// Addresses sets and removes addresses. Only one goroutine uses it.
-	Addresses Addresses
-	// Macvlans makes the interfaces of virtual MAC addresses. Only the goroutine
-	// that uses Addresses uses it.
-	Macvlans Macvlans
+	// Owner is for the addresses.
+	Owner ownership.Host
 	// WatchAddresses calls gone for each address that disappears from an
 	// interface, whoever removed it, until ctx is done.
 	WatchAddresses func(ctx context.Context, gone func(ifname string, p netip.Prefix)) error
 	// WatchLinks calls changed with the state of each interface, first as it is
 	// and then whenever it changes, until ctx is done.
 	WatchLinks func(ctx context.Context, changed func(Link)) error
-	// WatchGateway asks the gateway for its MAC address, again and again, and
+	// WatchGateway asks the gateway for its ownership.MAC address, again and again, and
 	// calls changed when it ceases to answer and when it answers again.
 	WatchGateway func(ctx context.Context, o GatewayOptions, changed func(alive bool)) error
 	// WatchClaims calls claimed whenever another host says on the link that it has
@@ -41,33 +33,12 @@ type Host struct {
 	WatchClaims func(ctx context.Context, o ClaimOptions, claimed func(Claim)) error
 }
 
-// MAC is an Ethernet address; the zero value stands for that of the interface.
-type MAC [6]byte
-
-// String returns the address in the usual form.
-func (m MAC) String() string { return net.HardwareAddr(m[:]).String() }
-
-// virtualMAC returns the MAC address of a virtual router (RFC 9568, section 7.3).
-func virtualMAC(p vrrp.Params) MAC {
-	family := byte(1)
-	if p.Self.Is6() {
-		family = 2
-	}
-	return MAC{0, 0, 0x5e, 0, family, p.VRID}
-}
-
 // SocketOptions says which packets a VRRP socket receives and how it sends.
 type SocketOptions struct {
 	Interface string
-	Self      netip.Addr // source of what is sent; its family is the socket's
-	Virtual   MAC        // source of the frames
-	Unicast   bool       // no group is joined
-}
-
-// LinkOptions says where, and as whom, addresses are announced.
-type LinkOptions struct {
-	Interface string
-	Virtual   MAC
+	Self      netip.Addr    // source of what is sent; its family is the socket's
+	Virtual   ownership.MAC // source of the frames
+	Unicast   bool          // no group is joined
 }
 
 // GatewayOptions says which gateway is watched.
@@ -80,13 +51,13 @@ type GatewayOptions struct {
 type ClaimOptions struct {
 	Interface string
 	Addresses []netip.Addr
-	Virtual   MAC // frames from it are no claim of another
+	Virtual   ownership.MAC // frames from it are no claim of another
 }
 
 // Claim says that another host has an address.
 type Claim struct {
 	Address netip.Addr
-	MAC     MAC
+	MAC     ownership.MAC
 }
 
 // Link is the state of an interface.
@@ -114,34 +85,5 @@ type Socket interface {
 	TryRead(b []byte) (p vrrp.Packet, ok bool, err error)
 	// Send sends a VRRP message to a router or to the group. It never blocks.
 	Send(payload []byte, to netip.Addr) error
-	Close() error
-}
-
-// Addresses are the addresses of the host's interfaces.
-type Addresses interface {
-	// Hold adds the address or renews its lease; added reports whether it was
-	// not there before.
-	Hold(ifname string, p netip.Prefix, lease time.Duration) (added bool, err error)
-	// Release removes the address. It is no error when it is not there.
-	Release(ifname string, p netip.Prefix) error
-}
-
-// Macvlans are the interfaces that have the MAC address of a virtual router.
-type Macvlans interface {
-	// Prepare makes the interface, which is down and silent, and returns its name.
-	Prepare(parent string, vrid uint8, ipv6 bool) (ifname string, err error)
-	// SetUp lets it receive, or silences it.
-	SetUp(parent string, vrid uint8, ipv6, up bool) error
-	// Remove removes it.
-	Remove(parent string, vrid uint8, ipv6 bool) error
-	// Sweep removes those that an earlier process of ours left behind.
-	Sweep() (removed []string, err error)
-}
-
-// Announcer tells the neighbours on a link that this host has an address.
-type Announcer interface {
-	Announce(addr netip.Addr) error
-	// Probe asks who else has the address.
-	Probe(addr netip.Addr) error
 	Close() error
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/ownership"
 	"github.com/tandemlb/tandem/internal/vip"
 	"github.com/tandemlb/tandem/vrrp"
 )
@@ -36,7 +37,7 @@ type instance struct {
 	vr     *vrrp.Router
 	group  *group
 	sock   *openSocket // nil while it cannot be opened
-	want   want
+	want   ownership.Want
 	device string // where the addresses live; empty until known
 	packet []byte // kept to be used again
 
@@ -53,15 +54,15 @@ type instance struct {
 	holdUntil time.Time // end of the hold-down that followed
 
 	// The addresses, while want.hold.
-	held      fact // newest word of the owner
+	held      ownership.Fact // newest word of the owner
 	claimedAt time.Time
 	renewAt   time.Time
 	probeAt   time.Time
 	burst     burst
-	frames    []frame    // that the pacer has not let out yet
-	bursts    vip.Healer // limits how often a burst begins anew
-	epoch     uint64     // of the newest burst
-	heard     uint64     // highest epoch of another node
+	frames    []ownership.Frame // that the pacer has not let out yet
+	bursts    vip.Healer        // limits how often a burst begins anew
+	epoch     uint64            // of the newest burst
+	heard     uint64            // highest epoch of another node
 	healer    vip.Healer
 
 	changes  []vrrp.Change // newest last
@@ -82,7 +83,7 @@ func newInstance(cfg ipc.Router) (*instance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("vip %q: %w", cfg.Name, err)
 	}
-	in := &instance{cfg: cfg, vr: vr, want: want{router: cfg}}
+	in := &instance{cfg: cfg, vr: vr, want: ownership.Want{Router: cfg}}
 	if !cfg.VirtualMAC {
 		in.device = cfg.Interface
 	}
@@ -96,11 +97,11 @@ func (in *instance) socketOptions() SocketOptions {
 }
 
 // mac returns the MAC address of the virtual router, when it has one.
-func (in *instance) mac() MAC {
+func (in *instance) mac() ownership.MAC {
 	if !in.cfg.VirtualMAC {
-		return MAC{}
+		return ownership.MAC{}
 	}
-	return virtualMAC(in.cfg.Params)
+	return ownership.VirtualMAC(in.cfg.Params)
 }
 
 // gateway returns the gateway that the router tracks, if it does.
@@ -163,7 +164,7 @@ func (in *instance) noSocket() string {
 }
 
 // holds reports whether the addresses are known to be in the kernel.
-func (in *instance) holds() bool { return in.want.hold && in.held.held }
+func (in *instance) holds() bool { return in.want.Hold && in.held.Held }
 
 const (
 	// demotedPriority is below that of every router that is not demoted.
@@ -203,13 +204,13 @@ func (in *instance) linger() time.Duration {
 // advertise it, and one that cannot advertise must not hold it.
 func (in *instance) failed(now time.Time) error {
 	switch {
-	case !in.holds() && in.held.err != nil:
-		return in.held.err
+	case !in.holds() && in.held.Err != nil:
+		return in.held.Err
 	case !in.holds() && now.Sub(in.claimedAt) > in.cfg.Lease:
 		return fmt.Errorf("the kernel did not set them within the lease of %v", in.cfg.Lease)
-	case in.holds() && now.Sub(in.held.at) > in.cfg.Lease && in.held.err != nil:
-		return fmt.Errorf("the lease ran out: %w", in.held.err)
-	case in.holds() && now.Sub(in.held.at) > in.cfg.Lease:
+	case in.holds() && now.Sub(in.held.At) > in.cfg.Lease && in.held.Err != nil:
+		return fmt.Errorf("the lease ran out: %w", in.held.Err)
+	case in.holds() && now.Sub(in.held.At) > in.cfg.Lease:
 		return fmt.Errorf("the kernel did not renew them within the lease of %v", in.cfg.Lease)
 	case in.sendErr != nil && now.Sub(in.sendSince) > in.cfg.Lease:
 		return fmt.Errorf("nobody hears this node: %w", in.sendErr)
@@ -225,7 +226,7 @@ func (in *instance) next() time.Time {
 			next = t
 		}
 	}
-	if in.want.hold {
+	if in.want.Hold {
 		consider(in.renewAt)
 	}
 	if in.holds() { // before that there is nothing to announce
@@ -255,7 +256,7 @@ func (in *instance) announce(now time.Time) bool {
 }
 
 // waits reports whether f is among the frames that wait.
-func (in *instance) waits(f frame) bool {
+func (in *instance) waits(f ownership.Frame) bool {
 	for _, queued := range in.frames {
 		if queued == f {
 			return true
@@ -283,10 +284,10 @@ func (in *instance) state(now time.Time, fit ipc.Fitness) ipc.RouterState {
 		s.Error = why
 	case in.group.blocked != "":
 		s.Error = in.group.blocked
-	case in.want.hold && in.sendErr != nil:
+	case in.want.Hold && in.sendErr != nil:
 		s.Error = in.sendErr.Error()
-	case in.want.hold && in.held.err != nil:
-		s.Error = in.held.err.Error()
+	case in.want.Hold && in.held.Err != nil:
+		s.Error = in.held.Err.Error()
 	}
 	return s
 }

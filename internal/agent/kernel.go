@@ -8,6 +8,7 @@ import (
 
 	"github.com/tandemlb/tandem/internal/netio"
 	"github.com/tandemlb/tandem/internal/notice"
+	"github.com/tandemlb/tandem/internal/ownership"
 	"github.com/tandemlb/tandem/internal/vip"
 	"github.com/tandemlb/tandem/vrrp"
 )
@@ -26,12 +27,10 @@ func Kernel() (Host, error) {
 			}
 			return socket{s}, nil
 		},
-		DialAnnouncer: func(o LinkOptions) (Announcer, error) {
-			return dialAnnouncer(o)
+		WatchPeer: func(o notice.Options) PeerWatch { return notice.New(o) },
+		Owner: ownership.Host{
+			Sweep: vip.Sweep, Addresses: table, DialAnnouncer: dialAnnouncer,
 		},
-		WatchPeer:      func(o notice.Options) PeerWatch { return notice.New(o) },
-		Sweep:          vip.Sweep,
-		Addresses:      table,
 		WatchAddresses: watchAddresses,
 		WatchLinks:     watchLinks,
 	}, nil
@@ -55,7 +54,7 @@ func (s socket) TryRead(b []byte) (vrrp.Packet, bool, error) {
 
 func (s socket) Send(b []byte, _ netip.Addr) error { return s.VRRP.Send(b) }
 
-func dialAnnouncer(o LinkOptions) (Announcer, error) {
+func dialAnnouncer(o ownership.LinkOptions) (ownership.Announcer, error) {
 	a, err := netio.DialARP(o.Interface)
 	return arpAnnouncer{a}, err
 }

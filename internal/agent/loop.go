@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/ownership"
 )
 
 // loop is the heartbeat: one goroutine that turns the core, with one timer, and
@@ -13,13 +14,13 @@ import (
 // opened beside it, and none of them is ever waited for.
 type loop struct {
 	host     Host
-	owner    *owner
+	owner    *ownership.Owner
 	reporter *reporter
 	linksC   chan Link
 	goneC    chan gone
 }
 
-func newLoop(h Host, o *owner, r *reporter) *loop {
+func newLoop(h Host, o *ownership.Owner, r *reporter) *loop {
 	return &loop{
 		host: h, owner: o, reporter: r,
 		linksC: make(chan Link, 16),
@@ -61,7 +62,7 @@ func (l *loop) run(ctx context.Context, messages <-chan ipc.ToAgent) error {
 			event = func(now time.Time) { c.gone(now, g) }
 		case s := <-watches.sightC:
 			event = func(now time.Time) { c.saw(now, s) }
-		case f := <-l.owner.factsC:
+		case f := <-l.owner.Facts():
 			event = func(now time.Time) { c.fact(now, f) }
 		case e := <-peer.events():
 			event = func(now time.Time) { c.peer(now, e) }

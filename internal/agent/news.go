@@ -11,6 +11,7 @@ import (
 
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/notice"
+	"github.com/tandemlb/tandem/internal/ownership"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
@@ -38,7 +39,7 @@ func (c *core) message(ctx context.Context, now time.Time, m ipc.ToAgent) {
 func (c *core) foreign(now time.Time, in *instance, above uint64) {
 	c.changed = c.changed || above > in.heard
 	in.heard = max(in.heard, above)
-	if in.want.hold && in.heard >= in.epoch && in.announce(now) {
+	if in.want.Hold && in.heard >= in.epoch && in.announce(now) {
 		c.changed = true
 		c.out.reporter.log("info", "announcing again: another node announced the addresses last", map[string]any{
 			"vip": in.cfg.Name, "epoch": above})
@@ -107,37 +108,37 @@ func (c *core) gateway(now time.Time, o GatewayOptions, alive bool) {
 }
 
 // fact takes the word of the owner about the addresses of one router.
-func (c *core) fact(now time.Time, f fact) {
+func (c *core) fact(now time.Time, f ownership.Fact) {
 	for _, in := range c.instances {
-		if in.cfg.Name != f.name || in.want.generation != f.generation {
+		if in.cfg.Name != f.Name || in.want.Generation != f.Generation {
 			continue // about a claim that is over
 		}
 		if !in.swept {
 			c.swept(now, in, f)
 			continue
 		}
-		if f.added && in.held.held {
+		if f.Added && in.held.Held {
 			in.announce(now) // the neighbours may have learned another owner
 		}
-		if f.err != nil && (in.held.err == nil || in.held.err.Error() != f.err.Error()) {
-			c.out.reporter.log("error", "addresses", map[string]any{"vip": f.name, "error": f.err.Error()})
+		if f.Err != nil && (in.held.Err == nil || in.held.Err.Error() != f.Err.Error()) {
+			c.out.reporter.log("error", "addresses", map[string]any{"vip": f.Name, "error": f.Err.Error()})
 		}
-		c.changed = c.changed || f.held != in.held.held || (f.err == nil) != (in.held.err == nil)
+		c.changed = c.changed || f.Held != in.held.Held || (f.Err == nil) != (in.held.Err == nil)
 		in.held = f
 	}
 }
 
 // swept takes the answer to the first want of a router, which holds nothing.
-func (c *core) swept(now time.Time, in *instance, f fact) {
-	for _, address := range f.swept {
-		c.out.reporter.log("warn", "removed an address that an earlier process left behind", map[string]any{"vip": f.name, "address": address})
+func (c *core) swept(now time.Time, in *instance, f ownership.Fact) {
+	for _, address := range f.Swept {
+		c.out.reporter.log("warn", "removed an address that an earlier process left behind", map[string]any{"vip": f.Name, "address": address})
 	}
-	if f.err != nil && (in.sweepErr == nil || in.sweepErr.Error() != f.err.Error()) {
-		c.out.reporter.log("error", "cannot take part in the election", map[string]any{"vip": f.name, "error": f.err.Error()})
+	if f.Err != nil && (in.sweepErr == nil || in.sweepErr.Error() != f.Err.Error()) {
+		c.out.reporter.log("error", "cannot take part in the election", map[string]any{"vip": f.Name, "error": f.Err.Error()})
 	}
-	in.swept, in.sweepErr, in.sweepAt = f.err == nil, f.err, time.Time{}
-	in.device = f.device
-	if f.err != nil {
+	in.swept, in.sweepErr, in.sweepAt = f.Err == nil, f.Err, time.Time{}
+	in.device = f.Device
+	if f.Err != nil {
 		in.sweepAt = now.Add(reopenEvery)
 	}
 	c.changed = true
@@ -295,7 +296,7 @@ func (c *core) watched() {
 	gateways := map[GatewayOptions]bool{}
 	type link struct {
 		ifname  string
-		virtual MAC
+		virtual ownership.MAC
 	}
 	claims := map[link][]netip.Addr{}
 	for _, in := range c.instances {
@@ -312,4 +313,10 @@ func (c *core) watched() {
 		options = append(options, ClaimOptions{Interface: k.ifname, Addresses: addresses, Virtual: k.virtual})
 	}
 	c.out.watches.want(slices.Collect(maps.Keys(gateways)), options)
+}
+
+// gone is an address that has disappeared from an interface.
+type gone struct {
+	ifname string
+	prefix netip.Prefix
 }

@@ -1,8 +1,9 @@
 package agent
 
 import (
-	"net/netip"
 	"time"
+
+	"github.com/tandemlb/tandem/internal/ownership"
 )
 
 // What the node sends about its addresses is limited over all its virtual
@@ -16,16 +17,10 @@ const (
 	framesPerSecond = 1000
 )
 
-// frame is something to be sent about an address.
-type frame struct {
-	addr  netip.Addr
-	probe bool // a question who else has it; else an announcement
-}
-
 // cost is how many Ethernet frames it takes: announcing an IPv4 address takes a
 // gratuitous request and a reply.
-func (f frame) cost() float64 {
-	if f.addr.Is4() && !f.probe {
+func cost(f ownership.Frame) float64 {
+	if f.Addr.Is4() && !f.Probe {
 		return 2
 	}
 	return 1
@@ -47,7 +42,7 @@ func (p *pacer) add(in *instance, probe bool) {
 		p.queue = append(p.queue, in)
 	}
 	for _, a := range in.cfg.Params.Addresses {
-		f := frame{a, probe}
+		f := ownership.Frame{Addr: a, Probe: probe}
 		if !in.waits(f) {
 			in.frames = append(in.frames, f)
 		}
@@ -66,7 +61,7 @@ func (p *pacer) remove(in *instance) {
 }
 
 // take hands the frames that may go out now to send, router by router.
-func (p *pacer) take(now time.Time, send func(*instance, []frame)) {
+func (p *pacer) take(now time.Time, send func(*instance, []ownership.Frame)) {
 	if len(p.queue) == 0 {
 		return
 	}
@@ -74,8 +69,8 @@ func (p *pacer) take(now time.Time, send func(*instance, []frame)) {
 	for len(p.queue) > 0 {
 		in := p.queue[0]
 		n := 0
-		for n < len(in.frames) && p.spent+in.frames[n].cost() <= framesAtOnce {
-			p.spent += in.frames[n].cost()
+		for n < len(in.frames) && p.spent+cost(in.frames[n]) <= framesAtOnce {
+			p.spent += cost(in.frames[n])
 			n++
 		}
 		if n > 0 {

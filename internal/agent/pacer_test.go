@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/ownership"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
@@ -34,10 +35,10 @@ func TestPacerLetsOutNoMoreThanTheCap(t *testing.T) {
 	var all []sent
 	announced := map[*instance]int{}
 	for now, steps := start, 0; len(p.queue) > 0 && steps < 10000; steps++ {
-		p.take(now, func(in *instance, frames []frame) {
+		p.take(now, func(in *instance, frames []ownership.Frame) {
 			announced[in] += len(frames)
 			for _, f := range frames {
-				all = append(all, sent{now, int(f.cost())})
+				all = append(all, sent{now, int(cost(f))})
 			}
 		})
 		now = p.next()
@@ -75,11 +76,11 @@ func TestPacerForgetsWhatIsNotHeldAnyMore(t *testing.T) {
 		p.add(in, false)
 	}
 	now := time.Unix(1000, 0)
-	p.take(now, func(*instance, []frame) {})
+	p.take(now, func(*instance, []ownership.Frame) {})
 	for _, in := range instances {
 		p.remove(in)
 	}
-	p.take(now.Add(time.Minute), func(in *instance, _ []frame) { t.Errorf("%v was announced", in.cfg.Params.Addresses) })
+	p.take(now.Add(time.Minute), func(in *instance, _ []ownership.Frame) { t.Errorf("%v was announced", in.cfg.Params.Addresses) })
 	if !p.next().IsZero() {
 		t.Error("an empty queue has a next step")
 	}
@@ -91,9 +92,9 @@ func TestProbesAndAnnouncementsShareThePace(t *testing.T) {
 	p.add(in, true)
 	p.add(in, false)
 	p.add(in, true)
-	var got []frame
-	p.take(time.Unix(1000, 0), func(_ *instance, frames []frame) { got = append(got, frames...) })
-	if len(got) != 2 || !got[0].probe || got[1].probe {
+	var got []ownership.Frame
+	p.take(time.Unix(1000, 0), func(_ *instance, frames []ownership.Frame) { got = append(got, frames...) })
+	if len(got) != 2 || !got[0].Probe || got[1].Probe {
 		t.Errorf("sent %v", got)
 	}
 }

@@ -1,4 +1,4 @@
-package agent
+package ownership
 
 import "github.com/tandemlb/tandem/internal/ipc"
 
@@ -22,7 +22,7 @@ func deviceOf(r ipc.Router) device {
 
 // addDevice makes the device of r, if it needs one, and returns the name of the
 // interface on which its addresses live.
-func (o *owner) addDevice(name string, r ipc.Router) (ifname string, err error) {
+func (o *Owner) addDevice(name string, r ipc.Router) (ifname string, err error) {
 	d := deviceOf(r)
 	if old, ok := o.devices[name]; ok {
 		if old.ifname = ""; old == d && r.VirtualMAC {
@@ -43,7 +43,7 @@ func (o *owner) addDevice(name string, r ipc.Router) (ifname string, err error) 
 }
 
 // holdsOn returns the interface on which the addresses of r live.
-func (o *owner) holdsOn(r ipc.Router) string {
+func (o *Owner) holdsOn(r ipc.Router) string {
 	if d, ok := o.devices[r.Name]; ok {
 		return d.ifname
 	}
@@ -51,7 +51,7 @@ func (o *owner) holdsOn(r ipc.Router) string {
 }
 
 // setUp lets the device of a router receive, or silences it.
-func (o *owner) setUp(name string, up bool) error {
+func (o *Owner) setUp(name string, up bool) error {
 	d, ok := o.devices[name]
 	if !ok {
 		return nil
@@ -59,7 +59,7 @@ func (o *owner) setUp(name string, up bool) error {
 	return o.host.Macvlans.SetUp(d.parent, d.vrid, d.ipv6, up)
 }
 
-func (o *owner) removeDevice(name string) error {
+func (o *Owner) removeDevice(name string) error {
 	d, ok := o.devices[name]
 	if !ok {
 		return nil

@@ -1,4 +1,5 @@
-package agent
+// Package realtime makes a process as punctual as the kernel permits.
+package realtime
 
 import (
 	"bufio"
@@ -15,22 +16,9 @@ import (
 // itself runs at 50 and more (threaded interrupts).
 const realtimePriority = 49
 
-// Obtain makes the process as punctual as it is permitted to be: scheduled
-// SCHED_RR and locked in memory. Neither is needed to work.
-func Obtain() Privileges {
-	var p Privileges
-	if err := realtime(); err != nil {
-		p.Realtime = err.Error()
-	}
-	if err := lockMemory(); err != nil {
-		p.Locked = err.Error()
-	}
-	return p
-}
-
-// realtime puts every thread of the process under SCHED_RR. A thread that the
+// Schedule puts every thread of the process under SCHED_RR. A thread that the
 // runtime starts later inherits it from the thread that starts it.
-func realtime() error {
+func Schedule() error {
 	for pass := 0; pass < 10; pass++ {
 		changed, err := realtimeThreads()
 		if err != nil {
@@ -66,10 +54,10 @@ func realtimeThreads() (changed int, err error) {
 	return changed, nil
 }
 
-// lockMemory keeps pages once touched in memory, and touches the program's own
+// LockMemory keeps pages once touched in memory, and touches the program's own
 // text, so that a node whose disk hangs still sends its heartbeat. Not all is
 // locked at once: the runtime reserves far more than it uses.
-func lockMemory() error {
+func LockMemory() error {
 	if err := unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE | unix.MCL_ONFAULT); err != nil {
 		return fmt.Errorf("lock memory: %w (needs CAP_IPC_LOCK or a larger limit for locked memory)", err)
 	}
