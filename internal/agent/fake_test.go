@@ -98,6 +98,7 @@ type fakeHost struct {
 	onGateway func(alive bool)
 	onClaim   func(Claim)
 	announced []netip.Addr
+	listened  SocketOptions           // newest
 	heldOn    map[netip.Prefix]string // the interface of each address that was held last
 
 	messages chan ipc.ToAgent
@@ -127,7 +128,7 @@ func (h *fakeHost) run(routers ...ipc.Router) {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.messages, h.stop, h.done = make(chan ipc.ToAgent), cancel, make(chan struct{})
 	host := Host{
-		Listen: func(SocketOptions) (Socket, error) { return h.listen() },
+		Listen: h.listen,
 		Owner: ownership.Host{
 			DialAnnouncer: func(o ownership.LinkOptions) (ownership.Announcer, error) { return fakeAnnouncer{h}, nil },
 			Sweep:         h.sweep,
@@ -179,9 +180,10 @@ func (h *fakeHost) state() ipc.RouterState {
 	return h.reported.Routers[0]
 }
 
-func (h *fakeHost) listen() (Socket, error) {
+func (h *fakeHost) listen(o SocketOptions) (Socket, error) {
 	h.lan.mu.Lock()
 	defer h.lan.mu.Unlock()
+	h.listened = o
 	if h.listenErr != nil {
 		return nil, h.listenErr
 	}
