@@ -29,10 +29,12 @@ func Kernel() (Host, error) {
 		},
 		WatchPeer: func(o notice.Options) PeerWatch { return notice.New(o) },
 		Owner: ownership.Host{
-			Sweep: vip.Sweep, Addresses: table, DialAnnouncer: dialAnnouncer,
+			Sweep: vip.Sweep, Addresses: table, Macvlans: noMacvlans{}, DialAnnouncer: dialAnnouncer,
 		},
 		WatchAddresses: watchAddresses,
 		WatchLinks:     watchLinks,
+		WatchGateway:   noGateway,
+		WatchClaims:    noClaims,
 	}, nil
 }
 

@@ -67,12 +67,23 @@ func (p *Process) Signal(sig os.Signal) error {
 // Kill ends the process and its descendants; see the function Kill.
 func (p *Process) Kill() error { return Kill(p) }
 
-// Kill ends the processes and all their descendants as a power cut would: all
-// are stopped before the first of them dies, so that none can act on the death
-// of another. It does not wait; see Done.
+// Kill ends the processes and all their descendants as a power cut would: they are
+// known before the first of them dies, and all are signalled within microseconds,
+// descendants first, so that none can act on the death of another. They run until
+// then: to freeze them while they are looked up would be an outage of its own. It
+// does not wait; see Done.
 func Kill(processes ...*Process) error {
-	frozen, err := freeze(processes)
-	for _, pid := range slices.Backward(frozen) {
+	children, err := childrenByParent()
+	if err != nil {
+		return err
+	}
+	var doomed []int
+	for _, p := range processes {
+		if !p.ended() {
+			doomed = append(doomed, descend(p.PID(), children)...)
+		}
+	}
+	for _, pid := range slices.Backward(doomed) {
 		err = errors.Join(err, signalPID(pid, syscall.SIGKILL))
 	}
 	return err
