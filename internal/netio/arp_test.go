@@ -109,7 +109,7 @@ func TestAnnounceErrors(t *testing.T) {
 		retryable bool
 	}{
 		{
-			"link down", func(a host) { must(a.t, a.nl.LinkSetDown(a.link())) }, vip,
+			"link down", func(a host) { a.down() }, vip,
 			`announce 192.0.2.100 on "eth0": network is down`, true,
 		},
 		{

@@ -9,7 +9,7 @@ import (
 
 // errFiltered tells the EPERM of a packet filter, which may be reloaded at any
 // time, from that of a missing capability.
-var errFiltered = errors.New("a packet filter on this host drops it: accept protocol 112 to 224.0.0.18 on output")
+var errFiltered = errors.New("a packet filter on this host drops it: accept protocol 112 (VRRP) on output")
 
 // Retryable reports whether what failed with err may succeed later without
 // anyone granting a privilege or changing the configuration: the interface was

@@ -70,14 +70,14 @@ func TestLinkEvents(t *testing.T) {
 	}
 	expect("as it is", LinkEvent{Name: "eth0", Up: true, Index: index})
 
-	must(t, b.nl.LinkSetDown(b.link()))
+	b.down()
 	expect("other end down", LinkEvent{Name: "eth0", Index: index})
-	must(t, b.nl.LinkSetUp(b.link()))
+	b.up()
 	expect("other end up", LinkEvent{Name: "eth0", Up: true, Index: index})
 
-	must(t, a.nl.LinkSetDown(a.link()))
+	a.down()
 	expect("this end down", LinkEvent{Name: "eth0", Index: index})
-	must(t, a.nl.LinkSetUp(a.link()))
+	a.up()
 	expect("this end up", LinkEvent{Name: "eth0", Up: true, Index: index})
 
 	must(t, a.nl.LinkDel(a.link()))
@@ -112,17 +112,17 @@ func TestLinkEventsAfterAnOverflow(t *testing.T) {
 	const smallest = 1 // the kernel raises it to its minimum
 	must(t, l.news.SetReceiveBufferSize(smallest, false))
 	for range 50 {
-		must(t, a.nl.LinkSetDown(a.link()))
-		must(t, a.nl.LinkSetUp(a.link()))
+		a.down()
+		a.up()
 	}
-	must(t, b.nl.LinkSetDown(b.link()))
+	b.down()
 	next := a.runLinks(l)
 	t.Log("# the last event is the truth, though the message about it was lost")
 	e := next()
 	for e.Up {
 		e = next()
 	}
-	must(t, b.nl.LinkSetUp(b.link()))
+	b.up()
 	for !e.Up {
 		e = next()
 	}

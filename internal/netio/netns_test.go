@@ -22,7 +22,8 @@ type host struct {
 }
 
 // newHosts returns two hosts whose interfaces are the two ends of one cable. The
-// first has the address 192.0.2.1/24, the second 192.0.2.2/24.
+// first has the addresses 192.0.2.1/24 and fe80::1/64, the second 192.0.2.2/24 and
+// fe80::2/64. Both have another link-local address, made of the MAC address.
 func newHosts(t *testing.T) (a, b host) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -57,15 +58,30 @@ func cable(a, b host) {
 		PeerName:      "eth0",
 		PeerNamespace: netlink.NsFd(b.ns),
 	}))
-	for _, h := range []struct {
-		host
-		cidr string
-	}{{a, "192.0.2.1/24"}, {b, "192.0.2.2/24"}} {
-		h.add(h.cidr)
-		must(h.t, h.nl.LinkSetUp(h.link()))
-	}
+	a.add("192.0.2.1/24")
+	b.add("192.0.2.2/24")
+	a.up()
+	b.up()
 	a.awaitCarrier()
 	b.awaitCarrier()
+	a.add("fe80::1/64")
+	b.add("fe80::2/64")
+}
+
+func (h host) up() {
+	h.t.Helper()
+	must(h.t, h.nl.LinkSetUp(h.link()))
+}
+
+func (h host) down() {
+	h.t.Helper()
+	must(h.t, h.nl.LinkSetDown(h.link()))
+}
+
+// sysctl sets what is at a path below /proc/sys.
+func (h host) sysctl(path, value string) {
+	h.t.Helper()
+	h.do(func() { must(h.t, os.WriteFile("/proc/sys/"+path, []byte(value), 0)) })
 }
 
 // awaitCarrier waits until the kernel has noticed that both ends are up; before
@@ -97,10 +113,14 @@ func (h host) link() netlink.Link {
 
 func (h host) mac() net.HardwareAddr { return h.link().Attrs().HardwareAddr }
 
+// add adds an address, an IPv6 one without duplicate address detection.
 func (h host) add(cidr string) {
 	h.t.Helper()
 	addr, err := netlink.ParseAddr(cidr)
 	must(h.t, err)
+	if addr.IP.To4() == nil {
+		addr.Flags = unix.IFA_F_NODAD
+	}
 	must(h.t, h.nl.AddrAdd(h.link(), addr))
 }
 
@@ -111,16 +131,24 @@ func (h host) remove(cidr string) {
 	must(h.t, h.nl.AddrDel(h.link(), addr))
 }
 
-func (h host) listen(self string) *VRRP {
+// open opens a VRRP socket on eth0.
+func (h host) open(o VRRPOptions) *VRRPConn {
 	h.t.Helper()
-	var c *VRRP
+	o.Interface = "eth0"
+	var c *VRRPConn
 	h.do(func() {
 		var err error
-		c, err = ListenVRRP("eth0", netip.MustParseAddr(self))
+		c, err = OpenVRRP(o)
 		must(h.t, err)
 	})
 	h.t.Cleanup(func() { c.Close() })
 	return c
+}
+
+// listen opens a VRRP socket on eth0 for the group.
+func (h host) listen(self string) *VRRPConn {
+	h.t.Helper()
+	return h.open(VRRPOptions{Self: netip.MustParseAddr(self)})
 }
 
 // capture returns a socket that receives the frames of an EtherType on eth0.

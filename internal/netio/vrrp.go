@@ -1,23 +1,25 @@
 // Package netio sends and receives what VRRP needs on the wire of one
-// interface: advertisements, gratuitous ARP, and news of the link. Everything
-// opens its sockets in the network namespace of the calling thread, and keeps
-// to that namespace whatever thread uses it later.
+// interface: advertisements, announcements of addresses, what others claim, and
+// news of the link and the gateway. Everything opens its sockets in the network
+// namespace of the calling thread, and keeps to that namespace whatever thread
+// uses it later.
 package netio
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
 const (
-	ttl = 255  // RFC 9568, section 5.1.1.3: anything less has crossed a router
-	tos = 0xc0 // CS6, network control, as other VRRP routers mark it
+	protocol = 112  // VRRP, RFC 9568, section 5.1.1.4
+	ttl      = 255  // RFC 9568, section 5.1.1.3: anything less has crossed a router
+	tos      = 0xc0 // CS6, network control, as other VRRP routers mark it
 
 	// priority puts advertisements into the first band of the default queueing
 	// discipline; 6 is the highest that needs no privilege.
@@ -28,101 +30,162 @@ const (
 	receiveBuffer = 1 << 20
 )
 
-// group is the IPv4 multicast group of VRRP (RFC 9568, section 5.1.1.2).
-func group() [4]byte { return [4]byte{224, 0, 0, 18} }
+// group4 is the IPv4 multicast group of VRRP (RFC 9568, section 5.1.1.2).
+func group4() netip.Addr { return netip.AddrFrom4([4]byte{224, 0, 0, 18}) }
 
-// VRRP is a socket for IPv4 VRRP packets (protocol 112) on one interface.
-// Multiple goroutines may use it simultaneously; none of its methods but Wait
-// ever blocks.
-type VRRP struct {
-	ifname string
-	index  int
-	self   netip.Addr
-	conn   *net.IPConn
-	raw    syscall.RawConn
+// group6 is the IPv6 multicast group of VRRP (RFC 9568, section 5.1.2.2).
+func group6() netip.Addr { return netip.AddrFrom16([16]byte{0: 0xff, 1: 0x02, 15: 0x12}) }
+
+// VRRPOptions configures a VRRP socket.
+type VRRPOptions struct {
+	Interface string
+	// Self is the source of what is sent, whatever other addresses there are. It
+	// must be an address of the interface, and its family is the socket's. For
+	// IPv6 it is the link-local address (RFC 9568, section 5.1.2.1), with or
+	// without its zone; with Unicast it may be a global one too.
+	Self netip.Addr
+	// VirtualMAC, when set, is the source of the frames (RFC 9568, section 7.3),
+	// although the interface has another. It excludes Unicast.
+	VirtualMAC net.HardwareAddr
+	// Unicast: no group is joined, and only what is sent to Self is received.
+	Unicast bool
 }
 
-// ListenVRRP opens a socket that receives the VRRP packets that arrive on the
-// interface, and sends from the address self, which must be one of the
-// interface, whatever other addresses there are.
-func ListenVRRP(ifname string, self netip.Addr) (*VRRP, error) {
-	fail := func(err error) (*VRRP, error) {
-		if op, ok := errors.AsType[*net.OpError](err); ok {
-			err = op.Err // "listen ip4:112 0.0.0.0" would only repeat the prefix
-		}
-		return nil, fmt.Errorf("open VRRP socket on %q: %w", ifname, explain(err))
+func (o VRRPOptions) check() error {
+	switch zone := o.Self.Zone(); {
+	case !o.Self.IsValid() || o.Self.Is4In6() || o.Self.IsUnspecified() || o.Self.IsMulticast():
+		return fmt.Errorf("source address %q is not the address of a host", o.Self)
+	case zone != "" && zone != o.Interface:
+		return fmt.Errorf("source address %q belongs to another interface", o.Self)
+	case o.Self.Is6() && !o.Unicast && !o.Self.IsLinkLocalUnicast():
+		return fmt.Errorf("source address %q is not link-local, as VRRP for IPv6 wants it", o.Self)
+	case o.VirtualMAC == nil:
+		return nil
+	case len(o.VirtualMAC) != 6:
+		return fmt.Errorf("virtual MAC address %q does not have 6 bytes", o.VirtualMAC)
+	case o.Unicast:
+		return errors.New("unicast from a virtual MAC address is not possible: choose one of them")
 	}
-	if !self.Is4() {
-		return fail(fmt.Errorf("source address %q is not an IPv4 address", self))
-	}
-	var index int
-	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
-		var err error
-		if cerr := raw.Control(func(fd uintptr) { index, err = configure(int(fd), ifname, self) }); cerr != nil {
-			return cerr
-		}
-		return err
-	}}
-	// Bound to no address: a raw socket that is bound to self receives nothing
-	// that was sent to the group.
-	pc, err := lc.ListenPacket(context.Background(), "ip4:112", "0.0.0.0")
-	if err != nil {
-		return fail(err)
-	}
-	conn := pc.(*net.IPConn)
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return fail(errors.Join(err, conn.Close()))
-	}
-	return &VRRP{ifname: ifname, index: index, self: self, conn: conn, raw: raw}, nil
+	return nil
 }
 
-// configure returns the index of the interface that it ties the socket to.
-func configure(fd int, ifname string, self netip.Addr) (index int, err error) {
-	// First of all, so that the packets of other interfaces stay out.
+// Datagram is a received VRRP message. Its slices are parts of the buffer that
+// it was read into.
+type Datagram struct {
+	// Packet is the whole packet with its IPv4 header. With IPv6, where the
+	// kernel keeps the header back, it is nil; with IPv4 the fields below are zero.
+	Packet []byte
+
+	Source      netip.Addr // without zone
+	Destination netip.Addr // without zone
+	TTL         uint8      // hop limit as it arrived
+	Payload     []byte     // the VRRP message
+}
+
+// VRRPConn is a socket for VRRP packets (protocol 112) of one address family on
+// one interface. Multiple goroutines may use it simultaneously; none of its
+// methods but Wait ever blocks.
+type VRRPConn struct {
+	ifname  string
+	index   int
+	self    netip.Addr
+	unicast bool
+	conn    net.PacketConn
+	raw     syscall.RawConn
+	frames  *vrrpFrames // set when a virtual MAC address is the source
+}
+
+// OpenVRRP opens a socket that receives the VRRP packets that arrive on an
+// interface. An IPv6 address that is not there yet, or that duplicate address
+// detection has not passed yet, is a retryable error; so is an address of either
+// family with Unicast.
+func OpenVRRP(o VRRPOptions) (*VRRPConn, error) {
+	c, err := openVRRP(o)
+	if err != nil {
+		return nil, fmt.Errorf("open VRRP socket on %q: %w", o.Interface, explain(err))
+	}
+	return c, nil
+}
+
+func openVRRP(o VRRPOptions) (*VRRPConn, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	o.Self = o.Self.WithZone("")
+	family, configure := unix.AF_INET, configure4
+	if o.Self.Is6() {
+		family, configure = unix.AF_INET6, configure6
+	}
+	fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, protocol)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	file := os.NewFile(uintptr(fd), "VRRP")
+	defer file.Close() // the connection is made of a duplicate
+	index, err := bindToInterface(fd, o.Interface)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(configure(fd, index, o), setPriority(fd), setReceiveBuffer(fd)); err != nil {
+		return nil, err
+	}
+	conn, err := net.FilePacketConn(file)
+	if err != nil {
+		return nil, err
+	}
+	c := &VRRPConn{ifname: o.Interface, index: index, self: o.Self, unicast: o.Unicast, conn: conn}
+	if c.raw, err = conn.(*net.IPConn).SyscallConn(); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	if o.VirtualMAC == nil {
+		return c, nil
+	}
+	if c.frames, err = openVRRPFrames(index, o); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return c, nil
+}
+
+// bindToInterface keeps the packets of other interfaces out of a socket, and
+// returns the index of the interface.
+func bindToInterface(fd int, ifname string) (index int, err error) {
 	if err := unix.BindToDevice(fd, ifname); err != nil {
 		return 0, fmt.Errorf("bind to device: %w", err)
 	}
-	if index, err = interfaceIndex(fd, ifname); err != nil {
-		return 0, err
-	}
-	// The address in IP_MULTICAST_IF becomes the source of what is sent. Left
-	// to the kernel, that could be a virtual address: RFC 9568, section
-	// 5.1.1.1 wants the primary one.
-	out := &unix.IPMreqn{Multiaddr: group(), Address: self.As4(), Ifindex: int32(index)}
-	if err := unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, out); err != nil {
-		return 0, fmt.Errorf("set multicast interface: %w", err)
-	}
-	if err := unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, out); err != nil {
-		return 0, fmt.Errorf("join %s: %w", netip.AddrFrom4(group()), err)
-	}
-	for _, o := range []struct {
-		name              string
-		level, opt, value int
-	}{
-		{"multicast TTL", unix.IPPROTO_IP, unix.IP_MULTICAST_TTL, ttl},
-		{"multicast loop", unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 0},
-		{"multicast all", unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0},
-		{"TOS", unix.IPPROTO_IP, unix.IP_TOS, tos},
-		{"priority", unix.SOL_SOCKET, unix.SO_PRIORITY, priority}, // after TOS, which changes it
-	} {
+	return interfaceIndex(fd, ifname)
+}
+
+// option is a socket option with an integer value.
+type option struct {
+	name              string
+	level, opt, value int
+}
+
+func setOptions(fd int, options []option) error {
+	for _, o := range options {
 		if err := unix.SetsockoptInt(fd, o.level, o.opt, o.value); err != nil {
-			return 0, fmt.Errorf("set %s: %w", o.name, err)
+			return fmt.Errorf("set %s: %w", o.name, err)
 		}
 	}
+	return nil
+}
+
+// setPriority comes after the TOS, which changes the priority.
+func setPriority(fd int) error {
+	return setOptions(fd, []option{{"priority", unix.SOL_SOCKET, unix.SO_PRIORITY, priority}})
+}
+
+func setReceiveBuffer(fd int) error {
 	// Only CAP_NET_ADMIN may exceed the host's limit; without it the limit does.
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer); err == nil {
-		return index, nil
+		return nil
 	}
-	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer); err != nil {
-		return 0, fmt.Errorf("set receive buffer: %w", err)
-	}
-	return index, nil
+	return setOptions(fd, []option{{"receive buffer", unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer}})
 }
 
 // Wait blocks until a packet or an error can be read, and reads neither. After
 // Close it returns net.ErrClosed.
-func (c *VRRP) Wait() error {
+func (c *VRRPConn) Wait() error {
 	err := c.raw.Read(func(fd uintptr) bool {
 		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		n, err := unix.Poll(p, 0)
@@ -134,57 +197,112 @@ func (c *VRRP) Wait() error {
 	return nil
 }
 
-// TryRead reads one IPv4 packet with its header into b; ok is false when none
-// has arrived. A packet longer than b is cut to it.
-func (c *VRRP) TryRead(b []byte) (n int, ok bool, err error) {
+// TryRead reads one packet into b; ok is false when none has arrived. A packet
+// longer than b is cut to it.
+func (c *VRRPConn) TryRead(b []byte) (d Datagram, ok bool, err error) {
+	read := read4
+	if c.self.Is6() {
+		read = read6
+	}
 	// Not raw.Read: it would wait for a concurrent Wait to return.
-	cerr := c.raw.Control(func(fd uintptr) { n, err = unix.Read(int(fd), b) })
+	cerr := c.raw.Control(func(fd uintptr) { d, err = read(int(fd), b) })
 	if cerr != nil {
 		err = cerr
 	}
 	switch {
 	case errors.Is(err, unix.EAGAIN):
-		return 0, false, nil
+		return Datagram{}, false, nil
 	case err != nil:
-		return 0, false, fmt.Errorf("receive VRRP on %q: %w", c.ifname, err)
+		return Datagram{}, false, fmt.Errorf("receive VRRP on %q: %w", c.ifname, err)
 	}
-	return n, true, nil
+	return d, true, nil
 }
 
-// Send sends a VRRP message to the group: TTL 255, from the socket's address.
-// The error is ENODEV when the interface was deleted, whether or not another
-// has taken its name: then the socket is of no more use, and receives nothing.
-func (c *VRRP) Send(payload []byte) error {
-	var err error
-	cerr := c.raw.Control(func(fd uintptr) {
-		to := &unix.SockaddrInet4{Addr: group()}
-		if err = unix.Sendto(int(fd), payload, unix.MSG_DONTWAIT, to); err != nil {
-			err = c.diagnose(int(fd), err)
-		}
-	})
-	if cerr != nil {
-		err = cerr
-	}
-	if err != nil {
+// Send sends a VRRP message, complete with its checksum, to the group of the
+// family, or to a router if the socket is for unicast: TTL 255, from the socket's
+// address. The error is ENODEV when the interface was deleted, whether or not
+// another has taken its name: then the socket is of no more use, and receives
+// nothing. It is a retryable error when the interface has lost the address, except
+// that frames from a virtual MAC address are sent all the same.
+func (c *VRRPConn) Send(payload []byte, to netip.Addr) error {
+	if err := c.send(payload, to.WithZone("")); err != nil {
 		return fmt.Errorf("send VRRP on %q: %w", c.ifname, err)
 	}
 	return nil
 }
 
-// diagnose says what is behind an errno of sendto. The kernel looks at the
+func (c *VRRPConn) send(payload []byte, to netip.Addr) error {
+	switch {
+	case to.BitLen() != c.self.BitLen() || to.Is4In6():
+		return fmt.Errorf("destination %q is not of the family of the source %s", to, c.self)
+	case c.unicast && to.IsMulticast():
+		return fmt.Errorf("destination %s is a group, but the socket is for unicast", to)
+	case !c.unicast && !to.IsMulticast():
+		return fmt.Errorf("destination %s is no group, but the socket is not for unicast", to)
+	}
+	send := c.send4
+	switch {
+	case c.frames != nil:
+		send = c.frames.send
+	case c.self.Is6():
+		send = c.send6
+	}
+	var err error
+	cerr := c.raw.Control(func(fd uintptr) {
+		if err = send(int(fd), payload, to); err != nil {
+			err = c.diagnose(int(fd), err)
+		}
+	})
+	if cerr != nil {
+		return cerr
+	}
+	return err
+}
+
+// diagnose says what is behind an errno of sending. The kernel looks at the
 // source address before the interface, and so says ENETUNREACH for much.
-func (c *VRRP) diagnose(fd int, err error) error {
+func (c *VRRPConn) diagnose(fd int, err error) error {
 	index, ierr := interfaceIndex(fd, c.ifname)
 	switch {
 	case errors.Is(ierr, unix.ENODEV) || ierr == nil && index != c.index:
 		return fmt.Errorf("the interface was deleted: %w", unix.ENODEV)
 	case errors.Is(err, unix.EPERM):
 		return fmt.Errorf("%w: %w", err, errFiltered)
-	case errors.Is(err, unix.ENETUNREACH):
+	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EADDRNOTAVAIL):
 		return fmt.Errorf("%w: is the interface up, and %s one of its addresses?", err, c.self)
 	}
 	return err
 }
 
 // Close closes the socket, and lets Wait return.
-func (c *VRRP) Close() error { return c.conn.Close() }
+func (c *VRRPConn) Close() error {
+	err := c.conn.Close()
+	if c.frames != nil {
+		err = errors.Join(err, c.frames.conn.Close())
+	}
+	return err
+}
+
+// VRRP is an IPv4 VRRPConn that sends to the group alone.
+type VRRP struct{ *VRRPConn }
+
+// ListenVRRP opens a multicast socket for IPv4 that sends from self.
+func ListenVRRP(ifname string, self netip.Addr) (*VRRP, error) {
+	if !self.Is4() {
+		return nil, fmt.Errorf("open VRRP socket on %q: source address %q is not an IPv4 address", ifname, self)
+	}
+	c, err := OpenVRRP(VRRPOptions{Interface: ifname, Self: self})
+	if err != nil {
+		return nil, err
+	}
+	return &VRRP{c}, nil
+}
+
+// TryRead reads one IPv4 packet with its header into b; see VRRPConn.TryRead.
+func (c *VRRP) TryRead(b []byte) (n int, ok bool, err error) {
+	d, ok, err := c.VRRPConn.TryRead(b)
+	return len(d.Packet), ok, err
+}
+
+// Send sends a VRRP message to the group; see VRRPConn.Send.
+func (c *VRRP) Send(payload []byte) error { return c.VRRPConn.Send(payload, group4()) }
