@@ -72,13 +72,8 @@ func (a Advert) Append(b []byte, h Header, form ChecksumForm) ([]byte, error) {
 // encodeInterval returns bytes 4 and 5. In version 2 the upper one is the
 // authentication type, of which 0 alone is left (RFC 3768, section 5.3.6).
 func (a Advert) encodeInterval() (uint16, error) {
-	var unit, limit time.Duration
-	switch a.Version {
-	case version2:
-		unit, limit = time.Second, 255*time.Second
-	case version3:
-		unit, limit = centisecond, MaxInterval
-	default:
+	unit, limit := intervalsOf(a.Version)
+	if unit == 0 {
 		return 0, fmt.Errorf("version %d: want %d or %d", a.Version, version2, version3)
 	}
 	if a.Interval < unit || a.Interval > limit || a.Interval%unit != 0 {

@@ -41,6 +41,14 @@ func (f ChecksumForm) String() string {
 	return fmt.Sprintf("checksum form %d", uint8(f))
 }
 
+// MarshalText returns what String returns.
+func (f ChecksumForm) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText accepts what MarshalText returns for the two forms.
+func (f *ChecksumForm) UnmarshalText(text []byte) error {
+	return unmarshalName(f, text, "checksum form", []ChecksumForm{PseudoHeader, MessageOnly})
+}
+
 // formOf returns the form in which an advertisement is sent when form is
 // preferred and there is a choice.
 func formOf(version uint8, h Header, form ChecksumForm) ChecksumForm {
@@ -57,8 +65,9 @@ func formOf(version uint8, h Header, form ChecksumForm) ChecksumForm {
 // both are legal the pseudo-header is tried first; a message that fits both
 // reads the same to every receiver.
 func verify(version uint8, b []byte, h Header) (ChecksumForm, bool) {
-	for _, form := range []ChecksumForm{PseudoHeader, MessageOnly} {
-		if form == formOf(version, h, form) && checksum(b, h, form) == 0 {
+	message := sumBytes(b)
+	for _, form := range [...]ChecksumForm{PseudoHeader, MessageOnly} {
+		if form == formOf(version, h, form) && fold(message+form.sum(h, len(b))) == 0 {
 			return form, true
 		}
 	}
@@ -68,13 +77,22 @@ func verify(version uint8, b []byte, h Header) (ChecksumForm, bool) {
 // checksum returns the internet checksum (RFC 1071) of b in the given form. It
 // is 0 for a message whose own checksum field is right.
 func checksum(b []byte, h Header, form ChecksumForm) uint16 {
-	var sum uint32 // cannot overflow: a message has at most 2044 words
-	if form == PseudoHeader {
-		// RFC 8200, section 8.1; for IPv4 the same fields as TCP takes (RFC
-		// 9293, section 3.1). Zero bytes between the fields add nothing.
-		sum = sumAddr(h.Source) + sumAddr(h.Destination) + protocol + uint32(len(b))
+	return fold(sumBytes(b) + form.sum(h, len(b)))
+}
+
+// sum returns what the form adds to the sum of a message of the given length:
+// RFC 8200, section 8.1; for IPv4 the same fields as TCP takes (RFC 9293, section
+// 3.1). Zero bytes between the fields add nothing.
+func (f ChecksumForm) sum(h Header, length int) uint32 {
+	if f != PseudoHeader {
+		return 0
 	}
-	sum += sumBytes(b)
+	return sumAddr(h.Source) + sumAddr(h.Destination) + protocol + uint32(length)
+}
+
+// fold ends a sum, which cannot have overflowed: a message has at most 2044
+// words.
+func fold(sum uint32) uint16 {
 	for sum > 0xffff {
 		sum = sum>>16 + sum&0xffff
 	}

@@ -17,12 +17,13 @@ const handoverGrace = 20 * time.Millisecond
 // the addresses until it is Active again or a successor is heard.
 func (r *Router) Startup(now time.Time) Output {
 	out := r.wake(now)
-	switch {
-	case r.status.Role != Init:
-	case r.status.Priority == priorityOwner:
-		r.becomeActive(now, reasonOwner, &out)
-	default:
-		r.becomeBackup(now, r.params.Interval, reasonStarted, &out)
+	if r.status.Role != Init {
+		return out
+	}
+	r.becomeBackup(now, r.params.Interval, reasonStarted, &out)
+	if r.status.Priority == priorityOwner {
+		r.down.known = claim{why: reasonOwner, class: ByPriority}
+		r.expire(now, &out)
 	}
 	return out
 }
@@ -65,7 +66,7 @@ func (r *Router) Tick(now time.Time) Output {
 	}
 	switch r.status.Role {
 	case Backup:
-		r.becomeActive(now, r.claim(now), &out)
+		r.expire(now, &out)
 	case Active:
 		r.advertise(now, &out)
 	}
@@ -75,6 +76,10 @@ func (r *Router) Tick(now time.Time) Output {
 // Receive acts on an advertisement that Accept has accepted, sent by from.
 func (r *Router) Receive(now time.Time, from netip.Addr, a Advert) Output {
 	out := r.wake(now)
+	from = from.WithZone("")
+	if p := r.peers.find(from); p != nil {
+		p.Heard = now
+	}
 	if a.Priority != priorityResigned {
 		r.status.Peer, r.status.PeerPriority, r.status.PeerHeard = from, a.Priority, now
 		if r.lingers() {
@@ -119,10 +124,13 @@ func (r *Router) receiveActive(now time.Time, from netip.Addr, a Advert, out *Ou
 		out.Announce = true
 		return
 	}
-	// The advertisement that asserts the Active router against another does not
-	// touch the Adver_Timer: noise must not keep it from its rhythm.
-	r.send(r.status.Priority, out)
-	if why, lost := r.outranks(from, a.Priority); lost {
+	why, lost := r.outranks(from, a.Priority)
+	if lost || r.params.Version != version2 {
+		// The advertisement that asserts the Active router against another does
+		// not touch the Adver_Timer: noise must not keep it from its rhythm.
+		r.send(r.status.Priority, out)
+	}
+	if lost {
 		r.becomeBackup(now, a.Interval, why, out)
 		return
 	}
@@ -135,8 +143,10 @@ func (r *Router) receiveActive(now time.Time, from netip.Addr, a Advert, out *Ou
 // nor for Skew_Time: whoever else waits will hear this router's advertisement.
 func (r *Router) PeerDied(now time.Time, from netip.Addr, evidence string) Output {
 	out := r.wake(now)
+	from = from.WithZone("")
 	if r.status.Role == Backup && r.status.Peer == from {
-		r.becomeActive(now, reasonDied(from, evidence), &out)
+		r.down.known = claim{why: reasonDied(from, evidence), class: NoResponse}
+		r.expire(now, &out)
 	}
 	return out
 }
@@ -156,7 +166,9 @@ func (r *Router) SetPriority(now time.Time, p uint8) Output {
 	r.status.Priority = p
 	switch r.status.Role {
 	case Backup:
-		r.deadline = r.deadline.Add(r.skew() - before)
+		if !r.due() {
+			r.deadline = r.deadline.Add(r.skew() - before)
+		}
 	case Active:
 		r.advertise(now, &out)
 	}
@@ -177,6 +189,8 @@ func (r *Router) wake(now time.Time) Output {
 	if late <= r.downInterval() {
 		return out
 	}
+	r.status.Slept = late
+	r.status.Counters.Stalls++
 	switch r.status.Role {
 	case Backup:
 		r.waitDown(now)
@@ -194,19 +208,4 @@ func (r *Router) releaseBy(now, t time.Time) {
 	if !now.Before(r.linger) {
 		r.linger = time.Time{}
 	}
-}
-
-// claim returns why the Active_Down_Timer expired.
-func (r *Router) claim(now time.Time) Reason {
-	if r.down.resigned {
-		return reasonResigned
-	}
-	// Advertisements heard since the timer was set are those of a lesser router.
-	if heard := r.status.PeerHeard; heard.After(r.down.set) {
-		if silence := now.Sub(heard); silence >= r.downInterval() {
-			return reasonSilence(silence)
-		}
-		return reasonPreempting(r.status.Peer, r.status.PeerPriority)
-	}
-	return reasonSilence(now.Sub(r.down.set))
 }

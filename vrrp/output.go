@@ -7,9 +7,10 @@ import (
 
 // Output is what an event asks of the driver. Its zero value asks for nothing.
 type Output struct {
-	// Send lists advertisements to send, in order, BEFORE anything else is
-	// done: peers wait for them, and an election is settled by them. They share
-	// memory with the Router and are not to be changed.
+	// Send is what to send to all of Router.Destinations, BEFORE anything else
+	// is done: peers wait for it, and an election is settled by it. It is one
+	// advertisement or none. The slice and what it holds belong to the Router:
+	// they are not to be changed, and good until its next event.
 	Send []Advert
 
 	// Change is a change of role to act on and to publish, or nil. Whether the
@@ -28,11 +29,14 @@ type Change struct {
 	At       time.Time
 	From, To Role
 	Reason   Reason
-	Priority uint8 // effective, at the change
+	// NewActive classes the Reason of a change to Active; else it is NotActive.
+	NewActive NewActiveReason
+	Priority  uint8 // effective, at the change
 	// Peer is the router that was last heard to be Active, with its priority;
 	// invalid and 0 when none was.
 	Peer         netip.Addr
 	PeerPriority uint8
+	Facts        Facts // what was known beside the advertisements
 }
 
 // Leave says how a virtual router is shut down.

@@ -12,6 +12,16 @@ import (
 //
 // The error is a *DropError. The Advert shares no memory with b.
 func ParseAdvert(b []byte, h Header) (Advert, ChecksumForm, error) {
+	a, form, err := parseFixed(b, h)
+	if err == nil {
+		a.Addresses = parseAddresses(addressesOf(b, h), addrSize(h))
+	}
+	return a, form, err
+}
+
+// parseFixed is ParseAdvert without the addresses, which it leaves out of the
+// Advert. Those that addressesOf then returns are whole.
+func parseFixed(b []byte, h Header) (Advert, ChecksumForm, error) {
 	if len(b) < fixedSize {
 		return Advert{}, 0, dropf(DropLength, "%d bytes are no advertisement", len(b))
 	}
@@ -44,13 +54,7 @@ func ParseAdvert(b []byte, h Header) (Advert, ChecksumForm, error) {
 	if err != nil {
 		return Advert{}, 0, err
 	}
-	return Advert{
-		Version:   version,
-		VRID:      b[1],
-		Priority:  b[2],
-		Interval:  interval,
-		Addresses: parseAddresses(b[fixedSize:], count, addrSize(h)),
-	}, form, nil
+	return Advert{Version: version, VRID: b[1], Priority: b[2], Interval: interval}, form, nil
 }
 
 func parseInterval(version uint8, b []byte) (time.Duration, error) {
@@ -71,16 +75,39 @@ func parseInterval(version uint8, b []byte) (time.Duration, error) {
 	return interval, nil
 }
 
-func parseAddresses(b []byte, count, size int) []netip.Addr {
-	addresses := make([]netip.Addr, count)
-	for i := range addresses {
-		if size == 4 {
-			addresses[i] = netip.AddrFrom4([4]byte(b[i*size:]))
-		} else {
-			addresses[i] = netip.AddrFrom16([16]byte(b[i*size:]))
-		}
+// addressesOf returns the addresses of the well-formed message b as they stand in
+// it, without a trailer. It aliases b.
+func addressesOf(b []byte, h Header) []byte {
+	return b[fixedSize : fixedSize+int(b[3])*addrSize(h)]
+}
+
+// addressAt returns the address at the beginning of b.
+func addressAt(b []byte, size int) netip.Addr {
+	if size == 4 {
+		return netip.AddrFrom4([4]byte(b))
+	}
+	return netip.AddrFrom16([16]byte(b))
+}
+
+func parseAddresses(b []byte, size int) []netip.Addr {
+	addresses := make([]netip.Addr, 0, len(b)/size)
+	for ; len(b) > 0; b = b[size:] {
+		addresses = append(addresses, addressAt(b, size))
 	}
 	return addresses
+}
+
+// spells reports whether the addresses in b are those of want, in that order.
+func spells(b []byte, size int, want []netip.Addr) bool {
+	if len(b) != size*len(want) {
+		return false
+	}
+	for i, w := range want {
+		if addressAt(b[i*size:], size) != w {
+			return false
+		}
+	}
+	return true
 }
 
 func messageSize(version uint8, count int, h Header) int {

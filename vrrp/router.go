@@ -3,7 +3,6 @@ package vrrp
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 )
 
@@ -33,58 +32,62 @@ import (
 //
 // Holding the addresses is the same as being Active, but for a router that
 // lingers: it has resigned, and keeps them in Init until a successor is heard.
+//
+// In a Group, a Backup whose Active_Down_Timer has expired is due: it waits for
+// Settle to make it Active with the others.
 type Router struct {
-	params   Params
-	status   Status
-	checksum ChecksumForm // of the newest accepted advertisement
+	params       Params
+	destinations []netip.Addr
+	status       Status // but for what Status fills in
+	peers        peers
+	grouped      bool // Settle decides when to become Active
 
-	// deadline is the Active_Down_Timer of a Backup, the Adver_Timer of an
-	// Active router, and zero in Init.
+	// deadline is the Active_Down_Timer of a Backup, zero when it is due; the
+	// Adver_Timer of an Active router; zero in Init.
 	deadline time.Time
 	down     downTimer
 	patience time.Time // until when a Backup does not preempt
 	linger   time.Time // when to let go of the addresses at the latest; zero: not lingering
+
+	sent [1]Advert // what Output.Send shows
 }
 
 // downTimer is what is remembered about the Active_Down_Timer, to be able to say
 // why it expired.
 type downTimer struct {
-	set      time.Time
-	resigned bool // it runs for Skew_Time, because the Active router resigned
+	set   time.Time
+	known claim // why it will expire; zero: what has been heard by then will say
 }
 
 // NewRouter returns a virtual router in Init. The error lists everything that is
 // wrong with p.
 func NewRouter(p Params) (*Router, error) {
-	p.Addresses = slices.Clone(p.Addresses)
-	p.Self = p.Self.WithZone("")
+	p = p.normal()
 	if err := p.validate(); err != nil {
 		return nil, fmt.Errorf("virtual router %d: %w", p.VRID, err)
 	}
 	return &Router{
-		params: p,
-		status: Status{Priority: p.Priority, Interval: p.Interval},
+		params:       p,
+		destinations: p.destinations(),
+		status:       Status{Priority: p.Priority, Interval: p.Interval},
 	}, nil
 }
 
-// Params returns a copy of what the Router was made from.
-func (r *Router) Params() Params {
-	p := r.params
-	p.Addresses = slices.Clone(p.Addresses)
-	return p
-}
+// Params returns a copy of what the Router was made from, without IPv6 zones,
+// and with its version.
+func (r *Router) Params() Params { return r.params.normal() }
 
 // Status returns a copy of the Router's state.
 func (r *Router) Status() Status {
 	s := r.status
+	s.Due = r.due()
+	s.Peers = r.peers.status()
 	s.Counters = s.Counters.clone()
 	return s
 }
 
-// Checksum returns the form in which to send advertisements: that of the peer
-// that was heard last, since a peer may know one form alone; before any was
-// heard, the pseudo-header, which the most widespread implementations require.
-func (r *Router) Checksum() ChecksumForm { return r.checksum }
+// Role returns Status().Role, without the rest.
+func (r *Router) Role() Role { return r.status.Role }
 
 // Holds reports whether the addresses are to be held by this node.
 func (r *Router) Holds() bool { return r.status.Role == Active || r.lingers() }
@@ -100,10 +103,17 @@ func (r *Router) Next() time.Time {
 
 func (r *Router) lingers() bool { return !r.linger.IsZero() }
 
-// skew returns Skew_Time (RFC 9568, section 6.1), to the nanosecond: rounded to
-// centiseconds, as the RFC counts, all high priorities would share one skew.
+func (r *Router) due() bool { return r.status.Role == Backup && r.deadline.IsZero() }
+
+// skew returns Skew_Time (RFC 9568, section 6.1; RFC 3768, section 6.1, where it
+// is a part of a second), to the nanosecond: rounded to centiseconds, as the RFC
+// counts, all high priorities would share one skew.
 func (r *Router) skew() time.Duration {
-	return time.Duration(256-int(r.status.Priority)) * r.status.Interval / 256
+	unit := r.status.Interval
+	if r.params.Version == version2 {
+		unit = time.Second
+	}
+	return time.Duration(256-int(r.status.Priority)) * unit / 256
 }
 
 // downInterval returns Active_Down_Interval (RFC 9568, section 6.1).
@@ -114,6 +124,22 @@ func (r *Router) downInterval() time.Duration { return 3*r.status.Interval + r.s
 // 6.1).
 func (r *Router) preempts(now time.Time) bool {
 	return r.status.Priority == priorityOwner || r.params.Preempt && !now.Before(r.patience)
+}
+
+// claim returns why the Active_Down_Timer has expired.
+func (r *Router) claim(now time.Time) claim {
+	if r.down.known != (claim{}) {
+		return r.down.known
+	}
+	// Advertisements heard since the timer was set are those of a lesser router.
+	silence := now.Sub(r.down.set)
+	if heard := r.status.PeerHeard; heard.After(r.down.set) {
+		silence = now.Sub(heard)
+		if silence < r.downInterval() {
+			return claim{why: reasonPreempting(r.status.Peer, r.status.PeerPriority), class: ByPreemption}
+		}
+	}
+	return claim{why: reasonSilence(silence), class: NoResponse, doubt: true}
 }
 
 // become changes the role. All that a role consists of is set by the three
@@ -128,6 +154,7 @@ func (r *Router) become(now time.Time, to Role, why Reason, out *Output) {
 		At: now, From: from, To: to, Reason: why,
 		Priority: r.status.Priority,
 		Peer:     r.status.Peer, PeerPriority: r.status.PeerPriority,
+		Facts: r.status.Facts,
 	}
 }
 
@@ -147,13 +174,27 @@ func (r *Router) becomeBackup(now time.Time, interval time.Duration, why Reason,
 
 // becomeActive advertises with the Router's own interval, whatever it learned
 // from another as Backup.
-func (r *Router) becomeActive(now time.Time, why Reason, out *Output) {
+func (r *Router) becomeActive(now time.Time, c claim, out *Output) {
 	r.linger = time.Time{}
 	r.status.Interval = r.params.Interval
+	r.status.NewActiveReason = c.class
 	r.status.Counters.Transitions++
 	r.advertise(now, out)
-	r.become(now, Active, why, out)
+	r.become(now, Active, c.why, out)
+	out.Change.NewActive = c.class
 	out.Announce = true
+}
+
+// expire acts on the end of the Active_Down_Timer.
+func (r *Router) expire(now time.Time, out *Output) {
+	switch c := r.claim(now); {
+	case c.doubt && !decide(r.params.Doubt, r.status.Facts):
+		r.waitDown(now)
+	case r.grouped:
+		r.deadline = time.Time{}
+	default:
+		r.becomeActive(now, c, out)
+	}
 }
 
 // waitDown sets the Active_Down_Timer to Active_Down_Interval.
@@ -165,7 +206,7 @@ func (r *Router) waitDown(now time.Time) {
 // waitSkew sets the Active_Down_Timer to Skew_Time.
 func (r *Router) waitSkew(now time.Time) {
 	r.deadline = now.Add(r.skew())
-	r.down = downTimer{set: now, resigned: true}
+	r.down = downTimer{set: now, known: claim{why: reasonResigned, class: ByPriority}}
 }
 
 // advertise sends an advertisement and sets the Adver_Timer.
@@ -179,13 +220,14 @@ func (r *Router) send(priority uint8, out *Output) {
 	if priority == priorityResigned {
 		r.status.Counters.SentZero++
 	}
-	out.Send = append(out.Send, Advert{
-		Version:   version3,
+	r.sent[0] = Advert{
+		Version:   r.params.Version,
 		VRID:      r.params.VRID,
 		Priority:  priority,
 		Interval:  r.params.Interval,
 		Addresses: r.params.Addresses,
-	})
+	}
+	out.Send = r.sent[:]
 }
 
 // outranks reports whether an advertisement beats this Active router, and why.

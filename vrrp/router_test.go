@@ -305,8 +305,9 @@ func TestStatus(t *testing.T) {
 	r, since := active(t, params())
 	want := vrrp.Status{
 		Role: vrrp.Active, Priority: 200, Since: since, Interval: interval,
-		Reason:   "no advertisement from the Active router for 322ms",
-		Counters: vrrp.Counters{Transitions: 1, Sent: 1},
+		Reason:          "no advertisement from the Active router for 322ms",
+		NewActiveReason: vrrp.NoResponse,
+		Counters:        vrrp.Counters{Transitions: 1, Sent: 1},
 	}
 	if diff := cmp.Diff(want, r.Status(), byValue); diff != "" {
 		t.Errorf("status in silence (-want +got):\n%s", diff)

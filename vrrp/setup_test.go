@@ -42,6 +42,19 @@ func params() vrrp.Params {
 	}
 }
 
+// params6 and params2 are params for IPv6 and for version 2.
+func params6() vrrp.Params {
+	p := params()
+	p.Self, p.Addresses = netip.MustParseAddr("fe80::11%eth0"), addrs("fe80::1:51", "2001:db8::100")
+	return p
+}
+
+func params2() vrrp.Params {
+	p := params()
+	p.Version, p.Interval = 2, time.Second
+	return p
+}
+
 func newRouter(t *testing.T, p vrrp.Params) *vrrp.Router {
 	t.Helper()
 	r, err := vrrp.NewRouter(p)
@@ -78,6 +91,18 @@ func advert(priority uint8) vrrp.Advert {
 		Version: 3, VRID: 51, Priority: priority, Interval: interval,
 		Addresses: []netip.Addr{vip},
 	}
+}
+
+func advert6(priority uint8) vrrp.Advert {
+	a := advert(priority)
+	a.Addresses = params6().Addresses
+	return a
+}
+
+func advert2(priority uint8) vrrp.Advert {
+	a := advert(priority)
+	a.Version, a.Interval = 2, time.Second
+	return a
 }
 
 func adverts(priorities ...uint8) []vrrp.Advert {
