@@ -57,7 +57,7 @@ func TestMissingCapabilityIsNamed(t *testing.T) {
 		open func() error
 	}{
 		{"VRRP", func() error { _, err := ListenVRRP("lo", netip.MustParseAddr("127.0.0.1")); return err }},
-		{"ARP", func() error { _, err := DialARP("lo"); return err }},
+		{"announcer", func() error { _, err := DialAnnouncer("lo", nil); return err }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			errC := make(chan error)

@@ -2,6 +2,7 @@ package netio
 
 import (
 	"encoding/binary"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -185,6 +186,23 @@ func (s *sniffer) next(keep func(frame []byte) bool) []byte {
 	}
 	s.t.Fatal("none of 1000 frames is the one that was waited for")
 	return nil
+}
+
+// poll returns the first frame for which keep returns true, or nil if none such has
+// arrived yet.
+func (s *sniffer) poll(keep func(frame []byte) bool) []byte {
+	s.t.Helper()
+	for {
+		b := make([]byte, 2048)
+		n, _, err := unix.Recvfrom(s.fd, b, unix.MSG_DONTWAIT)
+		if errors.Is(err, unix.EAGAIN) {
+			return nil
+		}
+		must(s.t, err)
+		if keep(b[:n]) {
+			return b[:n]
+		}
+	}
 }
 
 // eventually polls until done returns true.

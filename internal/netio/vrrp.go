@@ -44,7 +44,7 @@ type VRRPOptions struct {
 	// IPv6 it is the link-local address (RFC 9568, section 5.1.2.1), with or
 	// without its zone; with Unicast it may be a global one too.
 	Self netip.Addr
-	// VirtualMAC, when set, is the source of the frames (RFC 9568, section 7.3),
+	// VirtualMAC, when set, is the source of the frames (RFC 9568, section 7.2),
 	// although the interface has another. It excludes Unicast.
 	VirtualMAC net.HardwareAddr
 	// Unicast: no group is joined, and only what is sent to Self is received.

@@ -55,8 +55,8 @@ func TestGroupMAC(t *testing.T) {
 	}
 }
 
-// RFC 9568, section 7.3: "Set the source MAC address to the Virtual Router MAC
-// Address." The packets are those of keepalived 2.2.7.
+// RFC 9568, section 7.2: the source MAC address is that of the virtual router. The
+// packets are those of keepalived 2.2.7.
 func TestFramesFromTheVirtualMAC(t *testing.T) {
 	for _, tt := range []struct {
 		name, self, peer string
