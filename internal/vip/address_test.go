@@ -37,6 +37,14 @@ func addressMessage(bits byte, attributes ...[]byte) []byte {
 	return b
 }
 
+// ipv6Message is about an IPv6 address without duplicate address detection on
+// interface 2.
+func ipv6Message(bits byte, attributes ...[]byte) []byte {
+	b := addressMessage(bits, attributes...)
+	b[0], b[2] = unix.AF_INET6, unix.IFA_F_NODAD
+	return b
+}
+
 func TestParseAddress(t *testing.T) {
 	local := attribute(unix.IFA_LOCAL, 192, 0, 2, 100)
 	for _, tt := range []struct {
@@ -65,6 +73,17 @@ func TestParseAddress(t *testing.T) {
 			addressMessage(24, attribute(unix.IFA_ADDRESS, 203, 0, 113, 1), local),
 			address{index: 2, prefix: front, valid: forever}, "",
 		},
+		{
+			"IPv6",
+			ipv6Message(64, attribute(unix.IFA_ADDRESS, front6.Addr().AsSlice()...), cacheInfo(0, 2, 3, 4)),
+			address{index: 2, prefix: front6, flags: unix.IFA_F_NODAD, valid: 2, created: 3, updated: 4}, "",
+		},
+		{
+			"IPv6 with another at the other end",
+			ipv6Message(64, attribute(unix.IFA_LOCAL, front6.Addr().AsSlice()...), attribute(unix.IFA_ADDRESS, netip.MustParseAddr("2001:db8::2").AsSlice()...)),
+			address{index: 2, prefix: front6, flags: unix.IFA_F_NODAD, valid: forever}, "",
+		},
+		{"IPv4 of the other end alone", addressMessage(24, attribute(unix.IFA_ADDRESS, 203, 0, 113, 1)), address{}, "no address with 24 bits of network in the message"},
 		{"empty", nil, address{}, "address message of 0 bytes"},
 		{"not padded", addressMessage(24, local)[:15], address{}, "address message of 15 bytes"},
 		{"cut", addressMessage(24, local)[:12], address{}, "attributes of an address on interface 2: invalid argument"},
@@ -94,6 +113,7 @@ func TestParseAddress(t *testing.T) {
 
 func FuzzParseAddress(f *testing.F) {
 	f.Add(addressMessage(24, attribute(unix.IFA_LOCAL, 192, 0, 2, 100), cacheInfo(1, 2, 3, 4)))
+	f.Add(ipv6Message(64, attribute(unix.IFA_ADDRESS, front6.Addr().AsSlice()...)))
 	f.Add(addressMessage(32, attribute(unix.IFA_LABEL, 'e', 0)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		a, err := parseAddress(b)

@@ -17,7 +17,7 @@ const listAttempts = 5
 // whatever their prefix length and on any interface, that have a finite
 // lifetime. It returns what it removed, each as "192.0.2.100/24 on eth0".
 //
-// One without end is not the work of this package, and remains; the error names
+// Both families of addresses may be among the prefixes. One without end is not the work of this package, and remains; the error names
 // each of them. Run Sweep before the first Hold.
 func Sweep(prefixes []netip.Prefix) (removed []string, err error) {
 	t, err := New()
@@ -38,6 +38,9 @@ func Sweep(prefixes []netip.Prefix) (removed []string, err error) {
 		if !ours[a.prefix.Addr()] {
 			continue
 		}
+		if a.ifname == "" {
+			a.ifname = interfaceName(t.socket.Socket, a.index)
+		}
 		if a.valid == forever {
 			errs = append(errs, fmt.Errorf("%s on %q is set permanently, but a virtual address must be left to this program: remove it with: ip addr del %s dev %s",
 				a.prefix, a.ifname, a.prefix, a.ifname))
@@ -53,24 +56,33 @@ func Sweep(prefixes []netip.Prefix) (removed []string, err error) {
 	return removed, errors.Join(errs...)
 }
 
-// list returns all IPv4 addresses of the network namespace.
+// list returns all addresses of the network namespace, those of IPv4 first.
 func (t *Table) list() ([]address, error) {
-	for attempt := 1; ; attempt++ {
-		req := nl.NewNetlinkRequest(unix.RTM_GETADDR, unix.NLM_F_DUMP)
-		req.AddData(nl.NewIfAddrmsg(unix.AF_INET))
-		messages, err := t.execute(req, unix.RTM_NEWADDR)
-		if errors.Is(err, nl.ErrDumpInterrupted) && attempt < listAttempts {
-			continue
-		}
+	var all []address
+	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
+		messages, err := t.dump(family)
 		if err != nil {
 			return nil, err
 		}
-		all := make([]address, len(messages))
-		for i, m := range messages {
-			if all[i], err = parseAddress(m); err != nil {
+		for _, m := range messages {
+			a, err := parseAddress(m)
+			if err != nil {
 				return nil, err
 			}
+			all = append(all, a)
 		}
-		return all, nil
 	}
+	return all, nil
+}
+
+func (t *Table) dump(family int) (messages [][]byte, err error) {
+	for range listAttempts {
+		req := nl.NewNetlinkRequest(unix.RTM_GETADDR, unix.NLM_F_DUMP)
+		req.AddData(nl.NewIfAddrmsg(family))
+		messages, err = t.execute(req, unix.RTM_NEWADDR)
+		if !errors.Is(err, nl.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return messages, err
 }

@@ -40,6 +40,19 @@ func TestSweep(t *testing.T) {
 			[]string{"192.0.2.1/24"}, "",
 		},
 		{
+			"of both families",
+			[]func(host){leftOver("2001:db8::100/64"), leftOver("192.0.2.100/24"), leftOver("2001:db8::77/64")},
+			[]string{"192.0.2.100/24 on eth0", "2001:db8::100/64 on eth0"},
+			[]string{"192.0.2.1/24", "2001:db8::77/64"}, "",
+		},
+		{
+			"IPv6 set by hand",
+			[]func(host){byHand("2001:db8::100/64")},
+			nil,
+			[]string{"192.0.2.1/24", "2001:db8::100/64"},
+			`2001:db8::100/64 on "eth0" is set permanently, but a virtual address must be left to this program: remove it with: ip addr del 2001:db8::100/64 dev eth0`,
+		},
+		{
 			"of someone else",
 			[]func(host){leftOver("192.0.2.77/24"), byHand("192.0.2.78/24")},
 			nil,
@@ -58,7 +71,7 @@ func TestSweep(t *testing.T) {
 			for _, f := range tt.present {
 				f(h)
 			}
-			removed, err := Sweep([]netip.Prefix{front, netip.MustParsePrefix("192.0.2.101/24")})
+			removed, err := Sweep([]netip.Prefix{front, netip.MustParsePrefix("192.0.2.101/24"), front6})
 			if diff := cmp.Diff(tt.removed, removed); diff != "" {
 				t.Errorf("removed (-want +got):\n%s", diff)
 			}

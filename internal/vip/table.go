@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/vishvananda/netlink/nl"
@@ -16,6 +17,12 @@ import (
 // answerTimeout bounds the wait for the kernel's answer, which it gives before
 // the request returns: only a lost answer takes this long.
 const answerTimeout = time.Second
+
+// routeMetric is the metric of the routes that held addresses bring, worse than
+// any that hosts commonly use, so that a route of the host's own always wins. It
+// also keeps the two apart: an IPv6 route of the same metric would be one route,
+// whose lifetime each renewal of the lease would shorten.
+const routeMetric = 30000
 
 // A Table holds addresses by leases: the kernel removes an address whose lease
 // has run out, so that neither a dead process nor a hung one keeps it.
@@ -51,12 +58,19 @@ func New() (*Table, error) {
 // seconds. Added reports that it was not there without interruption since the
 // last Hold: it is new, or its lease ran out, or someone removed it.
 //
-// In the subnet of an address of the interface, p becomes a secondary address:
-// it brings no route, and the host does not choose it as a source. In any other
-// subnet it is the host's only address there, brings the route to it, and is
-// the source of what the host sends there. So the address of the host must be
-// there first: the first of a subnet is its primary address, and removing that
-// removes the others too, unless the sysctl promote_secondaries is set.
+// The host does not choose p as the source of its own connections where it has
+// another address. In the subnet of an IPv4 address of the interface, p becomes a
+// secondary address, which brings no route; in any other subnet it is the host's
+// only address there and the source of what the host sends there. So the address
+// of the host must be there first: the first of a subnet is its primary address,
+// and removing that removes the others too, unless the sysctl
+// promote_secondaries is set. An IPv6 address is deprecated from the start, which
+// is to say the last to be chosen, and is used at once, without a search for
+// duplicates.
+//
+// Where p brings a route to its subnet, as every IPv6 address does, the route has
+// a metric that leaves a route of the host's own in use. For IPv6 its life is that
+// of the last lease: after Release it stays until then.
 func (t *Table) Hold(ifname string, p netip.Prefix, lease time.Duration) (added bool, err error) {
 	a, err := t.replace(ifname, p, lease)
 	if err != nil {
@@ -72,11 +86,6 @@ func (t *Table) Hold(ifname string, p netip.Prefix, lease time.Duration) (added 
 }
 
 // replace adds or renews an address and returns what the kernel made of it.
-//
-// With NLM_F_ECHO the kernel answers with the address instead of a bare
-// acknowledgement. That says in one round trip, and without a race, whether it
-// is a new one; trying NLM_F_EXCL first would take two for every renewal, and
-// would not notice a lease that ends between them.
 func (t *Table) replace(ifname string, p netip.Prefix, lease time.Duration) (address, error) {
 	seconds := lease / time.Second
 	if lease%time.Second != 0 || seconds < 1 || seconds >= forever {
@@ -89,8 +98,31 @@ func (t *Table) replace(ifname string, p netip.Prefix, lease time.Duration) (add
 	if err != nil {
 		return address{}, err
 	}
+	if p.Addr().Is4() {
+		return t.replaceIPv4(index, p, uint32(seconds))
+	}
+	a, err := t.replaceIPv6(index, p, uint32(seconds))
+	if errors.Is(err, unix.EACCES) {
+		// In names of sysctls a dot and a slash change places.
+		name := strings.ReplaceAll(ifname, ".", "/")
+		return address{}, fmt.Errorf("%w: IPv6 is disabled there: enable it with: sysctl -w net.ipv6.conf.%s.disable_ipv6=0", err, name)
+	}
+	return a, err
+}
+
+// replaceIPv4 asks for the answer with NLM_F_ECHO: it is the address instead of
+// a bare acknowledgement. That says in one round trip, and without a race,
+// whether it is a new one; trying NLM_F_EXCL first would take two for every
+// renewal, and would not notice a lease that ends between them.
+func (t *Table) replaceIPv4(index int, p netip.Prefix, seconds uint32) (address, error) {
 	req := newAddress(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_REPLACE|unix.NLM_F_ECHO, index, p)
-	req.AddData(lifetime(uint32(seconds)))
+	req.AddData(lifetimes(seconds, seconds))
+	req.AddData(nl.NewRtAttr(unix.IFA_RT_PRIORITY, nl.Uint32Attr(routeMetric)))
+	return t.one(req)
+}
+
+// one sends a request that is answered with one address.
+func (t *Table) one(req *nl.NetlinkRequest) (address, error) {
 	answers, err := t.execute(req, unix.RTM_NEWADDR)
 	if err != nil {
 		return address{}, err
@@ -148,8 +180,8 @@ func (t *Table) index(ifname string) (int, error) {
 }
 
 func check(p netip.Prefix) error {
-	if !p.IsValid() || !p.Addr().Is4() {
-		return fmt.Errorf("%q is not an IPv4 address with a prefix length", p)
+	if !p.IsValid() || p.Addr().Is4In6() {
+		return fmt.Errorf("%q is not an IPv4 or IPv6 address with a prefix length", p)
 	}
 	return nil
 }
@@ -160,7 +192,7 @@ func isAbsent(err error) bool {
 
 // explain adds what to do about a missing capability.
 func explain(err error) error {
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+	if errors.Is(err, unix.EPERM) {
 		return fmt.Errorf("%w: setting addresses needs CAP_NET_ADMIN: run as root, or set AmbientCapabilities=CAP_NET_ADMIN in the systemd unit, or --cap-add NET_ADMIN for a container", err)
 	}
 	return err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -132,11 +133,31 @@ func TestRelease(t *testing.T) {
 func TestHostDoesNotUseTheAddressAsItsSource(t *testing.T) {
 	h := newHost(t)
 	h.hold(h.table(), time.Minute, true)
-	c, err := net.Dial("udp4", "192.0.2.50:9") // sends nothing
-	must(t, err)
-	defer c.Close()
-	if src := c.LocalAddr().(*net.UDPAddr).IP.String(); src != "192.0.2.1" {
-		t.Errorf("source %s, want 192.0.2.1", src)
+	h.expectSource("192.0.2.50:9", "192.0.2.1")
+}
+
+// As on the interface of a virtual router with a MAC address of its own.
+func TestAddressOnAnotherInterfaceOfTheSubnetLeavesTheRoute(t *testing.T) {
+	for _, tt := range []struct{ host, virtual, to, want string }{
+		{"192.0.2.1/24", "192.0.2.100/24", "192.0.2.50:9", "192.0.2.1"},
+		{"2001:db8::1/64", "2001:db8::100/64", "[2001:db8::50]:9", "2001:db8::1"},
+	} {
+		t.Run(tt.host, func(t *testing.T) {
+			h := newHost(t)
+			// The last interface to go up is the one whose route of the same
+			// metric is used.
+			h.remove("192.0.2.1/24")
+			must(t, h.nl.LinkSetDown(h.link()))
+			must(t, h.nl.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth1"}, PeerName: "wall1"}))
+			other, err := h.nl.LinkByName("eth1")
+			must(t, err)
+			must(t, h.nl.LinkSetUp(other))
+			_, err = h.table().Hold("eth1", netip.MustParsePrefix(tt.virtual), time.Minute)
+			must(t, err)
+			must(t, h.nl.LinkSetUp(h.link()))
+			h.add(tt.host)
+			h.expectSource(tt.to, tt.want)
+		})
 	}
 }
 
@@ -167,8 +188,8 @@ func TestHoldErrors(t *testing.T) {
 		{"lease in part seconds", "eth0", front, 1500 * time.Millisecond, `hold 192.0.2.100/24 on "eth0": lease 1.5s is not a positive number of whole seconds`},
 		{"negative lease", "eth0", front, -time.Second, `hold 192.0.2.100/24 on "eth0": lease -1s is not a positive number of whole seconds`},
 		{"lease that the kernel takes for endless", "eth0", front, forever * time.Second, `hold 192.0.2.100/24 on "eth0": lease 1193046h28m15s is not a positive number of whole seconds`},
-		{"IPv6", "eth0", netip.MustParsePrefix("2001:db8::1/64"), time.Second, `hold 2001:db8::1/64 on "eth0": "2001:db8::1/64" is not an IPv4 address with a prefix length`},
-		{"no prefix", "eth0", netip.Prefix{}, time.Second, `hold invalid Prefix on "eth0": "invalid Prefix" is not an IPv4 address with a prefix length`},
+		{"IPv4 written as IPv6", "eth0", netip.MustParsePrefix("::ffff:192.0.2.100/120"), time.Second, `hold ::ffff:192.0.2.100/120 on "eth0": "::ffff:192.0.2.100/120" is not an IPv4 or IPv6 address with a prefix length`},
+		{"no prefix", "eth0", netip.Prefix{}, time.Second, `hold invalid Prefix on "eth0": "invalid Prefix" is not an IPv4 or IPv6 address with a prefix length`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newHost(t)

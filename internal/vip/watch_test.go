@@ -3,11 +3,14 @@ package vip
 import (
 	"context"
 	"net/netip"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
 )
 
 func (h host) watch() *Watch {
@@ -98,6 +101,78 @@ func TestWatchTellsWhatVanishes(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestWatchTellsWhatVanishesOfIPv6(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		lose func(h host, table *Table)
+	}{
+		{"removed by hand", func(h host, _ *Table) { h.remove(front6.String()) }},
+		{"expired", func(host, *Table) {}},
+		{"released", func(h host, table *Table) { must(h.t, table.Release("eth0", front6)) }},
+		{"interface down", func(h host, _ *Table) { must(h.t, h.nl.LinkSetDown(h.link())) }},
+		{"interface deleted", func(h host, _ *Table) { must(h.t, h.nl.LinkDel(h.link())) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := newHost6(t)
+			table := h.table()
+			w := h.watch()
+			h.holdPrefix(table, front6, time.Second, true)
+			h.holdPrefix(table, front6, time.Second, false)
+			tt.lose(h, table)
+			timeout := time.After(10 * time.Second)
+			for {
+				select {
+				case r := <-w.Removed():
+					if r == (Removed{"eth0", front6}) {
+						return
+					}
+					t.Logf("# %v", r) // the host's own, which it loses too
+				case <-timeout:
+					t.Fatal("not told within 10 s")
+				}
+			}
+		})
+	}
+}
+
+// Addresses of IPv6 come with the number of an interface. Its name is remembered
+// until it is deleted; a port that joins or leaves a bridge is another matter.
+func TestWatchKnowsInterfacesThatAreGone(t *testing.T) {
+	newHost(t)
+	w, err := NewWatch()
+	must(t, err)
+	defer w.socket.Close()
+	named := func(name string) []byte { return attribute(unix.IFLA_IFNAME, append([]byte(name), 0)...) }
+	for _, tt := range []struct {
+		what   string
+		kind   uint16
+		family uint8
+		attrs  []byte
+		want   string
+	}{
+		{"port of a bridge", unix.RTM_NEWLINK, unix.AF_BRIDGE, named("port"), ""},
+		{"new", unix.RTM_NEWLINK, unix.AF_UNSPEC, named("eth7"), "eth7"},
+		{"renamed", unix.RTM_NEWLINK, unix.AF_UNSPEC, named("lan0"), "lan0"},
+		{"of no name", unix.RTM_NEWLINK, unix.AF_UNSPEC, nil, "lan0"},
+		{"left its bridge", unix.RTM_DELLINK, unix.AF_BRIDGE, named("lan0"), "lan0"},
+		{"deleted", unix.RTM_DELLINK, unix.AF_UNSPEC, named("lan0"), ""},
+	} {
+		const gone = 7777
+		msg := nl.NewIfInfomsg(int(tt.family))
+		msg.Index = gone
+		must(t, w.link(syscall.NetlinkMessage{
+			Header: syscall.NlMsghdr{Type: tt.kind},
+			Data:   append(msg.Serialize(), tt.attrs...),
+		}))
+		if got := w.name(address{index: gone}); got != tt.want {
+			t.Errorf("%s: its name is %q, want %q", tt.what, got, tt.want)
+		}
+	}
+	if err := w.link(syscall.NetlinkMessage{Data: make([]byte, 8)}); err == nil {
+		t.Error("no error for a message that is cut")
 	}
 }
 
