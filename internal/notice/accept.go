@@ -109,8 +109,8 @@ func (a *acceptor) listen(ctx context.Context) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for the peer at %s: %w", a.o.Self, err)
 	}
-	a.listener = ln
-	return ln, nil
+	a.listener = earlyListen(ln)
+	return a.listener, nil
 }
 
 // leaving reports whether leave was called. The caller holds mu when it acts on
@@ -137,8 +137,10 @@ func (a *acceptor) serve(ctx context.Context, ln net.Listener) {
 			if !a.pause(ctx) {
 				return
 			}
-		case !a.admit(ctx, conn):
-			conn.Close()
+		default:
+			if conn = early(conn); !a.admit(ctx, conn) {
+				conn.Close()
+			}
 		}
 	}
 }

@@ -120,9 +120,9 @@ func New(o Options) *Session {
 // tried again, and told by an event. It may be called once.
 func (s *Session) Run(ctx context.Context) error {
 	var tasks sync.WaitGroup
-	// The listener is there before the first session: the kernel closes the
-	// descriptors of a dying process in their order, and so refuses callers by
-	// the time they see the session end. It is no more than likely, see core.
+	// The listener closes before the sessions when the process dies, so that
+	// callers are refused by the time they see the session end. It is no more than
+	// likely, see core.
 	ln, err := s.acceptor.listen(ctx)
 	tasks.Go(func() { s.acceptor.run(ctx, ln, err) })
 	s.watcher.run(ctx)

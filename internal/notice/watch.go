@@ -102,6 +102,7 @@ func (w *watcher) call(ctx context.Context, within time.Duration) (*link, result
 	if err != nil {
 		return nil, result{outcome: silent, detail: err.Error()}
 	}
+	conn = early(conn)
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	conn.SetDeadline(time.Now().Add(helloWithin))
