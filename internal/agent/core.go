@@ -129,7 +129,7 @@ func (c *core) step(now time.Time, event func(now time.Time)) time.Time {
 		c.drain(now, s)
 	}
 	for _, h := range newest(c.arrived) {
-		c.watch.heard(h.from, now)
+		c.watch.heard(h, now)
 		c.apply(now, h.in, h.in.vr.Receive(now, h.from, h.adv))
 	}
 	for _, in := range c.instances {

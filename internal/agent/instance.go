@@ -111,13 +111,17 @@ func (in *instance) gateway() (GatewayOptions, bool) {
 }
 
 // peerAddress returns the address from which the node at addr advertises to this
-// router: the only other one there is. A router of the other family knows it by
-// the one that it was heard from.
+// router: an IPv6 router speaks from a link-local one. It is invalid when that
+// cannot be told, because nobody was heard, or several.
 func (in *instance) peerAddress(addr netip.Addr) netip.Addr {
-	if in.cfg.Params.Self.Is4() == addr.Is4() && !in.cfg.Params.Self.IsLinkLocalUnicast() {
+	self := in.cfg.Params.Self
+	if self.Is4() == addr.Is4() && !self.IsLinkLocalUnicast() {
 		return addr
 	}
-	return in.vr.Status().Peer
+	if heard := in.vr.Status().Peers; len(heard) == 1 {
+		return heard[0].Address
+	}
+	return netip.Addr{}
 }
 
 // send sends an advertisement to all who are to have it.

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"net"
 	"net/netip"
 
 	"golang.org/x/sync/errgroup"
@@ -21,7 +22,7 @@ func Kernel() (Host, error) {
 	}
 	return Host{
 		Listen: func(o SocketOptions) (Socket, error) {
-			s, err := netio.ListenVRRP(o.Interface, o.Self)
+			s, err := netio.OpenVRRP(netio.VRRPOptions{Interface: o.Interface, Self: o.Self, VirtualMAC: hardware(o.Virtual), Unicast: o.Unicast})
 			if err != nil {
 				return nil, err
 			}
@@ -38,32 +39,37 @@ func Kernel() (Host, error) {
 	}, nil
 }
 
-// socket is a VRRP socket on which an interface that is down is no error: it
-// can be read again when the interface is up.
-type socket struct{ *netio.VRRP }
-
-func (s socket) TryRead(b []byte) (vrrp.Packet, bool, error) {
-	n, ok, err := s.VRRP.TryRead(b)
-	if err != nil && netio.Retryable(err) {
-		return vrrp.Packet{}, false, nil
+// hardware returns the address as netio takes it: nil for that of the interface.
+func hardware(m ownership.MAC) net.HardwareAddr {
+	if m == (ownership.MAC{}) {
+		return nil
 	}
-	if err != nil || !ok {
-		return vrrp.Packet{}, false, err
-	}
-	p, err := vrrp.ParseIPv4(b[:n])
-	return p, err == nil, err
+	return m[:]
 }
-
-func (s socket) Send(b []byte, _ netip.Addr) error { return s.VRRP.Send(b) }
 
 func dialAnnouncer(o ownership.LinkOptions) (ownership.Announcer, error) {
-	a, err := netio.DialARP(o.Interface)
-	return arpAnnouncer{a}, err
+	return netio.DialAnnouncer(o.Interface, hardware(o.Virtual))
 }
 
-type arpAnnouncer struct{ *netio.ARP }
+// socket is a VRRP socket on which an interface that is down is no error: it
+// can be read again when the interface is up.
+type socket struct{ *netio.VRRPConn }
 
-func (arpAnnouncer) Probe(netip.Addr) error { return nil }
+func (s socket) TryRead(b []byte) (vrrp.Packet, bool, error) {
+	d, ok, err := s.VRRPConn.TryRead(b)
+	switch {
+	case err != nil && netio.Retryable(err):
+		return vrrp.Packet{}, false, nil
+	case err != nil || !ok:
+		return vrrp.Packet{}, false, err
+	case d.Packet != nil:
+		p, err := vrrp.ParseIPv4(d.Packet)
+		return p, err == nil, err
+	}
+	return vrrp.Packet{
+		Header: vrrp.Header{Source: d.Source, Destination: d.Destination}, TTL: d.TTL, Payload: d.Payload,
+	}, true, nil
+}
 
 func watchLinks(ctx context.Context, changed func(Link)) error {
 	w, err := netio.WatchLinks()

@@ -30,6 +30,10 @@ func (c *core) message(ctx context.Context, now time.Time, m ipc.ToAgent) {
 				c.foreign(now, in, m.Announce.Above)
 			}
 		}
+	case m.Facts != nil:
+		for _, in := range c.instances {
+			c.apply(now, in, in.vr.SetFacts(now, *m.Facts))
+		}
 	case m.Leave != nil:
 		c.leave(now, "leaving", lingerAtMost)
 	}
@@ -180,7 +184,7 @@ func (c *core) saw(now time.Time, s sight) {
 func (c *core) claimed(now time.Time, ifname string, k Claim) {
 	for _, in := range c.instances {
 		if in.cfg.Interface != ifname || !slices.Contains(in.cfg.Params.Addresses, k.Address) ||
-			!in.holds() || in.vr.Status().Role != vrrp.Active || now.Sub(in.claimedAt) < claimGrace {
+			!in.holds() || in.vr.Role() != vrrp.Active || now.Sub(in.claimedAt) < claimGrace {
 			continue
 		}
 		mac := k.MAC.String()

@@ -41,8 +41,8 @@ func (w *peerWatch) events() <-chan notice.Event {
 }
 
 // heard takes note of an advertisement of a router: whoever is heard is not dead.
-func (w *peerWatch) heard(from netip.Addr, now time.Time) {
-	if w.PeerWatch != nil && from == w.peer {
+func (w *peerWatch) heard(h heard, now time.Time) {
+	if w.PeerWatch != nil && h.from == h.in.peerAddress(w.peer) {
 		w.Contradicted(now)
 	}
 }

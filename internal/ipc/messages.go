@@ -15,6 +15,7 @@ type ToAgent struct {
 	Config   *AgentConfig `json:",omitempty"`
 	Fitness  *Fitness     `json:",omitempty"`
 	Announce *Announce    `json:",omitempty"`
+	Facts    *vrrp.Facts  `json:",omitempty"`
 	Leave    *Leave       `json:",omitempty"`
 }
 
