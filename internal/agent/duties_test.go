@@ -26,7 +26,7 @@ func TestClaimOfAnotherHostIsReportedAndAnnouncedAgainst(t *testing.T) {
 		}
 		n.seen("")
 
-		lb1.onClaim(stranger)
+		lb1.claims(stranger)
 		time.Sleep(time.Millisecond)
 		if got := n.seen("announce"); len(got) != 1 {
 			t.Errorf("announced against it %d times at once", len(got))
@@ -41,7 +41,7 @@ func TestClaimOfAnotherHostIsReportedAndAnnouncedAgainst(t *testing.T) {
 		lb1.logs = nil
 		n.mu.Unlock()
 		for range 1000 {
-			lb1.onClaim(stranger)
+			lb1.claims(stranger)
 			time.Sleep(10 * time.Millisecond)
 		}
 		if got := len(n.seen("announce")); got < 10 || got > 60 {
@@ -69,19 +69,19 @@ func TestClaimsThatSayNothing(t *testing.T) {
 		time.Sleep(time.Second)
 		lb2 := n.start("lb2", router("192.0.2.12", 150))
 		time.Sleep(time.Second)
-		lb2.onClaim(stranger)
+		lb2.claims(stranger)
 		if s := lb2.state(); s.Conflict != nil {
 			t.Errorf("a backup reports %+v", s.Conflict)
 		}
 		other := stranger
 		other.Address = netip.MustParseAddr("192.0.2.9")
-		lb1.onClaim(other)
+		lb1.claims(other)
 		if s := lb1.state(); s.Conflict != nil {
 			t.Errorf("another's address: %+v", s.Conflict)
 		}
 		lb1.setCut(true)
 		time.Sleep(400 * time.Millisecond)
-		lb2.onClaim(stranger)
+		lb2.claims(stranger)
 		if s := lb2.state(); s.Status.Role != vrrp.Active || s.Conflict != nil {
 			t.Errorf("right after the takeover: %+v", s)
 		}
@@ -169,14 +169,14 @@ func TestWhatIsTrackedIsReported(t *testing.T) {
 			t.Errorf("an interface that does not exist: %+v", lost)
 		}
 		lb1.onLink(Link{Name: "eth1", Up: true, Index: 3})
-		lb1.onGateway(true)
+		lb1.gatewayAnswers(true)
 		if lost := lb1.state().Lost; len(lost) != 0 {
 			t.Errorf("all is there: %+v", lost)
 		}
 		time.Sleep(time.Second)
 		down := time.Now()
 		lb1.onLink(Link{Name: "eth1", Index: 3})
-		lb1.onGateway(false)
+		lb1.gatewayAnswers(false)
 		time.Sleep(time.Second)
 		want := []ipc.Lost{{What: "interface eth1", Since: down}, {What: "gateway 192.0.2.1", Since: down}}
 		if lost := lb1.state().Lost; !slices.EqualFunc(lost, want, func(a, b ipc.Lost) bool { return a.What == b.What && a.Since.Equal(b.Since) }) {

@@ -331,6 +331,22 @@ func (h *fakeHost) watchGateway(ctx context.Context, o GatewayOptions, changed f
 	return nil
 }
 
+// claims has the host hear a claim of another.
+func (h *fakeHost) claims(k Claim) {
+	h.lan.mu.Lock()
+	claimed := h.onClaim
+	h.lan.mu.Unlock()
+	claimed(k)
+}
+
+// gatewayAnswers has the host's gateway answer, or not.
+func (h *fakeHost) gatewayAnswers(alive bool) {
+	h.lan.mu.Lock()
+	changed := h.onGateway
+	h.lan.mu.Unlock()
+	changed(alive)
+}
+
 func (h *fakeHost) watchClaims(ctx context.Context, o ClaimOptions, claimed func(Claim)) error {
 	h.lan.mu.Lock()
 	h.onClaim = claimed
