@@ -45,21 +45,25 @@ func (g *Group) Settle(now time.Time) []Output {
 		switch {
 		case waiting < 0 && r.due():
 			r.becomeActive(now, r.claim(now), &g.outputs[i])
+		case waiting == 0 && r.status.Role == Active && g.routers[0].knowsEqual():
+			// Of two groups of equal priority each can have the higher address in
+			// one family, so that they lose to each other at once. They would do so
+			// again if they came back at once: the one that won the first router is
+			// to come first.
+			r.yielding = now.Add(r.downInterval() + r.params.Interval)
+			r.yield(now, g.routers[0], &g.outputs[i])
 		case waiting >= 0 && r.status.Role == Active:
-			r.yield(now, reasonGroup(g.routers[waiting]), &g.outputs[i])
-			if waiting == 0 {
-				// Two groups of equal priority can lose to each other at once, when
-				// the higher address is on one side in one family and on the other
-				// in the other. The side that won the first router comes first.
-				r.deadline = r.deadline.Add(r.params.Interval)
-			}
+			r.yield(now, g.routers[waiting], &g.outputs[i])
 		}
 	}
 	return g.outputs
 }
 
-// yield lets go of the addresses for the sake of the Group.
-func (r *Router) yield(now time.Time, why Reason, out *Output) {
+// knowsEqual reports whether the router heard last has the Router's priority.
+func (r *Router) knowsEqual() bool { return r.status.PeerPriority == r.status.Priority }
+
+// yield lets go of the addresses for the sake of the Group, in which cause waits.
+func (r *Router) yield(now time.Time, cause *Router, out *Output) {
 	r.send(priorityResigned, out)
-	r.becomeBackup(now, r.params.Interval, why, out)
+	r.becomeBackup(now, r.params.Interval, reasonGroup(cause), out)
 }

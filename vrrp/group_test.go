@@ -137,28 +137,43 @@ func TestGroupYieldsTogether(t *testing.T) {
 	})
 }
 
-// The side that won the first router is to be the first again.
-func TestGroupThatLostItsFirstWaitsLonger(t *testing.T) {
-	lose := func(t *testing.T, i int) *vrrp.Router {
-		four, six, g, now := activeGroup(t)
-		now = now.Add(time.Millisecond)
-		all := []*vrrp.Router{four, six}
-		if i == 0 {
+// Of two groups that lost to each other, the one that won the first router is to
+// be the first again; what the other still hears of it does not change that.
+func TestGroupThatLostItsFirstToAnEqualWaitsLonger(t *testing.T) {
+	tests := []struct {
+		name     string
+		lose     func(four, six *vrrp.Router, now time.Time)
+		yielding int // which of the two yields for the other
+		extra    time.Duration
+	}{
+		{"the first, to an equal", func(four, _ *vrrp.Router, now time.Time) {
+			four.Receive(now, upper, advert(200))
+		}, 1, interval},
+		{"the second, to an equal", func(_, six *vrrp.Router, now time.Time) {
+			six.Receive(now, upper6, advert6(200))
+		}, 0, 0},
+		{"the first, to a better", func(four, _ *vrrp.Router, now time.Time) {
 			four.Receive(now, upper, advert(250))
-		} else {
-			six.Receive(now, upper6, advert6(250))
-		}
-		g.Settle(now)
-		yielded := all[1-i]
-		want := now.Add(down200)
-		if i == 0 {
-			want = want.Add(interval)
-		}
-		wantNext(t, yielded, want)
-		return yielded
+		}, 1, 0},
 	}
-	lose(t, 0)
-	lose(t, 1)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			four, six, g, now := activeGroup(t)
+			now = now.Add(time.Millisecond)
+			tt.lose(four, six, now)
+			g.Settle(now)
+			yielding := []*vrrp.Router{four, six}[tt.yielding]
+			wantNext(t, yielding, now.Add(down200+tt.extra))
+			t.Log("# a farewell on its way")
+			wantNothing(t, yielding.Receive(now.Add(1), upper, advert(200)))
+			wantNext(t, yielding, now.Add(max(down200+1, down200+tt.extra)))
+			t.Log("# an Active router that stays")
+			now = now.Add(10 * interval)
+			yielding.Receive(now.Add(-3*interval), upper, advert(200))
+			wantNothing(t, yielding.Receive(now, upper, advert(200)))
+			wantNext(t, yielding, now.Add(down200))
+		})
+	}
 }
 
 func TestDueIsTakenBack(t *testing.T) {

@@ -47,6 +47,7 @@ type Router struct {
 	deadline time.Time
 	down     downTimer
 	patience time.Time // until when a Backup does not preempt
+	yielding time.Time // until when a Backup does not take over from silence
 	linger   time.Time // when to let go of the addresses at the latest; zero: not lingering
 
 	sent [1]Advert // what Output.Send shows
@@ -197,9 +198,13 @@ func (r *Router) expire(now time.Time, out *Output) {
 	}
 }
 
-// waitDown sets the Active_Down_Timer to Active_Down_Interval.
+// waitDown sets the Active_Down_Timer to Active_Down_Interval, or longer after the
+// Router has yielded to an equal (Group.Settle).
 func (r *Router) waitDown(now time.Time) {
 	r.deadline = now.Add(r.downInterval())
+	if r.deadline.Before(r.yielding) {
+		r.deadline = r.yielding
+	}
 	r.down = downTimer{set: now}
 }
 

@@ -104,11 +104,13 @@ func (n *network) command(verb string, args []string) error {
 		if err != nil {
 			return err
 		}
-		n.act(named[0], named[0].router.SetPriority(n.now, uint8(p)))
+		n.setPriority(named[0], uint8(p))
 	case "cut":
-		n.cut[pair(named[0], named[1])] = true
+		n.separate(named[0], named[1])
+		n.log = nil
 	case "heal":
-		clear(n.cut)
+		n.heal()
+		n.log = nil
 	case "run":
 		d, err := time.ParseDuration(args[0])
 		if err != nil {
