@@ -20,9 +20,12 @@ type field struct {
 // Offsets in an Ethernet frame, of ARP and of ICMPv6 without extension headers,
 // which hosts do not use in neighbour discovery.
 const (
-	arpSender   = 28
-	icmpv6Type  = 54
-	neighbourAt = 62 // the target of a solicitation or an advertisement
+	arpOperation    = 20
+	arpSender       = 28
+	arpTarget       = 38
+	ipv6Destination = 38
+	icmpv6Type      = 54
+	neighbourAt     = 62 // the target of a solicitation or an advertisement
 )
 
 // wholeFrame is how much of an admitted frame is kept.
@@ -37,6 +40,15 @@ func arpFields() []field {
 // link, as its hop limit proves (RFC 4861, section 7.1.2).
 func advertisementFields() []field {
 	return []field{{20, 1, unix.IPPROTO_ICMPV6}, {21, 1, ttl}, {icmpv6Type, 1, 136}}
+}
+
+// addressFields are those of an address at an offset.
+func addressFields(offset uint32, addr netip.Addr) []field {
+	var all []field
+	for i, w := range words(addr) {
+		all = append(all, field{offset + uint32(4*i), 4, w})
+	}
+	return all
 }
 
 // words returns an address as numbers of 32 bits.

@@ -47,6 +47,16 @@ func (c *frameConn) send(frame []byte) error {
 	return errors.Join(cerr, err)
 }
 
+// tryRead reads a frame if one has arrived, whatever the deadline is.
+func (c *frameConn) tryRead(b []byte) (ok bool, err error) {
+	cerr := c.raw.Control(func(fd uintptr) { _, _, err = unix.Recvfrom(int(fd), b, unix.MSG_DONTWAIT) })
+	if errors.Is(err, unix.EAGAIN) {
+		return false, nil
+	}
+	err = errors.Join(cerr, err)
+	return err == nil, err
+}
+
 // hardwareAddr returns the MAC address as it is now: it may be changed, and
 // bonds change it by themselves. The kernel fills it into the socket's name.
 func (c *frameConn) hardwareAddr() (net.HardwareAddr, error) {
