@@ -32,8 +32,8 @@ func DialAnnouncer(ifname string, virtualMAC net.HardwareAddr) (*Announcer, erro
 	fail := func(err error) (*Announcer, error) {
 		return nil, fmt.Errorf("open socket for announcements on %q: %w", ifname, explain(err))
 	}
-	if virtualMAC != nil && len(virtualMAC) != 6 {
-		return fail(fmt.Errorf("virtual MAC address %q does not have 6 bytes", virtualMAC))
+	if err := checkVirtualMAC(virtualMAC); err != nil {
+		return fail(err)
 	}
 	ifi, err := lookup(ifname)
 	if err != nil {
@@ -144,14 +144,6 @@ func (a *Announcer) forwards() (bool, error) {
 		return false, err
 	}
 	return b[0] != '0', nil
-}
-
-// checkHost refuses what cannot be the address of a host.
-func checkHost(addr netip.Addr) error {
-	if !addr.IsValid() || addr.Is4In6() || addr.IsUnspecified() || addr.IsMulticast() {
-		return fmt.Errorf("%q is not the address of a host", addr)
-	}
-	return nil
 }
 
 // Close closes the socket.

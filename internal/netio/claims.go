@@ -58,6 +58,9 @@ func (c *Claims) open(addrs []netip.Addr) error {
 	if len(addrs) > maxClaimed {
 		return fmt.Errorf("%d addresses, more than %d", len(addrs), maxClaimed)
 	}
+	if err := checkVirtualMAC(c.virtual); err != nil {
+		return err
+	}
 	var v4, v6 []netip.Addr
 	for _, a := range addrs {
 		if err := checkHost(a); err != nil {

@@ -89,9 +89,11 @@ func TestClaimsOfOthers(t *testing.T) {
 
 	t.Log("# what comes from this host's MAC addresses, or says that they have the address, is none")
 	for _, mac := range []net.HardwareAddr{a.mac(), virtualMAC} {
-		proxied := arpBytes(2, mac, vip.String(), mac, vip.String())
-		copy(proxied[6:], otherMAC)
-		b.sendFrames(proxied, arpBytes(2, mac, vip.String(), mac, vip.String()))
+		frame := arpBytes(2, mac, vip.String(), mac, vip.String())
+		proxied, relayed := slices.Clone(frame), slices.Clone(frame)
+		copy(proxied[6:], otherMAC)  // the source of the frame
+		copy(relayed[22:], otherMAC) // the sender of the ARP packet
+		b.sendFrames(frame, proxied, relayed)
 		frames, err := advertisement(vip6, mac, false)
 		must(t, err)
 		b.sendFrames(frames...)
@@ -234,17 +236,19 @@ func TestWatchClaimsErrors(t *testing.T) {
 	for _, tt := range []struct {
 		name, ifname string
 		addrs        []netip.Addr
+		virtualMAC   net.HardwareAddr
 		want         string
 		retryable    bool
 	}{
-		{"no such interface", "eth7", []netip.Addr{vip}, `no such device`, true},
-		{"loopback", "lo", []netip.Addr{vip}, `not an Ethernet interface`, false},
-		{"too many", "eth0", make([]netip.Addr, 256), `256 addresses, more than 255`, false},
-		{"no address of a host", "eth0", []netip.Addr{vip, netip.IPv6Unspecified()}, `"::" is not the address of a host`, false},
+		{"no such interface", "eth7", []netip.Addr{vip}, nil, `no such device`, true},
+		{"loopback", "lo", []netip.Addr{vip}, nil, `not an Ethernet interface`, false},
+		{"too many", "eth0", make([]netip.Addr, 256), nil, `256 addresses, more than 255`, false},
+		{"no address of a host", "eth0", []netip.Addr{vip, netip.IPv6Unspecified()}, nil, `"::" is not the address of a host`, false},
+		{"short MAC address", "eth0", []netip.Addr{vip}, virtualMAC[:5], `"00:00:5e:00:01" does not have 6 bytes`, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a.do(func() {
-				_, err := WatchClaims(tt.ifname, tt.addrs, nil)
+				_, err := WatchClaims(tt.ifname, tt.addrs, tt.virtualMAC)
 				if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), `watch claims on "`+tt.ifname) {
 					t.Fatalf("error %v, want %q in it", err, tt.want)
 				}

@@ -1,6 +1,7 @@
 package netio
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -56,8 +57,17 @@ func TestMissingCapabilityIsNamed(t *testing.T) {
 		name string
 		open func() error
 	}{
-		{"VRRP", func() error { _, err := ListenVRRP("lo", netip.MustParseAddr("127.0.0.1")); return err }},
+		{"VRRP", func() error {
+			_, err := OpenVRRP(VRRPOptions{Interface: "lo", Self: netip.MustParseAddr("127.0.0.1")})
+			return err
+		}},
 		{"announcer", func() error { _, err := DialAnnouncer("lo", nil); return err }},
+		{"claims", func() error { _, err := WatchClaims("lo", []netip.Addr{vip}, nil); return err }},
+		{"gateway", func() error {
+			o := gateways["IPv4"]
+			o.Interface = "lo"
+			return WatchGateway(context.Background(), o, func(bool) {})
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			errC := make(chan error)

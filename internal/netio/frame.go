@@ -2,6 +2,7 @@ package netio
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net"
 	"net/netip"
 )
@@ -69,4 +70,20 @@ func checksum(b []byte) uint16 {
 		sum = sum>>16 + sum&0xffff
 	}
 	return ^uint16(sum)
+}
+
+// checkHost refuses what cannot be the address of a host.
+func checkHost(addr netip.Addr) error {
+	if !addr.IsValid() || addr.Is4In6() || addr.IsUnspecified() || addr.IsMulticast() {
+		return fmt.Errorf("%q is not the address of a host", addr)
+	}
+	return nil
+}
+
+// checkVirtualMAC refuses what Ethernet cannot have; nil means that there is none.
+func checkVirtualMAC(mac net.HardwareAddr) error {
+	if mac != nil && len(mac) != 6 {
+		return fmt.Errorf("virtual MAC address %q does not have 6 bytes", mac)
+	}
+	return nil
 }

@@ -52,21 +52,18 @@ type VRRPOptions struct {
 }
 
 func (o VRRPOptions) check() error {
+	if err := checkHost(o.Self); err != nil {
+		return fmt.Errorf("source address: %w", err)
+	}
 	switch zone := o.Self.Zone(); {
-	case !o.Self.IsValid() || o.Self.Is4In6() || o.Self.IsUnspecified() || o.Self.IsMulticast():
-		return fmt.Errorf("source address %q is not the address of a host", o.Self)
 	case zone != "" && zone != o.Interface:
 		return fmt.Errorf("source address %q belongs to another interface", o.Self)
 	case o.Self.Is6() && !o.Unicast && !o.Self.IsLinkLocalUnicast():
 		return fmt.Errorf("source address %q is not link-local, as VRRP for IPv6 wants it", o.Self)
-	case o.VirtualMAC == nil:
-		return nil
-	case len(o.VirtualMAC) != 6:
-		return fmt.Errorf("virtual MAC address %q does not have 6 bytes", o.VirtualMAC)
-	case o.Unicast:
+	case o.Unicast && o.VirtualMAC != nil:
 		return errors.New("unicast from a virtual MAC address is not possible: choose one of them")
 	}
-	return nil
+	return checkVirtualMAC(o.VirtualMAC)
 }
 
 // Datagram is a received VRRP message. Its slices are parts of the buffer that

@@ -23,9 +23,9 @@ func TestOpenErrors(t *testing.T) {
 		retryable          bool
 	}{
 		{"no such interface", "eth7", "192.0.2.1", false, nil, `bind to device: no such device`, true},
-		{"no address", "eth0", "0.0.0.0", false, nil, `source address "0.0.0.0" is not the address of a host`, false},
-		{"a group", "eth0", "ff02::12", false, nil, `source address "ff02::12" is not the address of a host`, false},
-		{"IPv4 in IPv6", "eth0", "::ffff:192.0.2.1", false, nil, `source address "::ffff:192.0.2.1" is not the address of a host`, false},
+		{"no address", "eth0", "0.0.0.0", false, nil, `source address: "0.0.0.0" is not the address of a host`, false},
+		{"a group", "eth0", "ff02::12", false, nil, `source address: "ff02::12" is not the address of a host`, false},
+		{"IPv4 in IPv6", "eth0", "::ffff:192.0.2.1", false, nil, `source address: "::ffff:192.0.2.1" is not the address of a host`, false},
 		{
 			"global IPv6 address", "eth0", "2001:db8::1", false, nil,
 			`source address "2001:db8::1" is not link-local, as VRRP for IPv6 wants it`, false,
