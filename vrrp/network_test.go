@@ -23,7 +23,8 @@ type network struct {
 	sent  int
 
 	rng       *rand.Rand    // of all that follows
-	delay     time.Duration // greatest of a packet; the least is 0
+	latency   time.Duration // of every packet
+	delay     time.Duration // greatest beyond that; the least is 0
 	loss, dup float64
 	cut       map[link]bool
 
@@ -246,7 +247,7 @@ func (n *network) send(from *node, channel int, a vrrp.Advert) {
 }
 
 func (n *network) deliver(d delivery) {
-	d.at = n.now
+	d.at = n.now.Add(n.latency)
 	if n.delay > 0 {
 		d.at = d.at.Add(time.Duration(n.rng.Int64N(int64(n.delay) + 1)))
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -21,10 +22,12 @@ var rewrite = flag.Bool("rewrite", false, "rewrite the transcripts in testdata; 
 // A transcript is a story of commands, each followed by what it led to, indented.
 // Lines that begin with # are prose. The commands:
 //
-//	node NAME [priority=N] [interval=D] [preempt=BOOL]   at 192.0.2.11, .12, ...
-//	start NAME | crash NAME | freeze NAME | thaw NAME
+//	node NAME [priority=N] [interval=D] [preempt=BOOL] [delay=D] [version=N] [families=both|opposed]
+//	    at 192.0.2.11, .12, ... and fe80::11, ::12, ..., or fe80::75, ::74, ...
+//	start NAME | crash NAME | died NAME | freeze NAME | thaw NAME
 //	stop NAME [linger=D] | priority NAME N
-//	cut NAME NAME | heal | run D
+//	unplug NAME 4|6 | plug NAME 4|6
+//	cut NAME NAME | deafen FROM TO 4|6 | heal | latency D | run D
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -89,6 +92,8 @@ func (n *network) command(verb string, args []string) error {
 		n.start(named[0])
 	case "crash":
 		n.crash(named[0])
+	case "died":
+		n.died(named[0])
 	case "freeze":
 		n.freeze(named[0])
 	case "thaw":
@@ -100,17 +105,22 @@ func (n *network) command(verb string, args []string) error {
 		}
 		n.stop(named[0], linger)
 	case "priority":
-		p, err := strconv.ParseUint(args[1], 10, 8)
+		p, err := parseUint8(args[1])
 		if err != nil {
 			return err
 		}
-		n.setPriority(named[0], uint8(p))
+		n.setPriority(named[0], p)
+	case "unplug", "plug", "deafen":
+		return n.onChannel(verb, named, args[len(args)-1])
 	case "cut":
 		n.separate(named[0], named[1])
 		n.log = nil
 	case "heal":
 		n.heal()
 		n.log = nil
+	case "latency":
+		n.latency, err = time.ParseDuration(args[0])
+		return err
 	case "run":
 		d, err := time.ParseDuration(args[0])
 		if err != nil {
@@ -121,11 +131,29 @@ func (n *network) command(verb string, args []string) error {
 	return nil
 }
 
+// onChannel is the commands about one address family.
+func (n *network) onChannel(verb string, named []*node, family string) error {
+	channel, known := map[string]int{"4": 0, "6": 1}[family]
+	if !known || channel >= len(named[0].params) {
+		return errors.New("unknown family")
+	}
+	switch verb {
+	case "unplug":
+		n.unplug(named[0], channel)
+	case "plug":
+		n.plug(named[0], channel)
+	case "deafen":
+		n.deafen(named[0], named[1], channel)
+		n.log = nil
+	}
+	return nil
+}
+
 // arguments splits what follows a verb into nodes and key=value.
 func (n *network) arguments(verb string, args []string) ([]*node, map[string]string, error) {
 	count, known := map[string]int{
-		"node": 0, "start": 1, "crash": 1, "freeze": 1, "thaw": 1,
-		"stop": 1, "priority": 1, "cut": 2, "heal": 0, "run": 0,
+		"node": 0, "start": 1, "crash": 1, "died": 1, "freeze": 1, "thaw": 1,
+		"stop": 1, "priority": 1, "unplug": 1, "plug": 1, "cut": 2, "deafen": 2, "heal": 0, "latency": 0, "run": 0,
 	}[verb]
 	if !known || len(args) < count {
 		return nil, nil, errors.New("bad command")
@@ -153,17 +181,22 @@ func (n *network) arguments(verb string, args []string) ([]*node, map[string]str
 func (n *network) addNamed(name string, options map[string]string) error {
 	p := params()
 	p.Self = selfOf(len(n.nodes))
+	var self6 netip.Addr
 	for k, v := range options {
 		var err error
 		switch k {
 		case "priority":
-			var u uint64
-			u, err = strconv.ParseUint(v, 10, 8)
-			p.Priority = uint8(u)
+			p.Priority, err = parseUint8(v)
+		case "version":
+			p.Version, err = parseUint8(v)
 		case "interval":
 			p.Interval, err = time.ParseDuration(v)
 		case "preempt":
 			p.Preempt, err = strconv.ParseBool(v)
+		case "delay":
+			p.PreemptDelay, err = time.ParseDuration(v)
+		case "families":
+			self6, err = selfInFamilies(v, len(n.nodes))
 		default:
 			err = fmt.Errorf("unknown option %q", k)
 		}
@@ -171,9 +204,31 @@ func (n *network) addNamed(name string, options map[string]string) error {
 			return err
 		}
 	}
-	if _, err := vrrp.NewRouter(p); err != nil {
-		return err
+	all := []vrrp.Params{p}
+	if self6.IsValid() {
+		p.Self, p.Addresses = self6, params6().Addresses
+		all = append(all, p)
 	}
-	n.add(name, p)
+	for _, p := range all {
+		if _, err := vrrp.NewRouter(p); err != nil {
+			return err
+		}
+	}
+	n.add(name, all...)
 	return nil
+}
+
+func parseUint8(s string) (uint8, error) {
+	u, err := strconv.ParseUint(s, 10, 8)
+	return uint8(u), err
+}
+
+func selfInFamilies(families string, number int) (netip.Addr, error) {
+	switch families {
+	case "both":
+		return selfOf6(number), nil
+	case "opposed":
+		return otherSelfOf6(number), nil
+	}
+	return netip.Addr{}, fmt.Errorf("unknown families %q", families)
 }
