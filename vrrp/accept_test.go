@@ -27,8 +27,8 @@ func TestAcceptDrops(t *testing.T) {
 		change func(*vrrp.Packet)
 		want   vrrp.Drop
 	}{
-		{"own source", func(p *vrrp.Packet) { p.Source = self }, vrrp.DropOwn}, // V3-23
-		{"TTL 254", func(p *vrrp.Packet) { p.TTL = 254 }, vrrp.DropTTL},        // V3-02
+		{"own source", func(p *vrrp.Packet) { p.Source = self }, vrrp.DropOwn},
+		{"TTL 254", func(p *vrrp.Packet) { p.TTL = 254 }, vrrp.DropTTL},
 		{"TTL 1", func(p *vrrp.Packet) { p.TTL = 1 }, vrrp.DropTTL},
 		{"another VRID", func(p *vrrp.Packet) { p.Payload[1] = 52 }, vrrp.DropVRID},
 		{"another VRID, otherwise malformed", func(p *vrrp.Packet) { p.Payload[1], p.Payload[7] = 52, 0 }, vrrp.DropVRID},
@@ -79,12 +79,12 @@ func TestAcceptCounts(t *testing.T) {
 	}{
 		{"as configured here", two("192.0.2.100", "192.0.2.101"), vrrp.Counters{Received: 1}},
 		{"addresses in another order", two("192.0.2.101", "192.0.2.100"), vrrp.Counters{Received: 1}},
-		// V3-21.
+		// RFC 9568, 7.1: a list that does not match is logged, not discarded.
 		{"an address less", two("192.0.2.100"), vrrp.Counters{Received: 1, AddressMismatch: 1}},
 		{"an address more", two("192.0.2.100", "192.0.2.101", "192.0.2.102"), vrrp.Counters{Received: 1, AddressMismatch: 1}},
 		{"another address", two("192.0.2.100", "192.0.2.102"), vrrp.Counters{Received: 1, AddressMismatch: 1}},
 		{"an address twice", two("192.0.2.100", "192.0.2.100"), vrrp.Counters{Received: 1, AddressMismatch: 1}},
-		// V3-20.
+		// The same of the interval.
 		{"another interval", slow, vrrp.Counters{Received: 1, AddressMismatch: 1, IntervalMismatch: 1}},
 		{"resignation", advert(0), vrrp.Counters{Received: 1, ReceivedZero: 1, AddressMismatch: 1}},
 	}

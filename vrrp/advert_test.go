@@ -42,7 +42,7 @@ var (
 )
 
 // golden holds messages captured from keepalived 2.2.7, but for the one whose
-// checksum it cannot make (V3-10, V3-11, V3-12).
+// checksum it cannot make.
 var golden = []struct {
 	name   string
 	header vrrp.Header

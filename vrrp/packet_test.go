@@ -25,7 +25,7 @@ func TestParseIPv4(t *testing.T) {
 		want  vrrp.Packet
 	}{
 		{"captured", capturedHeader + capturedBody, want},
-		// V3-08.
+		// The header is as long as it says, and so is the packet.
 		{"Ethernet padding", capturedHeader + capturedBody + "0000 0000 0000 0000 0000 0000 0000", want},
 		{"router alert option", "46 c0 0024 0001 0000 ff 70 0000 c00002fb e0000012 94040000" + capturedBody, want},
 		{"forwarded", "45 c0 0020 0001 0000 fe 70 179f c00002fb e0000012" + capturedBody,

@@ -43,7 +43,7 @@ func TestNewRouterRefuses(t *testing.T) {
 			`virtual router 51: virtual address "192.0.2.100" is listed twice`},
 		{"own address without being owner", func(p *vrrp.Params) { p.Addresses = []netip.Addr{self} },
 			`virtual router 51: virtual address "192.0.2.11" is this node's own: choose another, or give its owner priority 255`},
-		// V3-05.
+		// RFC 9568, 5.2.9.
 		{"IPv6 without link-local", func(p *vrrp.Params) {
 			p.Self, p.Addresses = netip.MustParseAddr("fe80::1"), addrs("2001:db8::100")
 		}, `virtual router 51: virtual address "2001:db8::100" comes first but is not link-local: ` +

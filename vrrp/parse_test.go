@@ -44,7 +44,6 @@ func TestParseAdvertDrops(t *testing.T) {
 		{"seven bytes", v3, header4, func(b []byte) []byte { return b[:7] }, vrrp.DropLength},
 		{"address cut off", v3, header4, func(b []byte) []byte { return resum(b[:10]) }, vrrp.DropLength},
 		{"one byte too many", v3, header4, func(b []byte) []byte { return append(b, 0) }, vrrp.DropLength},
-		// V3-24.
 		{"version 2 trailer on version 3", v3, header4, func(b []byte) []byte { return append(b, make([]byte, 8)...) }, vrrp.DropLength},
 		{"version 2 without trailer", v2, header4, func(b []byte) []byte { return resum(b[:12]) }, vrrp.DropLength},
 		{"more addresses promised than sent", v3, header4, set(3, 2), vrrp.DropLength},
@@ -87,9 +86,7 @@ func TestParseAdvertInterval(t *testing.T) {
 		want  time.Duration
 	}{
 		{"shortest", 1, 10 * time.Millisecond},
-		// V3-04.
 		{"longest", 0x0fff, 40950 * time.Millisecond},
-		// V3-03.
 		{"reserved bits set", 0xf00a, 100 * time.Millisecond},
 	}
 	for _, tt := range tests {

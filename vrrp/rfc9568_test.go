@@ -1,9 +1,8 @@
 package vrrp_test
 
 // Each test here is one sentence of RFC 9568, given above it in substance with
-// its section. The V3 numbers are those of the project's conformance list. What
-// the codec and the acceptance rules must do is in parse_test.go and
-// accept_test.go.
+// its section. Those about packets are in rfc9568_packet_test.go, those that
+// version 2 has of its own in rfc3768_test.go.
 
 import (
 	"net/netip"
@@ -34,6 +33,28 @@ func TestTimersFollowTheFormulas(t *testing.T) {
 			p.Priority, p.Interval = tt.priority, tt.interval
 			wantNext(t, backup(t, p), at(tt.down))
 		})
+	}
+}
+
+// 6.1: Skew_Time is there "to skew Active_Down_Interval", so that of several
+// Backups the one of the highest priority takes over, from silence as after a
+// resignation.
+func TestHigherPriorityTakesOverFirst(t *testing.T) {
+	for _, resigned := range []bool{false, true} {
+		last := time.Time{}
+		for _, priority := range []uint8{254, 253, 100, 2, 1} {
+			p := params()
+			p.Priority, p.Interval = priority, vrrp.MinInterval
+			r := backup(t, p)
+			if resigned {
+				r.Receive(at(1), upper, advert(0))
+			}
+			if next := r.Next(); !next.After(last) {
+				t.Errorf("priority %d claims %v after the epoch, the higher one before it at %v (resigned: %v)",
+					priority, next.Sub(epoch), last.Sub(epoch), resigned)
+			}
+			last = r.Next()
+		}
 	}
 }
 
@@ -69,7 +90,7 @@ func TestOthersStartAsBackup(t *testing.T) {
 }
 
 // 6.4.2: "If a Shutdown event is received, then: cancel the Active_Down_Timer,
-// transition to the Initialize state." V3-35: nothing is sent.
+// transition to the Initialize state." Nothing is sent.
 func TestBackupLeavesInSilence(t *testing.T) {
 	r := backup(t, params())
 	out := r.Shutdown(at(time.Millisecond), vrrp.Leave{Reason: "node is drained", Linger: time.Second})
@@ -97,7 +118,7 @@ func TestBackupTakesOverFromSilence(t *testing.T) {
 }
 
 // 6.4.2: "If an ADVERTISEMENT is received, then: if the Priority in the
-// ADVERTISEMENT is 0, set the Active_Down_Timer to Skew_Time." V3-33: also when
+// ADVERTISEMENT is 0, set the Active_Down_Timer to Skew_Time." This holds also when
 // Preempt_Mode is false.
 func TestBackupWaitsForSkewAfterResignation(t *testing.T) {
 	for _, preempt := range []bool{true, false} {
@@ -114,7 +135,8 @@ func TestBackupWaitsForSkewAfterResignation(t *testing.T) {
 // 6.4.2: "if Preempt_Mode is False, or if the Priority in the ADVERTISEMENT is
 // greater than or equal to the local Priority, then: set Active_Adver_Interval
 // to Max Advertise Interval contained in the ADVERTISEMENT, recompute [...], set
-// the Active_Down_Timer to Active_Down_Interval." V3-20, V3-31.
+// the Active_Down_Timer to Active_Down_Interval." Addresses are
+// not compared, and the interval need not be ours.
 func TestBackupFollowsAcceptableActive(t *testing.T) {
 	tests := []struct {
 		name     string
@@ -231,7 +253,7 @@ func TestPreemptDelay(t *testing.T) {
 }
 
 // 6.1: "the Virtual Router that owns the IPvX address(es) always preempts,
-// independent of the setting of this flag." V3-30.
+// independent of the setting of this flag."
 func TestOwnerPreemptsWhateverTheMode(t *testing.T) {
 	p := params()
 	p.Priority, p.Preempt = 255, false
@@ -246,8 +268,8 @@ func TestOwnerPreemptsWhateverTheMode(t *testing.T) {
 }
 
 // 6.4.3: "If a Shutdown event is received, then: cancel the Adver_Timer, send an
-// ADVERTISEMENT with Priority = 0, transition to the Initialize state." V3-36:
-// all else in it is as ever.
+// ADVERTISEMENT with Priority = 0, transition to the Initialize state." All else
+// in it is as ever.
 func TestActiveResigns(t *testing.T) {
 	r, now := active(t, params())
 	out := r.Shutdown(now.Add(1), vrrp.Leave{})
@@ -291,7 +313,7 @@ func TestActiveAnswersResignation(t *testing.T) {
 // network byte order), then: cancel the Adver_Timer, set Active_Adver_Interval
 // to Max Advertise Interval contained in the ADVERTISEMENT, [...] set the
 // Active_Down_Timer to Active_Down_Interval, transition to the Backup state."
-// V3-30: Preempt_Mode does not matter.
+// Preempt_Mode does not matter.
 func TestActiveYieldsToBetter(t *testing.T) {
 	tests := []struct {
 		name     string
@@ -349,7 +371,7 @@ func TestActiveAssertsItself(t *testing.T) {
 }
 
 // 6.4.3 and erratum 8298: an owner that hears an advertisement judges it as
-// everyone does. V3-22.
+// everyone does.
 func TestOwnerHearsAnotherOwner(t *testing.T) {
 	p := params()
 	p.Priority = 255
@@ -373,7 +395,7 @@ func TestInitIgnoresAdvertisements(t *testing.T) {
 }
 
 // 6.4.3: an Active router uses Advertisement_Interval, its own, whatever it
-// learned as Backup. V3-37.
+// learned as Backup.
 func TestActiveForgetsTheLearnedInterval(t *testing.T) {
 	r := backup(t, params())
 	slow := advert(250)
@@ -384,7 +406,7 @@ func TestActiveForgetsTheLearnedInterval(t *testing.T) {
 	wantNext(t, r, now.Add(interval))
 }
 
-// A timer that was cancelled by a transition does not act after it. V3-32.
+// A timer that was cancelled by a transition does not act after it.
 func TestStaleTimersAreHarmless(t *testing.T) {
 	r, now := active(t, params())
 	adverTimer := r.Next()

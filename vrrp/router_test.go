@@ -193,6 +193,47 @@ func TestActiveThatIsMerelyLateGoesOn(t *testing.T) {
 	wantNext(t, r, now.Add(interval))
 }
 
+// A queue of old advertisements makes no storm of announcements: an event asks for
+// one at most, and the one that slept asks for none before it is Active again.
+func TestStallMakesNoStorm(t *testing.T) {
+	const queued = 25
+	wake := func(t *testing.T, priority uint8, take int) (sent, announced int) {
+		r, _ := active(t, params())
+		now := r.Next().Add(800 * time.Millisecond)
+		for range take {
+			out := r.Receive(now, upper, advert(priority))
+			sent += len(out.Send)
+			if out.Announce {
+				announced++
+			}
+		}
+		out := r.Tick(now)
+		wantRole(t, r, vrrp.Backup)
+		return sent + len(out.Send), announced
+	}
+	for _, priority := range []uint8{0, 100, 250} {
+		for _, take := range []int{1, queued} {
+			if sent, announced := wake(t, priority, take); sent != 0 || announced != 0 {
+				t.Errorf("priority %d, %d packets: %d sent, %d announced; want none", priority, take, sent, announced)
+			}
+		}
+	}
+	t.Run("merely late, one for each packet that is judged", func(t *testing.T) {
+		for _, take := range []int{1, queued} {
+			r, now := active(t, params())
+			announced := 0
+			for range take {
+				if r.Receive(now.Add(down200), upper, advert(100)).Announce {
+					announced++
+				}
+			}
+			if announced != take {
+				t.Errorf("%d announcements asked for after %d packets", announced, take)
+			}
+		}
+	})
+}
+
 // Its socket may have been as frozen as its timer.
 func TestStalledBackupListensFirst(t *testing.T) {
 	t.Run("stalled", func(t *testing.T) {
