@@ -32,7 +32,7 @@ type Config struct {
 // Node is one of the hosts that share the VIPs.
 type Node struct {
 	Name    string
-	Address netip.Addr // unique; IPv4 when there are VIPs
+	Address netip.Addr // unique
 }
 
 // Cluster says how the nodes talk to each other.
@@ -43,17 +43,33 @@ type Cluster struct {
 
 // VIP is a set of virtual addresses that move between the nodes together.
 type VIP struct {
-	Name      string
-	Prefixes  []netip.Prefix   // 1..255 of them, IPv4, each with its host bits
+	Name string
+	// Prefixes are the addresses with their host bits: first those of IPv4, then
+	// those of IPv6, which begin with the link-local one of the virtual router.
+	Prefixes  []netip.Prefix   // at most 255 of each family
 	Interface string           // empty: the one where the node's own address lives
 	RouterID  uint8            // VRRP VRID, 1..255
 	Prefer    string           // name of the node with the highest priority
-	Priority  map[string]uint8 // of every node, 1..254, all different
+	Priority  map[string]uint8 // of every node, all different: 1..254, or 255 for Owner
+	Owner     string           // the node whose own address is among the Prefixes; mostly empty
 	Preempt   bool
 	// PreemptDelay is how long a node is fit before it preempts; 0 without Preempt.
 	PreemptDelay time.Duration
-	Advertise    time.Duration // 10 ms..40.95 s, in steps of 10 ms
+	Advertise    time.Duration // 10 ms..40.95 s, in steps of 10 ms; in version 2 whole seconds
+	Version      uint8         // of VRRP: 2 or 3
+	Checksum     vrrp.ChecksumPolicy
+	Unicast      bool
+	VirtualMAC   bool
+	Group        string        // VIPs of one group move together; the name of the VIP unless said otherwise
 	Lease        time.Duration // whole seconds, longer than the down interval
+	Track        Track
+}
+
+// Track is what a node loses priority without.
+type Track struct {
+	Interfaces []string
+	Gateway    netip.Addr // the zero Addr: none
+	Servers    bool       // whether a node stands back that reaches no server while its peer does
 }
 
 // Log says what is logged.
@@ -82,32 +98,10 @@ func Parse(name string, src []byte) (*Config, error) {
 	return &c, nil
 }
 
-// Routers returns what the election of each VIP needs on the node self, which
-// is one of c.Nodes; element i belongs to c.VIPs[i].
-func (c *Config) Routers(self Node) []vrrp.Params {
-	routers := make([]vrrp.Params, 0, len(c.VIPs))
-	for _, v := range c.VIPs {
-		addresses := make([]netip.Addr, 0, len(v.Prefixes))
-		for _, p := range v.Prefixes {
-			addresses = append(addresses, p.Addr())
-		}
-		routers = append(routers, vrrp.Params{
-			VRID:         v.RouterID,
-			Priority:     v.Priority[self.Name],
-			Preempt:      v.Preempt,
-			PreemptDelay: v.PreemptDelay,
-			Interval:     v.Advertise,
-			Addresses:    addresses,
-			Self:         self.Address,
-		})
-	}
-	return routers
-}
-
 func (d *decoder) config(root field) Config {
 	f := d.object(root, "nodes", "cluster", "vip", "vips", "listeners", "pools", "log", "admin")
 	var c Config
-	c.Nodes = d.nodes(f["nodes"], f["vip"].set() || f["vips"].set())
+	c.Nodes = d.nodes(f["nodes"])
 	c.Cluster = d.cluster(f["cluster"])
 	c.VIPs = d.vips(f, c.Nodes)
 	c.Proxy = d.proxy(f["pools"], f["listeners"])

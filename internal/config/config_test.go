@@ -37,7 +37,10 @@ listeners:
 			Preempt:      true,
 			PreemptDelay: 3 * time.Second,
 			Advertise:    100 * time.Millisecond,
+			Version:      3,
+			Group:        "main",
 			Lease:        2 * time.Second,
+			Track:        config.Track{Servers: true},
 		}},
 		Proxy: proxy.Spec{
 			Listeners: []proxy.Listener{{
@@ -170,8 +173,10 @@ func TestRouters(t *testing.T) {
 	c := parse(t, `
 nodes: {lb1: 192.0.2.11, lb2: 192.0.2.12}
 vips:
-  front: {addresses: [192.0.2.100/24, 192.0.2.101/24]}
-  back: {addresses: 198.51.100.7/24, prefer: lb2, preempt: false, advertise: 10ms}
+  front: {addresses: [192.0.2.100/24, "2001:db8::100/64", 192.0.2.101/24], checksum: rfc9568}
+  back: {addresses: 198.51.100.7/24, prefer: lb2, preempt: false, advertise: 10ms, unicast: true}
+  old: {addresses: 198.51.100.8/24, version: 2}
+  own: {addresses: [192.0.2.12/24, 192.0.2.112/24], router_id: 9}
 `)
 	addrs := func(list ...string) (addrs []netip.Addr) {
 		for _, s := range list {
@@ -179,15 +184,69 @@ vips:
 		}
 		return addrs
 	}
-	want := []vrrp.Params{{
-		VRID: 100, Priority: 150, Preempt: true, PreemptDelay: 3 * time.Second, Interval: 100 * time.Millisecond,
-		Addresses: addrs("192.0.2.100", "192.0.2.101"), Self: netip.MustParseAddr("192.0.2.12"),
-	}, {
-		VRID: 7, Priority: 200, Preempt: false, Interval: 10 * time.Millisecond,
-		Addresses: addrs("198.51.100.7"), Self: netip.MustParseAddr("192.0.2.12"),
-	}}
-	if diff := cmp.Diff(want, c.Routers(c.Nodes[1]), values); diff != "" {
+	type router struct {
+		Name     string
+		Prefixes string
+		Params   vrrp.Params
+	}
+	want := []router{
+		{"front/4", "[192.0.2.100/24 192.0.2.101/24]", vrrp.Params{
+			Version: 3, VRID: 100, Priority: 150, Preempt: true, PreemptDelay: 3 * time.Second, Interval: 100 * time.Millisecond,
+			Addresses: addrs("192.0.2.100", "192.0.2.101"), Checksum: vrrp.ChecksumRFC9568,
+		}},
+		{"front/6", "[fe80::200:5eff:fe00:264/64 2001:db8::100/64]", vrrp.Params{
+			Version: 3, VRID: 100, Priority: 150, Preempt: true, PreemptDelay: 3 * time.Second, Interval: 100 * time.Millisecond,
+			Addresses: addrs("fe80::200:5eff:fe00:264", "2001:db8::100"), Checksum: vrrp.ChecksumRFC9568,
+		}},
+		{"back", "[198.51.100.7/24]", vrrp.Params{
+			Version: 3, VRID: 7, Priority: 200, Preempt: false, Interval: 10 * time.Millisecond,
+			Addresses: addrs("198.51.100.7"), Peers: addrs("192.0.2.11"),
+		}},
+		{"old", "[198.51.100.8/24]", vrrp.Params{
+			Version: 2, VRID: 8, Priority: 150, Preempt: true, PreemptDelay: 3 * time.Second, Interval: time.Second,
+			Addresses: addrs("198.51.100.8"),
+		}},
+		{"own", "[192.0.2.112/24]", vrrp.Params{
+			Version: 3, VRID: 9, Priority: 255, Preempt: true, PreemptDelay: 3 * time.Second, Interval: 100 * time.Millisecond,
+			Addresses: addrs("192.0.2.12", "192.0.2.112"),
+		}},
+	}
+	var got []router
+	for _, r := range c.Routers(c.Nodes[1]) {
+		got = append(got, router{r.Name, fmt.Sprint(r.Prefixes), r.Params})
+	}
+	if diff := cmp.Diff(want, got, values); diff != "" {
 		t.Errorf("routers of lb2 (-want +got):\n%s", diff)
+	}
+	other := c.Routers(c.Nodes[0])
+	if own := other[len(other)-1]; own.Params.Priority != 200 && own.Params.Priority != 150 || len(own.Prefixes) != 2 {
+		t.Errorf("lb1 stands by for lb2's own address with %+v", own)
+	}
+}
+
+// The link-local address of a virtual router may be written out or left to be
+// derived: the nodes agree.
+func TestLinkLocalAddress(t *testing.T) {
+	const pair = "nodes: {lb1: 192.0.2.11, lb2: 192.0.2.12}\nvips: {main: {router_id: 51, addresses: "
+	derived := parse(t, pair+`"2001:db8::100/64"}}`)
+	written := parse(t, pair+`["2001:db8::100/64", "fe80::200:5eff:fe00:233/64"]}}`)
+	if derived.Hash() != written.Hash() {
+		t.Errorf("hash %s with a derived link-local address, %s with the same written", derived.Hash(), written.Hash())
+	}
+	if got := parse(t, pair+`["2001:db8::100/64", "fe80::51/64"]}}`).VIPs[0].Prefixes[0].String(); got != "fe80::51/64" {
+		t.Errorf("first address %s", got)
+	}
+}
+
+// A lowered node ranks below any that is not, and two lowered ones keep their
+// order.
+func TestPenalty(t *testing.T) {
+	for _, text := range []string{"{lb1: 200, lb2: 150}", "{lb1: 101, lb2: 100}", "{lb1: 254, lb2: 200}", "{lb1: 4, lb2: 3}", "{lb1: 10, lb2: 150}"} {
+		v := parse(t, "nodes: {lb1: 192.0.2.11, lb2: 192.0.2.12}\nvips: {main: {addresses: 192.0.2.100/24, priority: "+text+", track: {gateway: 192.0.2.1}}}\n").VIPs[0]
+		high, low := max(v.Priority["lb1"], v.Priority["lb2"]), min(v.Priority["lb1"], v.Priority["lb2"])
+		if lowered := high - v.Penalty(); lowered >= low || lowered < 2 {
+			t.Errorf("priority %s: %d lowered by %d is %d, beside %d", text, high, v.Penalty(), lowered, low)
+		}
 	}
 }
 

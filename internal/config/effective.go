@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -83,12 +84,43 @@ func (v VIP) effective(nodes []Node) *yaml.Node {
 	put(n, "prefer", text(v.Prefer))
 	priority := flow()
 	for _, node := range nodes {
-		put(priority, node.Name, integer(v.Priority[node.Name]))
+		if node.Name != v.Owner {
+			put(priority, node.Name, integer(v.Priority[node.Name]))
+		}
 	}
 	put(n, "priority", priority)
 	put(n, "preempt", v.preemption())
 	put(n, "advertise", text(formatDuration(v.Advertise)))
+	put(n, "version", integer(v.Version))
+	if v.hasChecksum() {
+		put(n, "checksum", text(v.checksum()))
+	}
+	put(n, "unicast", boolean(v.Unicast))
+	put(n, "virtual_mac", boolean(v.VirtualMAC))
+	put(n, "group", text(v.Group))
+	put(n, "track", v.Track.effective())
 	put(n, "lease", text(formatDuration(v.Lease)))
+	return n
+}
+
+func (v VIP) checksum() string {
+	for name, policy := range checksums {
+		if policy == v.Checksum {
+			return name
+		}
+	}
+	panic(fmt.Sprintf("config: unhandled checksum policy %d", v.Checksum))
+}
+
+func (t Track) effective() *yaml.Node {
+	n := flow()
+	if len(t.Interfaces) > 0 {
+		put(n, "interfaces", line(t.Interfaces, strings.Clone))
+	}
+	if t.Gateway.IsValid() {
+		put(n, "gateway", text(t.Gateway.String()))
+	}
+	put(n, "servers", boolean(t.Servers))
 	return n
 }
 

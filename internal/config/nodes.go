@@ -5,20 +5,15 @@ import "math"
 // maxNodes is how many nodes this version can run.
 const maxNodes = 2
 
-// nodes returns the nodes of f. Those that share VIPs send advertisements from
-// their address, of the VIPs' family (RFC 9568, section 5.1.1.1).
-func (d *decoder) nodes(f field, shareVIPs bool) []Node {
+// nodes returns the nodes of f.
+func (d *decoder) nodes(f field) []Node {
 	var nodes []Node
 	for i, e := range d.named(f, "addresses") {
 		if i == maxNodes {
 			d.errorf(e.key, "%q is node number %d: this version supports %d", e.key.Value, i+1, maxNodes)
 		}
 		addr := d.addr(e, "an IP address")
-		switch {
-		case !addr.IsValid():
-		case shareVIPs && addr.Is6():
-			d.invalid(e, "%s is an IPv6 address, but the VIPs are IPv4", addr)
-		default:
+		if addr.IsValid() {
 			d.claim(e, addr.String(), "the address of a node")
 		}
 		nodes = append(nodes, Node{Name: e.key.Value, Address: addr})

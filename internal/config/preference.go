@@ -6,20 +6,28 @@ import (
 )
 
 // preference returns the preferred node of a VIP, and the priority of every
-// node.
-func (d *decoder) preference(f fields, nodes []Node) (prefer string, priority map[string]uint8) {
+// node. The owner of an address, if there is one, is preferred to all (RFC 9568,
+// section 5.2.4).
+func (d *decoder) preference(f fields, nodes []Node, owner string) (prefer string, priority map[string]uint8) {
 	if len(nodes) == 0 {
 		return "", nil
 	}
 	names := nodeNames(nodes)
 	mark := len(d.errs)
 	prefer = names[0]
+	if owner != "" {
+		prefer = owner
+	}
 	if f["prefer"].set() {
 		prefer = d.reference(f["prefer"], "node", names)
 	}
 	explicit := d.priorities(f["priority"], names)
 	priority = defaultPriorities(names, prefer)
 	maps.Copy(priority, explicit)
+	if owner != "" {
+		d.refuseBesideOwner(f, owner, prefer, explicit)
+		priority[owner] = 255
+	}
 	if !d.ok(mark) || len(explicit) == 0 {
 		return prefer, priority
 	}
@@ -65,4 +73,14 @@ func defaultPriorities(names []string, preferred string) map[string]uint8 {
 		next -= 50
 	}
 	return priorities
+}
+
+// refuseBesideOwner refuses what contradicts the owner's place.
+func (d *decoder) refuseBesideOwner(f fields, owner, prefer string, explicit map[string]uint8) {
+	if prefer != owner {
+		d.invalid(f["prefer"], "%q is preferred, but the VIP is an address of node %q, which comes first whenever it is there", prefer, owner)
+	}
+	if _, set := explicit[owner]; set {
+		d.invalid(f["priority"], "the VIP is an address of node %q, which so has priority 255: leave it out", owner)
+	}
 }

@@ -30,10 +30,11 @@ const maxLease = time.Hour
 // section 5.2.5).
 const maxPrefixes = math.MaxUint8
 
-// router is a VIP with the place of its VRID, for what concerns several.
+// router is a VIP with places in the file, for what concerns several.
 type router struct {
 	VIP
-	at place
+	at    place // of the VRID
+	group field
 }
 
 // vips returns the VIPs of the file, whose root has the keys f.
@@ -53,13 +54,15 @@ func (d *decoder) vips(f fields, nodes []Node) []VIP {
 	}
 	for _, e := range d.named(long, "VIPs") {
 		mark := len(d.errs)
-		o := d.object(e, "addresses", "interface", "router_id", "prefer", "priority", "preempt", "advertise", "lease")
+		o := d.object(e, "addresses", "interface", "router_id", "prefer", "priority", "preempt", "advertise", "version", "checksum",
+			"unicast", "virtual_mac", "group", "track", "lease")
 		if d.ok(mark) && !o["addresses"].set() {
 			d.errorf(e.key, "VIP %q has no addresses, such as addresses: 192.0.2.100/24", e.key.Value)
 		}
 		routers = append(routers, d.vip(e.key.Value, o, nodes))
 	}
 	d.distinctRouterIDs(routers)
+	d.agreeingGroups(routers)
 	var vips []VIP
 	for _, r := range routers {
 		vips = append(vips, r.VIP)
@@ -68,23 +71,23 @@ func (d *decoder) vips(f fields, nodes []Node) []VIP {
 }
 
 func (d *decoder) vip(name string, f fields, nodes []Node) router {
-	r := router{VIP: VIP{Name: name, Prefixes: d.prefixes(f["addresses"], nodes)}}
+	r := router{VIP: VIP{Name: name}}
+	listed, owner := d.prefixes(f["addresses"], nodes)
 	r.Interface = d.interfaceName(f["interface"])
-	r.RouterID, r.at = d.routerID(f, r.Prefixes)
+	r.RouterID, r.at = d.routerID(f, listed)
+	r.Prefixes, r.Owner = inOrder(listed, r.RouterID), owner
 	mark := len(d.errs)
-	r.Prefer, r.Priority = d.preference(f, nodes)
+	r.Prefer, r.Priority = d.preference(f, nodes, owner)
 	r.Preempt, r.PreemptDelay = d.preemption(f["preempt"])
-	r.Advertise = d.duration(f["advertise"], 100*time.Millisecond, minInterval, maxInterval)
-	if r.Advertise%intervalStep != 0 {
-		d.invalid(f["advertise"], "%s is not a multiple of %s", r.Advertise, intervalStep)
-	}
-	r.Lease = d.duration(f["lease"], 2*time.Second, time.Second, maxLease)
-	if r.Lease%time.Second != 0 {
-		d.invalid(f["lease"], "%s is not in whole seconds, as the kernel counts it", r.Lease)
-	}
-	if d.ok(mark) && len(nodes) > 0 {
-		d.outlastsElection(f, r.VIP)
-	}
+	r.Version = d.version(f["version"], r.VIP)
+	r.Advertise = d.interval(f["advertise"], r.Version)
+	r.Checksum = d.checksum(f["checksum"], r.VIP)
+	r.Unicast = d.unicast(f["unicast"], r.VIP, nodes)
+	r.VirtualMAC = d.virtualMAC(f["virtual_mac"], r.VIP)
+	r.Group, r.group = d.group(f["group"], name), f["group"]
+	sound := d.ok(mark) && len(nodes) > 0
+	r.Track = d.track(f["track"], r.VIP, nodes, sound)
+	r.Lease = d.lease(f["lease"], r.VIP, sound)
 	return r
 }
 
@@ -108,11 +111,12 @@ func (d *decoder) preemption(f field) (bool, time.Duration) {
 	return true, d.duration(f, warmUp, 0, maxPreemptDelay)
 }
 
-// prefixes returns the addresses of a VIP.
-func (d *decoder) prefixes(f field, nodes []Node) []netip.Prefix {
-	const what = "an address with prefix length such as 192.0.2.100/24"
-	var prefixes []netip.Prefix
-	for i, e := range d.list(f, "address") {
+// prefixes returns the addresses of a VIP as the file lists them, and the node
+// that has one of them as its own, if any.
+func (d *decoder) prefixes(f field, nodes []Node) (prefixes []netip.Prefix, owner string) {
+	const what = "an address with prefix length such as 192.0.2.100/24 or 2001:db8::100/64"
+	count := map[bool]int{} // by whether it is IPv6
+	for _, e := range d.list(f, "address") {
 		got, ok := d.text(e, what)
 		if !ok {
 			continue
@@ -123,17 +127,49 @@ func (d *decoder) prefixes(f field, nodes []Node) []netip.Prefix {
 			continue
 		}
 		for _, n := range nodes {
-			if n.Address == p.Addr() {
-				d.invalid(e, "%s is the address of node %q: a VIP is an address that no host has of its own", p.Addr(), n.Name)
+			switch {
+			case n.Address != p.Addr():
+			case owner != "" && owner != n.Name:
+				d.invalid(e, "%s is the address of node %q, and another that of node %q: one node at most can own addresses of a VIP", p.Addr(), n.Name, owner)
+			default:
+				owner = n.Name
 			}
 		}
 		d.claim(e, p.Addr().String(), "a virtual address")
-		if i == maxPrefixes {
-			d.invalid(e, "an advertisement holds at most %d addresses: move the rest to another VIP", maxPrefixes)
+		// An IPv6 advertisement has a link-local address in any case.
+		most := maxPrefixes
+		if p.Addr().Is6() {
+			most--
+		}
+		if count[p.Addr().Is6()]++; count[p.Addr().Is6()] == most+1 {
+			d.invalid(e, "an advertisement holds at most %d addresses: move the rest to another VIP", most)
 		}
 		prefixes = append(prefixes, p)
 	}
-	return prefixes
+	return prefixes, owner
+}
+
+// inOrder returns the addresses of IPv4, then those of IPv6. The first of those is
+// the link-local address of the virtual router (RFC 9568, section 5.2.9): where
+// none is listed it is made from the router's MAC address, as a host makes its own
+// (RFC 4291, appendix A).
+func inOrder(listed []netip.Prefix, vrid uint8) []netip.Prefix {
+	var v4, local, v6 []netip.Prefix
+	for _, p := range listed {
+		switch {
+		case p.Addr().Is4():
+			v4 = append(v4, p)
+		case p.Addr().IsLinkLocalUnicast():
+			local = append(local, p)
+		default:
+			v6 = append(v6, p)
+		}
+	}
+	if len(v6) > 0 && len(local) == 0 {
+		addr := netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 8: 0x02, 10: 0x5e, 11: 0xff, 12: 0xfe, 14: 0x02, 15: vrid})
+		local = []netip.Prefix{netip.PrefixFrom(addr, 64)}
+	}
+	return slices.Concat(v4, local, v6)
 }
 
 func (d *decoder) interfaceName(f field) string {
@@ -161,28 +197,35 @@ func validInterface(s string) bool {
 }
 
 // routerID returns the VRID of a VIP: by default the last number of its first
-// address, which both nodes and the next version will choose alike.
-func (d *decoder) routerID(f fields, prefixes []netip.Prefix) (uint8, place) {
+// address, or of its first IPv4 address if it has one, which both nodes and the
+// next version will choose alike.
+func (d *decoder) routerID(f fields, listed []netip.Prefix) (uint8, place) {
 	if id := f["router_id"]; id.set() {
 		return uint8(d.integer(id, 0, math.MaxUint8)), d.node(id.value)
 	}
-	if len(prefixes) == 0 {
+	if len(listed) == 0 {
 		return 0, place{}
 	}
+	first := listed[0].Addr()
+	if i := slices.IndexFunc(listed, func(p netip.Prefix) bool { return p.Addr().Is4() }); i >= 0 {
+		first = listed[i].Addr()
+	}
 	at := f["addresses"]
-	id := prefixes[0].Addr().As4()[3]
+	bytes := first.AsSlice()
+	id := bytes[len(bytes)-1]
 	if id == 0 {
-		d.errorf(at.key, "the VIP needs a router_id (under `vips`): its default, the last number of %s, is 0", prefixes[0].Addr())
+		d.errorf(at.key, "the VIP needs a router_id (under `vips`): its default, the last byte of %s, is 0", first)
 	}
 	return id, d.node(at.value)
 }
 
 // distinctRouterIDs refuses VIPs that a network could not tell apart. One
-// without an interface may be on any.
+// without an interface may be on any. The families are networks of their own.
 func (d *decoder) distinctRouterIDs(routers []router) {
 	for i, b := range routers {
 		for _, a := range routers[:i] {
-			apart := a.Interface != "" && b.Interface != "" && a.Interface != b.Interface
+			apart := a.Interface != "" && b.Interface != "" && a.Interface != b.Interface ||
+				!(a.has4() && b.has4()) && !(a.has6() && b.has6())
 			if a.RouterID != b.RouterID || a.RouterID == 0 || apart {
 				continue
 			}
@@ -193,20 +236,30 @@ func (d *decoder) distinctRouterIDs(routers []router) {
 	}
 }
 
-// outlastsElection refuses a lease that could end while the backup still waits:
-// then nobody would have the address.
-func (d *decoder) outlastsElection(f fields, v VIP) {
-	lowest := slices.Min(slices.Collect(maps.Values(v.Priority)))
+// lease returns for how long the kernel keeps the addresses. It must not end while
+// the backup still waits: then nobody would have them. The priorities of v are
+// known when sound.
+func (d *decoder) lease(f field, v VIP, sound bool) time.Duration {
+	const usual = 2 * time.Second
+	if !sound {
+		return d.duration(f, usual, time.Second, maxLease)
+	}
 	// RFC 9568, section 6.1: Skew_Time and Active_Down_Interval.
-	skew := (256 - time.Duration(lowest)) * v.Advertise / 256
+	unit := v.Advertise
+	if v.Version == 2 {
+		unit = time.Second // RFC 3768, section 6.1
+	}
+	lowest := slices.Min(slices.Collect(maps.Values(v.Priority)))
+	skew := (256 - time.Duration(lowest)) * unit / 256
 	down := 3*v.Advertise + skew
-	if v.Lease > down {
-		return
+	least := down.Truncate(time.Second) + time.Second
+	lease := d.duration(f, max(usual, least), time.Second, maxLease)
+	switch {
+	case lease%time.Second != 0:
+		d.invalid(f, "%s is not in whole seconds, as the kernel counts it", lease)
+	case lease <= down:
+		d.invalid(f, "the lease of %s ends before a backup takes over, after 3 x advertise + skew = 3 x %s + (256-%d)/256 x %s = %s: set lease: %s",
+			lease, v.Advertise, lowest, unit, down.Round(time.Millisecond), least)
 	}
-	at := f["lease"]
-	if !at.set() {
-		at = f["advertise"]
-	}
-	d.invalid(at, "the lease of %s ends before a backup takes over, after 3 x advertise + skew = 3 x %s + (256-%d)/256 x %s = %s: set lease: %s",
-		v.Lease, v.Advertise, lowest, v.Advertise, down.Round(time.Millisecond), down.Truncate(time.Second)+time.Second)
+	return lease
 }

@@ -54,42 +54,75 @@ func addresses(all []ifaceAddr) []netip.Addr {
 // routers returns the virtual routers that self runs, on the interfaces of this
 // host.
 func routers(cfg *config.Config, self config.Node, host []ifaceAddr) ([]ipc.Router, error) {
+	virtual := map[netip.Addr]bool{}
+	for _, v := range cfg.VIPs {
+		for _, p := range v.Prefixes {
+			virtual[p.Addr()] = p.Addr() != self.Address
+		}
+	}
 	var all []ipc.Router
 	var errs []error
-	for i, params := range cfg.Routers(self) {
-		v := cfg.VIPs[i]
-		ifname, source, err := place(v, self, host)
+	for _, r := range cfg.Routers(self) {
+		v := r.VIP
+		ifname, source, err := place(r, self, host, virtual)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("vip %q: %w", v.Name, err))
 			continue
 		}
-		params.Self = source
-		all = append(all, ipc.Router{Name: v.Name, VIP: v.Name, Group: v.Name, Interface: ifname, Params: params, Prefixes: v.Prefixes, Lease: v.Lease})
+		r.Params.Self = source
+		track := ipc.Track{Interfaces: v.Track.Interfaces}
+		if v.Track.Gateway.IsValid() && v.Track.Gateway.Is4() == source.Is4() {
+			track.Gateway = v.Track.Gateway
+		}
+		all = append(all, ipc.Router{
+			Name: r.Name, VIP: v.Name, Group: v.Group, Interface: ifname, Params: r.Params, Prefixes: r.Prefixes,
+			Lease: v.Lease, VirtualMAC: v.VirtualMAC, Track: track,
+		})
 	}
 	return all, errors.Join(errs...)
 }
 
-// place returns the interface of a VIP and the address to advertise from: the
-// node's own where it is on that interface, else the interface's first.
-func place(v config.VIP, self config.Node, host []ifaceAddr) (string, netip.Addr, error) {
-	has := func(i ifaceAddr, a netip.Addr) bool {
+// place returns the interface of a virtual router and the address to advertise
+// from, which is never a virtual one.
+func place(r config.Router, self config.Node, host []ifaceAddr, virtual map[netip.Addr]bool) (string, netip.Addr, error) {
+	i, err := home(r.VIP.Interface, self, host)
+	if err != nil {
+		return "", netip.Addr{}, err
+	}
+	has := func(a netip.Addr) bool {
 		return slices.ContainsFunc(i.prefixes, func(p netip.Prefix) bool { return p.Addr() == a })
 	}
-	for _, i := range host {
-		switch {
-		case v.Interface == "" && has(i, self.Address), v.Interface == i.name && has(i, self.Address):
-			return i.name, self.Address, nil
-		case v.Interface == i.name:
-			for _, p := range i.prefixes {
-				if p.Addr().Is4() && !slices.Contains(v.Prefixes, p) {
-					return i.name, p.Addr(), nil
-				}
-			}
-			return "", netip.Addr{}, fmt.Errorf("interface %q has no IPv4 address to advertise from", i.name)
+	is4 := r.Params.Addresses[0].Is4()
+	switch {
+	case is4 == self.Address.Is4() && has(self.Address) && (is4 || r.VIP.Unicast):
+		return i.name, self.Address, nil
+	case r.VIP.Unicast:
+		return "", netip.Addr{}, fmt.Errorf("interface %q does not have the node's address %s to advertise from (hint: leave out unicast, or the interface)", i.name, self.Address)
+	}
+	for _, p := range i.prefixes {
+		// IPv6 advertisements come from the link-local address (RFC 9568, section
+		// 5.1.2.1).
+		if a := p.Addr(); a.Is4() == is4 && (is4 || a.IsLinkLocalUnicast()) && !virtual[a] {
+			return i.name, a, nil
 		}
 	}
-	if v.Interface == "" {
-		return "", netip.Addr{}, fmt.Errorf("no interface of this host has the node's address %s (hint: name the interface in the config)", self.Address)
+	if is4 {
+		return "", netip.Addr{}, fmt.Errorf("interface %q has no IPv4 address to advertise from", i.name)
 	}
-	return "", netip.Addr{}, fmt.Errorf("this host has no interface %q", v.Interface)
+	return "", netip.Addr{}, fmt.Errorf("interface %q has no link-local IPv6 address to advertise from (hint: is IPv6 disabled there? see sysctl net.ipv6.conf.%s.disable_ipv6)", i.name, i.name)
+}
+
+// home returns the interface that the config names, or else the one where the
+// node's own address lives.
+func home(ifname string, self config.Node, host []ifaceAddr) (ifaceAddr, error) {
+	for _, i := range host {
+		own := slices.ContainsFunc(i.prefixes, func(p netip.Prefix) bool { return p.Addr() == self.Address })
+		if i.name == ifname || ifname == "" && own {
+			return i, nil
+		}
+	}
+	if ifname == "" {
+		return ifaceAddr{}, fmt.Errorf("no interface of this host has the node's address %s (hint: name the interface in the config)", self.Address)
+	}
+	return ifaceAddr{}, fmt.Errorf("this host has no interface %q", ifname)
 }
