@@ -18,46 +18,47 @@ import (
 // refuse (erratum 8300 would): it does no harm here. Version 2 demands the drop.
 func (r *Router) Accept(p Packet) (Advert, error) {
 	p.Source = p.Source.WithZone("")
-	a, from, err := r.judge(p)
+	var from peer
+	a, err := r.judge(&p, &from)
 	if err != nil {
 		r.status.LastDrop = DropOf(err)
 		r.status.Counters.drop(r.status.LastDrop)
 		return Advert{}, err
 	}
-	r.count(a, from)
-	r.peers.remember(from)
+	r.count(&a, &from)
+	r.peers.remember(&from)
 	return a, nil
 }
 
-// judge returns what an acceptable packet says, and what there is to remember of
-// its sender.
-func (r *Router) judge(p Packet) (Advert, peer, error) {
+// judge returns what an acceptable packet says, and fills in what there is to
+// remember of its sender.
+func (r *Router) judge(p *Packet, from *peer) (Advert, error) {
 	if err := r.judgeHeader(p); err != nil {
-		return Advert{}, peer{}, err
+		return Advert{}, err
 	}
 	if vrid, ok := PeekVRID(p.Payload); ok && vrid != r.params.VRID {
-		return Advert{}, peer{}, dropf(DropVRID, "VRID %d from %s at virtual router %d", vrid, p.Source, r.params.VRID)
+		return Advert{}, dropf(DropVRID, "VRID %d from %s at virtual router %d", vrid, p.Source, r.params.VRID)
 	}
 	a, form, err := parseFixed(p.Payload, p.Header)
 	if err != nil {
-		return Advert{}, peer{}, err
+		return Advert{}, err
 	}
 	if a.Version != r.params.Version {
-		return Advert{}, peer{}, dropf(DropVersion, "version %d from %s: set the peer to version %d, or this virtual router to %d",
+		return Advert{}, dropf(DropVersion, "version %d from %s: set the peer to version %d, or this virtual router to %d",
 			a.Version, p.Source, r.params.Version, a.Version)
 	}
-	from := peer{PeerStatus: PeerStatus{
+	from.PeerStatus = PeerStatus{
 		Address: p.Source, Version: a.Version, Priority: a.Priority, Interval: a.Interval, Checksum: form,
-	}}
+	}
 	from.addresses, from.AddressesDiffer = r.readAddresses(p)
 	a.Addresses = from.addresses
 	if a.Version == version2 {
-		err = r.judgeVersion2(a, from)
+		err = r.judgeVersion2(&a, from)
 	}
-	return a, from, err
+	return a, err
 }
 
-func (r *Router) judgeHeader(p Packet) error {
+func (r *Router) judgeHeader(p *Packet) error {
 	switch {
 	case p.Source.BitLen() != r.params.Self.BitLen():
 		return dropf(DropFamily, "packet from %q at a virtual router of %q", p.Source, r.params.Self)
@@ -75,7 +76,7 @@ func (r *Router) judgeHeader(p Packet) error {
 
 // readAddresses returns the addresses of a well-formed packet, and whether they
 // are others than the Router's. A list that is known already is not made anew.
-func (r *Router) readAddresses(p Packet) ([]netip.Addr, bool) {
+func (r *Router) readAddresses(p *Packet) ([]netip.Addr, bool) {
 	b, size := addressesOf(p.Payload, p.Header), addrSize(p.Header)
 	if spells(b, size, r.params.Addresses) {
 		return r.params.Addresses, false
@@ -88,7 +89,7 @@ func (r *Router) readAddresses(p Packet) ([]netip.Addr, bool) {
 }
 
 // judgeVersion2 applies what RFC 3768, section 7.1, asks beyond RFC 9568.
-func (r *Router) judgeVersion2(a Advert, from peer) error {
+func (r *Router) judgeVersion2(a *Advert, from *peer) error {
 	switch {
 	case a.Interval != r.params.Interval:
 		return dropf(DropIntervalMismatch, "interval %v from %s where this virtual router has %v: version 2 wants them equal",
@@ -101,7 +102,7 @@ func (r *Router) judgeVersion2(a Advert, from peer) error {
 }
 
 // count counts an accepted advertisement.
-func (r *Router) count(a Advert, from peer) {
+func (r *Router) count(a *Advert, from *peer) {
 	c := &r.status.Counters
 	c.Received++
 	if a.Priority == priorityResigned {

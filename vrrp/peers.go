@@ -42,7 +42,7 @@ func (ps peers) find(addr netip.Addr) *peer {
 
 // remember puts p in front, in the place of what is known of it, or else of the
 // one that was not heard for longest.
-func (ps *peers) remember(p peer) {
+func (ps *peers) remember(p *peer) {
 	i := slices.IndexFunc(*ps, func(q peer) bool { return q.Address == p.Address })
 	switch {
 	case i >= 0:
@@ -54,7 +54,7 @@ func (ps *peers) remember(p peer) {
 		i = maxPeers - 1
 	}
 	copy((*ps)[1:i+1], (*ps)[:i])
-	(*ps)[0] = p
+	(*ps)[0] = *p
 }
 
 // status returns the peers in the order of their addresses.
