@@ -107,16 +107,6 @@ func TestAcceptCounts(t *testing.T) {
 	}
 }
 
-func TestChecksumFormText(t *testing.T) {
-	for form, want := range map[vrrp.ChecksumForm]string{
-		vrrp.PseudoHeader: "pseudo-header", vrrp.MessageOnly: "message only", 7: "checksum form 7",
-	} {
-		if got := form.String(); got != want {
-			t.Errorf("form %d is %q, want %q", uint8(form), got, want)
-		}
-	}
-}
-
 // An IPv6 zone tells where a packet came in, not who sent it.
 func TestAcceptComparesAddressesWithoutZone(t *testing.T) {
 	p := params()

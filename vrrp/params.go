@@ -47,7 +47,7 @@ func unmarshalName[T fmt.Stringer](v *T, text []byte, kind string, all []T) erro
 			return nil
 		}
 	}
-	return fmt.Errorf("unknown %s %q: want one of %q", kind, text, all)
+	return fmt.Errorf("unknown %s %q: want one of %v", kind, text, all)
 }
 
 // Priorities with a meaning of their own (RFC 9568, section 5.2.4).

@@ -1,7 +1,6 @@
 package vrrp_test
 
 import (
-	"encoding/json"
 	"net/netip"
 	"strings"
 	"testing"
@@ -138,27 +137,5 @@ func TestRouterSharesNoMemory(t *testing.T) {
 	r.Status().Counters.Dropped[vrrp.DropOwn] = 7
 	if got := r.Status().Counters.Dropped[vrrp.DropOwn]; got != 1 {
 		t.Errorf("counter is %d after a copy was changed, want 1", got)
-	}
-}
-
-func TestRoleText(t *testing.T) {
-	for role, want := range map[vrrp.Role]string{
-		vrrp.Init: `"init"`, vrrp.Backup: `"backup"`, vrrp.Active: `"active"`,
-	} {
-		text, err := json.Marshal(role)
-		if err != nil || string(text) != want {
-			t.Errorf("marshalled %d as %s, error %v; want %s", uint8(role), text, err, want)
-		}
-		got := vrrp.Role(99)
-		if err := json.Unmarshal(text, &got); err != nil || got != role {
-			t.Errorf("unmarshalled %s as %v, error %v", text, got, err)
-		}
-	}
-	var r vrrp.Role
-	if err := r.UnmarshalText([]byte("master")); err == nil {
-		t.Errorf("unmarshalled %q as %v, want an error", "master", r)
-	}
-	if got := vrrp.Role(9).String(); got != "role 9" {
-		t.Errorf("unknown role is %q", got)
 	}
 }

@@ -317,14 +317,17 @@ func TestSetPriorityPanicsOnNonsense(t *testing.T) {
 
 func TestReasonsToBecomeActive(t *testing.T) {
 	tests := []struct {
-		name string
-		hear map[time.Duration]uint8
-		want vrrp.Reason
+		name  string
+		hear  map[time.Duration]uint8
+		want  vrrp.Reason
+		class vrrp.NewActiveReason
 	}{
-		{"nobody was ever heard", nil, "no advertisement from the Active router for 322ms"},
-		{"the better one fell silent", map[time.Duration]uint8{interval: 250}, "no advertisement from the Active router for 322ms"},
-		{"it resigned", map[time.Duration]uint8{interval: 0}, "the Active router resigned (priority 0)"},
-		{"a lesser one is heard", map[time.Duration]uint8{interval: 100}, "took over from lower priority 100 of 192.0.2.12"},
+		{"nobody was ever heard", nil, "no advertisement from the Active router for 322ms", vrrp.NoResponse},
+		{"the better one fell silent", map[time.Duration]uint8{interval: 250},
+			"no advertisement from the Active router for 322ms", vrrp.NoResponse},
+		{"it resigned", map[time.Duration]uint8{interval: 0}, "the Active router resigned (priority 0)", vrrp.ByPriority},
+		{"a lesser one is heard", map[time.Duration]uint8{interval: 100},
+			"took over from lower priority 100 of 192.0.2.12", vrrp.ByPreemption},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -332,7 +335,20 @@ func TestReasonsToBecomeActive(t *testing.T) {
 			for d, priority := range tt.hear {
 				r.Receive(at(d), upper, advert(priority))
 			}
-			wantReason(t, r.Tick(r.Next()), tt.want)
+			if got := r.Status().NewActiveReason; got != vrrp.NotActive {
+				t.Errorf("class %v before it was ever Active", got)
+			}
+			out := r.Tick(r.Next())
+			wantReason(t, out, tt.want)
+			wantClass(t, r, out, tt.class)
+			t.Log("# it is remembered after that")
+			out = r.Shutdown(r.Next(), vrrp.Leave{})
+			if out.Change.NewActive != vrrp.NotActive {
+				t.Errorf("a change to %v has the class %v", out.Change.To, out.Change.NewActive)
+			}
+			if got := r.Status().NewActiveReason; got != tt.class {
+				t.Errorf("class %v after it was Active, want %v", got, tt.class)
+			}
 		})
 	}
 	t.Run("it was woken late, after a lesser one fell silent", func(t *testing.T) {
@@ -340,6 +356,27 @@ func TestReasonsToBecomeActive(t *testing.T) {
 		r.Receive(at(time.Millisecond), upper, advert(100))
 		wantReason(t, r.Tick(at(down200+50*time.Millisecond)), "no advertisement from the Active router for 371ms")
 	})
+	t.Run("the process of the Active router died", func(t *testing.T) {
+		r := backup(t, params())
+		r.Receive(at(1), upper, advert(250))
+		wantClass(t, r, r.PeerDied(at(2), upper, "connection refused"), vrrp.NoResponse)
+	})
+	t.Run("it owns the address", func(t *testing.T) {
+		p := params()
+		p.Priority = 255
+		r := newRouter(t, p)
+		wantClass(t, r, r.Startup(epoch), vrrp.ByPriority)
+	})
+}
+
+func wantClass(t *testing.T, r *vrrp.Router, out vrrp.Output, want vrrp.NewActiveReason) {
+	t.Helper()
+	if out.Change == nil || out.Change.NewActive != want {
+		t.Errorf("change %+v, want the class %v", out.Change, want)
+	}
+	if got := r.Status().NewActiveReason; got != want {
+		t.Errorf("status has the class %v, want %v", got, want)
+	}
 }
 
 func TestStatus(t *testing.T) {
