@@ -19,7 +19,7 @@ import (
 const module = "github.com/tandemlb/tandem/"
 
 // pure packages take the time as an argument and touch nothing outside.
-var pure = []string{"vrrp", "proxy", "proxy/balance", "proxy/upstream"}
+var pure = []string{"vrrp", "proxy", "proxy/balance", "proxy/upstream", "internal/judge"}
 
 // notInPure are the imports that would make a package impure.
 var notInPure = []string{"net", "net/http", "os", "os/exec", "log", "syscall", "context", "go.uber.org/zap", "golang.org/x/sys/unix"}
@@ -43,13 +43,14 @@ var mayImport = map[string][]string{
 	"internal/vip":       {},
 	"internal/peer":      {"vrrp"},
 	"internal/admin":     {"vrrp"},
+	"internal/judge":     {"vrrp", "proxy", "internal/ipc", "internal/peer"},
 	"internal/telemetry": {},
 	"internal/realtime":  {},
 	"internal/ownership": {"vrrp", "internal/ipc"},
 	"internal/agent":     {"vrrp", "internal/ipc", "internal/netio", "internal/notice", "internal/ownership", "internal/vip", "internal/vmac"},
 	"internal/worker": {"proxy", "proxy/upstream", "proxy/balance", "proxy/dial", "proxy/check", "proxy/l4", "proxy/l7",
 		"internal/ipc"},
-	"internal/supervisor": {"vrrp", "proxy", "internal/config", "internal/ipc", "internal/peer", "internal/admin", "internal/vip"},
+	"internal/supervisor": {"vrrp", "proxy", "internal/config", "internal/ipc", "internal/judge", "internal/peer", "internal/admin", "internal/vip"},
 }
 
 // file is a source file of the module that is not a test.

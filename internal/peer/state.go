@@ -29,10 +29,12 @@ type State struct {
 	Servers, Reachable int
 }
 
-// VIP is what a node says of one VIP.
+// VIP is what a node says of one of its virtual routers, by whose names VIPs has it.
 type VIP struct {
 	Role  vrrp.Role
 	Epoch uint64 // of its newest announcement; 0: none
+	// Source is the address that it advertises from.
+	Source netip.Addr `json:",omitzero"`
 }
 
 // newer reports whether s was said after o.

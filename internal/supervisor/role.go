@@ -3,12 +3,14 @@ package supervisor
 import (
 	"context"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/judge"
 	"github.com/tandemlb/tandem/internal/peer"
 )
 
@@ -19,14 +21,14 @@ var starting = ipc.Fitness{Reason: "the proxy is starting"}
 // node is, whenever either may have changed. It is owned by the goroutine of run.
 type coordinator struct {
 	*Supervisor
-	reach    reach
-	doubts   map[string]*doubt
+	reach    judge.Reach
+	doubts   map[string]*judge.Doubt
 	told     peer.State
 	drifting []string
 }
 
 func newCoordinator(s *Supervisor) *coordinator {
-	return &coordinator{Supervisor: s, doubts: map[string]*doubt{}}
+	return &coordinator{Supervisor: s, doubts: map[string]*judge.Doubt{}}
 }
 
 // changed has the coordinator look at the node again. It never blocks.
@@ -74,7 +76,7 @@ func (c *coordinator) look(now time.Time) {
 		c.judge(now, own, v)
 	}
 	c.noteDrift(views)
-	c.publish(peer.State{Version: c.o.Version, ConfigHash: c.current().hash, Fit: fit.Fit, Demoted: fit.Demoted, Reason: fit.Reason, VIPs: publicVIPs(own)}, worker)
+	c.publish(peer.State{Version: c.o.Version, ConfigHash: c.current().hash, Fit: fit.Fit, Demoted: fit.Demoted, Reason: fit.Reason, VIPs: publicVIPs(own, c.current().routers)}, worker)
 }
 
 // fitness judges whether this node is the one to serve.
@@ -91,7 +93,7 @@ func (c *coordinator) fitness(now time.Time, w workerView, views []peer.View) ip
 			peers = append(peers, *v.State)
 		}
 	}
-	why := c.reach.look(now, w, peers)
+	why := c.reach.Look(now, w.servers(), peers)
 	return ipc.Fitness{Fit: true, Demoted: why != "", Reason: why}
 }
 
@@ -100,28 +102,28 @@ func (c *coordinator) fitness(now time.Time, w workerView, views []peer.View) ip
 func (c *coordinator) judge(now time.Time, own []ipc.RouterState, v peer.View) {
 	d := c.doubts[v.Name]
 	if d == nil {
-		d = &doubt{}
+		d = &judge.Doubt{}
 		c.doubts[v.Name] = d
 	}
-	if d.look(now, assess(own, v, now)) {
+	if d.Look(now, judge.Assess(now, own, v)) {
 		c.mu.Lock()
 		c.verdicts = maps.Clone(c.verdicts)
 		if c.verdicts == nil {
-			c.verdicts = map[string]Verdict{}
+			c.verdicts = map[string]judge.Verdict{}
 		}
-		c.verdicts[v.Name] = d.verdict
+		c.verdicts[v.Name] = d.Verdict
 		c.mu.Unlock()
-		if d.verdict == NoDoubt {
+		if d.Verdict == judge.NoDoubt {
 			c.o.Log.Info("peer: no doubt any more", zap.String("node", v.Name))
 		} else {
-			c.o.Log.Warn("peer: "+d.verdict.explain(), zap.String("node", v.Name), zap.String("verdict", string(d.verdict)))
+			c.o.Log.Warn("peer: "+d.Verdict.Explain(), zap.String("node", v.Name), zap.String("verdict", string(d.Verdict)))
 		}
 	}
 	if v.State == nil || c.agent == nil {
 		return
 	}
-	for name, above := range foreign(own, *v.State) {
-		c.agent.announce(ipc.Announce{Router: name, Above: above})
+	for _, a := range judge.Foreign(own, *v.State) {
+		c.agent.announce(a)
 	}
 }
 
@@ -152,7 +154,8 @@ func drifts(v peer.View, own string) bool {
 
 // publish tells the peers what this node is, when that has changed.
 func (c *coordinator) publish(now peer.State, w workerView) {
-	now.Servers, now.Reachable = w.servers()
+	servers := w.servers()
+	now.Servers, now.Reachable = servers.Checked, servers.Reachable
 	if sameState(now, c.told) {
 		return
 	}
@@ -168,10 +171,14 @@ func sameState(a, b peer.State) bool {
 		a.Servers == b.Servers && a.Reachable == b.Reachable
 }
 
-func publicVIPs(own []ipc.RouterState) map[string]peer.VIP {
+func publicVIPs(own []ipc.RouterState, routers []ipc.Router) map[string]peer.VIP {
+	sources := map[string]netip.Addr{}
+	for _, r := range routers {
+		sources[r.Name] = r.Params.Self
+	}
 	vips := map[string]peer.VIP{}
 	for _, r := range own {
-		vips[r.Name] = peer.VIP{Role: r.Status.Role, Epoch: r.Epoch}
+		vips[r.Name] = peer.VIP{Role: r.Status.Role, Epoch: r.Epoch, Source: sources[r.Name].WithZone("")}
 	}
 	return vips
 }

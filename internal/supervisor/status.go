@@ -5,6 +5,7 @@ import (
 
 	"github.com/tandemlb/tandem/internal/admin"
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/judge"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
@@ -75,14 +76,14 @@ func vips(routers []ipc.Router, a agentView) []admin.VIP {
 	return all
 }
 
-func (s *Supervisor) peers(ownHash string, verdicts map[string]Verdict) []admin.Peer {
+func (s *Supervisor) peers(ownHash string, verdicts map[string]judge.Verdict) []admin.Peer {
 	all := []admin.Peer{}
 	if s.cluster == nil {
 		return all
 	}
 	for _, v := range s.cluster.Views() {
 		p := admin.Peer{Name: v.Name, Address: v.Address, Alive: v.Alive, Since: v.Since, Drift: drifts(v, ownHash),
-			Error: text(v.Err), Verdict: string(verdicts[v.Name]), Explained: verdicts[v.Name].explain()}
+			Error: text(v.Err), Verdict: string(verdicts[v.Name]), Explained: verdicts[v.Name].Explain()}
 		if v.State != nil {
 			p.Fit, p.Demoted, p.Unfit, p.Version, p.Hash = v.State.Fit, v.State.Demoted, v.State.Reason, v.State.Version, v.State.ConfigHash
 			p.Servers, p.Reachable = v.State.Servers, v.State.Reachable

@@ -19,6 +19,7 @@ import (
 	"github.com/tandemlb/tandem/internal/admin"
 	"github.com/tandemlb/tandem/internal/config"
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/judge"
 	"github.com/tandemlb/tandem/internal/peer"
 	"github.com/tandemlb/tandem/internal/vip"
 )
@@ -63,7 +64,7 @@ type Supervisor struct {
 	sockets  map[netip.AddrPort]*os.File
 	refused  error // of the newest reload
 	fit      ipc.Fitness
-	verdicts map[string]Verdict // on each peer
+	verdicts map[string]judge.Verdict // on each peer
 }
 
 // loaded is a config that has been read and found good on this host.

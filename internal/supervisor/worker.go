@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/judge"
 )
 
 const (
@@ -368,22 +369,23 @@ func (v workerView) why() error {
 // servers counts the servers that are checked, and those of them that the worker
 // does not hold for dead. A server without a check says nothing: only the node
 // that has traffic for it can know.
-func (v workerView) servers() (all, reachable int) {
+func (v workerView) servers() judge.Servers {
+	found := judge.Servers{Notices: judge.Notices(v.serving.Spec)}
 	if v.state == nil {
-		return 0, 0
+		return found
 	}
 	for _, p := range v.state.Pools {
 		for _, s := range p.Servers {
 			if !s.Checked {
 				continue
 			}
-			all++
+			found.Checked++
 			if s.Health != "down" {
-				reachable++
+				found.Reachable++
 			}
 		}
 	}
-	return all, reachable
+	return found
 }
 
 func (w *workerLink) view() workerView {

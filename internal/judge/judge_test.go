@@ -1,4 +1,4 @@
-package supervisor
+package judge
 
 import (
 	"net/netip"
@@ -24,6 +24,10 @@ func TestVerdictFromTwoChannels(t *testing.T) {
 	}
 	active := ipc.RouterState{Name: "main", Status: vrrp.Status{Role: vrrp.Active}}
 	says := func(r vrrp.Role) *peer.State { return &peer.State{VIPs: map[string]peer.VIP{"main": {Role: r}}} }
+	node := netip.MustParseAddr("2001:db8::12")
+	speaksFrom := func(a netip.Addr) *peer.State {
+		return &peer.State{VIPs: map[string]peer.VIP{"main": {Role: vrrp.Active, Source: a}}}
+	}
 	for name, tc := range map[string]struct {
 		own  ipc.RouterState
 		view peer.View
@@ -35,19 +39,21 @@ func TestVerdictFromTwoChannels(t *testing.T) {
 		"both active":                          {active, peer.View{Alive: true, State: says(vrrp.Active)}, Cut},
 		"silent on both, this node active":     {active, peer.View{State: says(vrrp.Active)}, Death},
 		"silent on both, this node backup yet": {backup(time.Minute), peer.View{Address: lb2, State: says(vrrp.Active)}, Death},
+		"heard from the address it says":       {backup(0), peer.View{Address: node, State: speaksFrom(lb2)}, GossipCut},
+		"heard another than the peer":          {backup(0), peer.View{Address: node, State: says(vrrp.Active)}, Death},
 		"silent by gossip, heard by VRRP":      {backup(100 * time.Millisecond), peer.View{Address: lb2, State: says(vrrp.Active)}, GossipCut},
 	} {
-		if got := assess([]ipc.RouterState{tc.own}, tc.view, epoch); got != tc.want {
+		if got := Assess(epoch, []ipc.RouterState{tc.own}, tc.view); got != tc.want {
 			t.Errorf("%s: %q, want %q", name, got, tc.want)
 		}
-		if (tc.want == NoDoubt) != (tc.want.explain() == "") {
-			t.Errorf("%q is explained as %q", tc.want, tc.want.explain())
+		if (tc.want == NoDoubt) != (tc.want.Explain() == "") {
+			t.Errorf("%q is explained as %q", tc.want, tc.want.Explain())
 		}
 	}
 }
 
 func TestVerdictNeedsTime(t *testing.T) {
-	var d doubt
+	var d Doubt
 	for _, step := range []struct {
 		at      time.Duration
 		see     Verdict
@@ -66,8 +72,8 @@ func TestVerdictNeedsTime(t *testing.T) {
 		{6 * time.Second, NoDoubt, false, Death},
 		{7 * time.Second, NoDoubt, true, NoDoubt},
 	} {
-		if changed := d.look(at(step.at), step.see); changed != step.changed || d.verdict != step.verdict {
-			t.Errorf("at %v: %q, changed %v; want %q, %v", step.at, d.verdict, changed, step.verdict, step.changed)
+		if changed := d.Look(at(step.at), step.see); changed != step.changed || d.Verdict != step.verdict {
+			t.Errorf("at %v: %q, changed %v; want %q, %v", step.at, d.Verdict, changed, step.verdict, step.changed)
 		}
 	}
 }
@@ -82,53 +88,40 @@ func TestOwnerAnnouncesLast(t *testing.T) {
 	for name, tc := range map[string]struct {
 		own  []ipc.RouterState
 		peer peer.State
-		want map[string]uint64
+		want []ipc.Announce
 	}{
-		"ours is later":          {own(true, 5), theirs(vrrp.Backup, 4), map[string]uint64{}},
-		"theirs is later":        {own(true, 5), theirs(vrrp.Backup, 9), map[string]uint64{"main": 9}},
-		"nobody knows":           {own(true, 5), theirs(vrrp.Backup, 5), map[string]uint64{"main": 5}},
-		"they never announced":   {own(true, 5), theirs(vrrp.Backup, 0), map[string]uint64{}},
-		"they own it too: a cut": {own(true, 5), theirs(vrrp.Active, 9), map[string]uint64{}},
-		"a backup learns":        {own(false, 5), theirs(vrrp.Active, 9), map[string]uint64{"main": 9}},
-		"a backup knows":         {[]ipc.RouterState{{Name: "main", Heard: 9}}, theirs(vrrp.Active, 9), map[string]uint64{}},
+		"ours is later":          {own(true, 5), theirs(vrrp.Backup, 4), nil},
+		"theirs is later":        {own(true, 5), theirs(vrrp.Backup, 9), []ipc.Announce{{Router: "main", Above: 9}}},
+		"nobody knows":           {own(true, 5), theirs(vrrp.Backup, 5), []ipc.Announce{{Router: "main", Above: 5}}},
+		"they never announced":   {own(true, 5), theirs(vrrp.Backup, 0), nil},
+		"they own it too: a cut": {own(true, 5), theirs(vrrp.Active, 9), nil},
+		"a backup learns":        {own(false, 5), theirs(vrrp.Active, 9), []ipc.Announce{{Router: "main", Above: 9}}},
+		"a backup knows":         {[]ipc.RouterState{{Name: "main", Heard: 9}}, theirs(vrrp.Active, 9), nil},
 	} {
-		if diff := cmp.Diff(tc.want, foreign(tc.own, tc.peer)); diff != "" {
+		if diff := cmp.Diff(tc.want, Foreign(tc.own, tc.peer)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }
 
-// reaches is a worker whose pool has three servers with a check, and holds all but
-// reachable of them for dead.
-func reaches(reachable int) workerView {
-	pool := ipc.PoolState{}
-	for i := range 3 {
-		health := "up"
-		if i >= reachable {
-			health = "down"
-		}
-		pool.Servers = append(pool.Servers, ipc.ServerState{Checked: true, Health: health})
-	}
-	return workerView{state: &ipc.WorkerState{Pools: []ipc.PoolState{pool}}}
-}
+// of3 is a node that has three servers with a check, and reaches some of them.
+func of3(reachable int) Servers { return Servers{Checked: 3, Reachable: reachable} }
 
 func TestNodeThatReachesNothingStandsBackForOneThatDoes(t *testing.T) {
 	good := []peer.State{{Node: "lb2", Fit: true, Servers: 3, Reachable: 2}}
-	unchecked := workerView{state: &ipc.WorkerState{Pools: []ipc.PoolState{{Servers: []ipc.ServerState{{Health: "down"}}}}}}
 	for name, tc := range map[string]struct {
-		worker workerView
-		peers  []peer.State
+		own   Servers
+		peers []peer.State
 	}{
-		"nothing known":                {workerView{}, good},
-		"without a check":              {unchecked, good},
-		"one is enough":                {reaches(1), good},
-		"the peer reaches none either": {reaches(0), []peer.State{{Node: "lb2", Fit: true, Servers: 3}}},
-		"the peer is unfit":            {reaches(0), []peer.State{{Node: "lb2", Servers: 3, Reachable: 3}}},
-		"no peer":                      {reaches(0), nil},
+		"nothing known, or no check":   {Servers{}, good},
+		"one is enough":                {of3(1), good},
+		"the peer reaches none either": {of3(0), []peer.State{{Node: "lb2", Fit: true, Servers: 3}}},
+		"the peer is unfit":            {of3(0), []peer.State{{Node: "lb2", Servers: 3, Reachable: 3}}},
+		"no peer":                      {of3(0), nil},
 	} {
-		var r reach
+		var r Reach
 		for s := range 20 {
-			if why := r.look(at(time.Duration(s)*time.Second), tc.worker, tc.peers); why != "" {
+			if why := r.Look(at(time.Duration(s)*time.Second), tc.own, tc.peers); why != "" {
 				t.Errorf("%s: stands back after %d s: %s", name, s, why)
 			}
 		}
@@ -136,7 +129,7 @@ func TestNodeThatReachesNothingStandsBackForOneThatDoes(t *testing.T) {
 
 	t.Log("# it takes a while, and a while to come back; blips do nothing")
 	const reachesNone, moment = "it reaches none of its servers, and lb2 does", "it reached none of its servers a moment ago"
-	var r reach
+	var r Reach
 	for _, step := range []struct {
 		at        time.Duration
 		reachable int
@@ -157,7 +150,7 @@ func TestNodeThatReachesNothingStandsBackForOneThatDoes(t *testing.T) {
 		{18 * time.Second, 0, good, reachesNone},
 		{19 * time.Second, 0, nil, ""}, // the peer is gone: nobody to stand back for
 	} {
-		if got := r.look(at(step.at), reaches(step.reachable), step.peers); got != step.want {
+		if got := r.Look(at(step.at), of3(step.reachable), step.peers); got != step.want {
 			t.Errorf("at %v: %q, want %q", step.at, got, step.want)
 		}
 	}
@@ -165,15 +158,15 @@ func TestNodeThatReachesNothingStandsBackForOneThatDoes(t *testing.T) {
 
 // The peer has no traffic: its checks alone must have had the time to fail.
 func TestStandingBackWaitsForThePeersChecks(t *testing.T) {
-	w := reaches(0)
-	w.serving.Spec = proxy.Spec{Pools: []proxy.Pool{
+	w := of3(0)
+	w.Notices = Notices(proxy.Spec{Pools: []proxy.Pool{
 		{},
 		{Check: proxy.Check{Kind: proxy.CheckTCP, Every: 2 * time.Second, Timeout: time.Second, Fall: 3}},
-	}}
+	}})
 	good := []peer.State{{Node: "lb2", Fit: true, Servers: 3, Reachable: 3}}
-	var r reach
+	var r Reach
 	for s := range 20 {
-		why := r.look(at(time.Duration(s)*time.Second), w, good)
+		why := r.Look(at(time.Duration(s)*time.Second), w, good)
 		if want := s >= 8; (why != "") != want { // 3 x 2.2 s + 1 s
 			t.Errorf("after %d s: %q", s, why)
 		}
