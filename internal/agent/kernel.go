@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -34,8 +35,8 @@ func Kernel() (Host, error) {
 		},
 		WatchAddresses: watchAddresses,
 		WatchLinks:     watchLinks,
-		WatchGateway:   noGateway,
-		WatchClaims:    noClaims,
+		WatchGateway:   watchGateway,
+		WatchClaims:    watchClaims,
 	}, nil
 }
 
@@ -69,6 +70,31 @@ func (s socket) TryRead(b []byte) (vrrp.Packet, bool, error) {
 	return vrrp.Packet{
 		Header: vrrp.Header{Source: d.Source, Destination: d.Destination}, TTL: d.TTL, Payload: d.Payload,
 	}, true, nil
+}
+
+// The gateway is asked twice a second, and lost after three answers that did not
+// come: what follows is for the supervisors of both nodes to compare.
+const (
+	gatewayEvery  = 500 * time.Millisecond
+	gatewayMisses = 3
+)
+
+func watchGateway(ctx context.Context, o GatewayOptions, changed func(alive bool)) error {
+	return netio.WatchGateway(ctx, netio.GatewayOptions{
+		Interface: o.Interface, Self: o.Self, Gateway: o.Gateway, Every: gatewayEvery, Misses: gatewayMisses,
+	}, changed)
+}
+
+func watchClaims(ctx context.Context, o ClaimOptions, claimed func(Claim)) error {
+	w, err := netio.WatchClaims(o.Interface, o.Addresses, hardware(o.Virtual))
+	if err != nil {
+		return err
+	}
+	return w.Run(ctx, func(k netio.Claim) {
+		if len(k.MAC) == len(ownership.MAC{}) {
+			claimed(Claim{Address: k.Addr, MAC: ownership.MAC(k.MAC)})
+		}
+	})
 }
 
 func watchLinks(ctx context.Context, changed func(Link)) error {

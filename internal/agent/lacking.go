@@ -1,9 +1,6 @@
 package agent
 
-import (
-	"context"
-	"errors"
-)
+import "errors"
 
 // noMacvlans stands in until the host can make them.
 type noMacvlans struct{}
@@ -14,6 +11,3 @@ func (noMacvlans) Prepare(string, uint8, bool) (string, error) { return "", errN
 func (noMacvlans) SetUp(string, uint8, bool, bool) error       { return errNoMacvlans }
 func (noMacvlans) Remove(string, uint8, bool) error            { return nil }
 func (noMacvlans) Sweep() ([]string, error)                    { return nil, nil }
-
-func noGateway(ctx context.Context, _ GatewayOptions, _ func(bool)) error { <-ctx.Done(); return nil }
-func noClaims(ctx context.Context, _ ClaimOptions, _ func(Claim)) error   { <-ctx.Done(); return nil }
