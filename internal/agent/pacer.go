@@ -3,6 +3,7 @@ package agent
 import (
 	"time"
 
+	"github.com/tandemlb/tandem/internal/netio"
 	"github.com/tandemlb/tandem/internal/ownership"
 )
 
@@ -17,13 +18,12 @@ const (
 	framesPerSecond = 1000
 )
 
-// cost is how many Ethernet frames it takes: announcing an IPv4 address takes a
-// gratuitous request and a reply.
+// cost is how many Ethernet frames it takes.
 func cost(f ownership.Frame) float64 {
-	if f.Addr.Is4() && !f.Probe {
-		return 2
+	if f.Probe {
+		return 1
 	}
-	return 1
+	return float64(netio.Frames(f.Addr))
 }
 
 // pacer is the queue of frames of all virtual routers, with a token bucket. The

@@ -50,12 +50,6 @@ func DialAnnouncer(ifname string, virtualMAC net.HardwareAddr) (*Announcer, erro
 	return &Announcer{ifname: ifname, conn: conn, virtual: slices.Clone(virtualMAC), forwarding: forwarding}, nil
 }
 
-// ARP is an Announcer.
-type ARP = Announcer
-
-// DialARP opens an Announcer of the interface's own MAC address.
-func DialARP(ifname string) (*Announcer, error) { return DialAnnouncer(ifname, nil) }
-
 // Frames returns how many frames an announcement of addr takes.
 func Frames(addr netip.Addr) int {
 	if addr.Is4() {

@@ -279,27 +279,3 @@ func (c *VRRPConn) Close() error {
 	}
 	return err
 }
-
-// VRRP is an IPv4 VRRPConn that sends to the group alone.
-type VRRP struct{ *VRRPConn }
-
-// ListenVRRP opens a multicast socket for IPv4 that sends from self.
-func ListenVRRP(ifname string, self netip.Addr) (*VRRP, error) {
-	if !self.Is4() {
-		return nil, fmt.Errorf("open VRRP socket on %q: source address %q is not an IPv4 address", ifname, self)
-	}
-	c, err := OpenVRRP(VRRPOptions{Interface: ifname, Self: self})
-	if err != nil {
-		return nil, err
-	}
-	return &VRRP{c}, nil
-}
-
-// TryRead reads one IPv4 packet with its header into b; see VRRPConn.TryRead.
-func (c *VRRP) TryRead(b []byte) (n int, ok bool, err error) {
-	d, ok, err := c.VRRPConn.TryRead(b)
-	return len(d.Packet), ok, err
-}
-
-// Send sends a VRRP message to the group; see VRRPConn.Send.
-func (c *VRRP) Send(payload []byte) error { return c.VRRPConn.Send(payload, group4()) }

@@ -357,25 +357,3 @@ func TestDestinationFitsTheSocket(t *testing.T) {
 		}
 	}
 }
-
-func TestListenVRRPSendsToTheGroup(t *testing.T) {
-	a, b := newHosts(t)
-	var c *VRRP
-	a.do(func() {
-		var err error
-		c, err = ListenVRRP("eth0", netip.MustParseAddr("192.0.2.1"))
-		must(t, err)
-	})
-	defer c.Close()
-	receiver := b.listen("192.0.2.2")
-	must(t, c.Send(advert))
-	receive(t, receiver)
-	must(t, receiver.Send(advert, group4()))
-	must(t, c.Wait())
-	if n, ok, err := c.TryRead(make([]byte, 100)); n != 20+len(advert) || !ok || err != nil {
-		t.Errorf("TryRead = %d, %t, %v; want %d, true, nil", n, ok, err, 20+len(advert))
-	}
-	if _, err := ListenVRRP("eth0", netip.MustParseAddr("fe80::1")); err == nil {
-		t.Error("no error for an IPv6 address")
-	}
-}
