@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -50,7 +51,7 @@ func TestHoldAddsIPv6ReadyForUse(t *testing.T) {
 				t.Errorf("flags %#x, want nodad and deprecated, and neither permanent nor waiting for the search for duplicates", a.Flags)
 			}
 			// An address that may be a duplicate cannot be bound.
-			ln, err := net.Listen("tcp6", netip.AddrPortFrom(p.Addr().WithZone("eth0"), 0).String())
+			ln, err := net.Listen("tcp6", netip.AddrPortFrom(p.Addr().WithZone(h.zone()), 0).String())
 			if err != nil {
 				t.Fatalf("not ready for use: %v", err)
 			}
@@ -171,8 +172,15 @@ func TestHostDoesNotUseAnIPv6AddressAsItsSource(t *testing.T) {
 		h.holdPrefix(table, p, time.Minute, false)
 	}
 	h.expectSource("[2001:db8::101]:9", "2001:db8::1")
-	h.expectSource("[fe80::101%eth0]:9", own)
-	h.expectSource("[ff02::1%eth0]:9", own)
+	h.expectSource("[fe80::101%"+h.zone()+"]:9", own)
+	h.expectSource("[ff02::1%"+h.zone()+"]:9", own)
+}
+
+// zone names eth0 by its number: for the name, package net may remember the number
+// of another namespace.
+func (h host) zone() string {
+	h.t.Helper()
+	return strconv.Itoa(h.link().Attrs().Index)
 }
 
 // ownLinkLocal returns the address that the kernel has derived for eth0.

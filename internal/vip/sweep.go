@@ -17,8 +17,9 @@ const listAttempts = 5
 // whatever their prefix length and on any interface, that have a finite
 // lifetime. It returns what it removed, each as "192.0.2.100/24 on eth0".
 //
-// Both families of addresses may be among the prefixes. One without end is not the work of this package, and remains; the error names
-// each of them. Run Sweep before the first Hold.
+// The prefixes may be of both families. An address without end is not the work of
+// this package, and remains; the error names each of them. Run Sweep before the
+// first Hold.
 func Sweep(prefixes []netip.Prefix) (removed []string, err error) {
 	t, err := New()
 	if err != nil {
