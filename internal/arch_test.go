@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"internal/netio":     {},
 	"internal/notice":    {},
 	"internal/vip":       {},
+	"internal/vmac":      {},
 	"internal/peer":      {"vrrp"},
 	"internal/admin":     {"vrrp"},
 	"internal/judge":     {"vrrp", "proxy", "internal/ipc", "internal/peer"},
