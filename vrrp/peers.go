@@ -114,6 +114,3 @@ func (r *Router) ChecksumFor(to netip.Addr) ChecksumForm {
 	}
 	return formOf(r.params.Version, Header{Source: r.params.Self}, form)
 }
-
-// Checksum returns ChecksumFor the first of Destinations.
-func (r *Router) Checksum() ChecksumForm { return r.ChecksumFor(r.destinations[0]) }
