@@ -41,19 +41,20 @@ func (g *Group) Settle(now time.Time) []Output {
 		g.outputs[i] = r.wake(now)
 	}
 	waiting := slices.IndexFunc(g.routers, func(r *Router) bool { return r.status.Role != Active && !r.due() })
+	// Of groups of equal priority each can have the highest address in one family,
+	// so that they lose to each other at once, and would again if they came back
+	// at once. The one that had won the first router comes first.
+	first := waiting > 0 && g.routers[0].status.Role == Active && g.routers[waiting].knowsEqual()
 	for i, r := range g.routers {
 		switch {
 		case waiting < 0 && r.due():
 			r.becomeActive(now, r.claim(now), &g.outputs[i])
-		case waiting == 0 && r.status.Role == Active && g.routers[0].knowsEqual():
-			// Of two groups of equal priority each can have the higher address in
-			// one family, so that they lose to each other at once. They would do so
-			// again if they came back at once: the one that won the first router is
-			// to come first.
-			r.yielding = now.Add(r.downInterval() + r.params.Interval)
-			r.yield(now, g.routers[0], &g.outputs[i])
 		case waiting >= 0 && r.status.Role == Active:
-			r.yield(now, g.routers[waiting], &g.outputs[i])
+			r.send(priorityResigned, &g.outputs[i])
+			r.becomeBackup(now, r.params.Interval, reasonGroup(g.routers[waiting]), &g.outputs[i])
+		}
+		if first && r.status.Role == Backup && !r.due() {
+			r.hurry(now)
 		}
 	}
 	return g.outputs
@@ -62,8 +63,11 @@ func (g *Group) Settle(now time.Time) []Output {
 // knowsEqual reports whether the router heard last has the Router's priority.
 func (r *Router) knowsEqual() bool { return r.status.PeerPriority == r.status.Priority }
 
-// yield lets go of the addresses for the sake of the Group, in which cause waits.
-func (r *Router) yield(now time.Time, cause *Router, out *Output) {
-	r.send(priorityResigned, out)
-	r.becomeBackup(now, r.params.Interval, reasonGroup(cause), out)
+// hurry lets a Backup take over from silence an interval sooner than others do,
+// whatever it still hears of those that have just lost.
+func (r *Router) hurry(now time.Time) {
+	r.hurried = now.Add(r.downInterval())
+	if sooner := r.hurried.Add(-r.status.Interval); sooner.Before(r.deadline) {
+		r.deadline = sooner
+	}
 }

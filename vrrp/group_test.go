@@ -137,24 +137,27 @@ func TestGroupYieldsTogether(t *testing.T) {
 	})
 }
 
-// Of two groups that lost to each other, the one that won the first router is to
-// be the first again; what the other still hears of it does not change that.
-func TestGroupThatLostItsFirstToAnEqualWaitsLonger(t *testing.T) {
+// Of groups that lost to each other, the one that had won the first router comes
+// back an interval before the others, whatever it still hears of them.
+func TestGroupThatWonItsFirstAgainstAnEqualHurries(t *testing.T) {
 	tests := []struct {
-		name     string
-		lose     func(four, six *vrrp.Router, now time.Time)
-		yielding int // which of the two yields for the other
-		extra    time.Duration
+		name  string
+		lose  func(four, six *vrrp.Router, now time.Time)
+		waits time.Duration
 	}{
-		{"the first, to an equal", func(four, _ *vrrp.Router, now time.Time) {
-			four.Receive(now, upper, advert(200))
-		}, 1, interval},
-		{"the second, to an equal", func(_, six *vrrp.Router, now time.Time) {
+		{"lost the second to an equal", func(_, six *vrrp.Router, now time.Time) {
 			six.Receive(now, upper6, advert6(200))
-		}, 0, 0},
-		{"the first, to a better", func(four, _ *vrrp.Router, now time.Time) {
-			four.Receive(now, upper, advert(250))
-		}, 1, 0},
+		}, down200 - interval},
+		{"lost the second to a better", func(_, six *vrrp.Router, now time.Time) {
+			six.Receive(now, upper6, advert6(250))
+		}, down200},
+		{"lost the first to an equal", func(four, _ *vrrp.Router, now time.Time) {
+			four.Receive(now, upper, advert(200))
+		}, down200},
+		{"lost both to an equal", func(four, six *vrrp.Router, now time.Time) {
+			four.Receive(now, upper, advert(200))
+			six.Receive(now, upper6, advert6(200))
+		}, down200},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -162,18 +165,33 @@ func TestGroupThatLostItsFirstToAnEqualWaitsLonger(t *testing.T) {
 			now = now.Add(time.Millisecond)
 			tt.lose(four, six, now)
 			g.Settle(now)
-			yielding := []*vrrp.Router{four, six}[tt.yielding]
-			wantNext(t, yielding, now.Add(down200+tt.extra))
+			wantNext(t, four, now.Add(tt.waits))
+			wantNext(t, six, now.Add(tt.waits))
 			t.Log("# a farewell on its way")
-			wantNothing(t, yielding.Receive(now.Add(1), upper, advert(200)))
-			wantNext(t, yielding, now.Add(max(down200+1, down200+tt.extra)))
+			wantNothing(t, four.Receive(now.Add(1), upper, advert(200)))
+			wantNext(t, four, now.Add(1+tt.waits))
 			t.Log("# an Active router that stays")
-			now = now.Add(10 * interval)
-			yielding.Receive(now.Add(-3*interval), upper, advert(200))
-			wantNothing(t, yielding.Receive(now, upper, advert(200)))
-			wantNext(t, yielding, now.Add(down200))
+			later := now.Add(3 * interval)
+			four.Receive(later.Add(-interval), upper, advert(200))
+			four.Receive(later, upper, advert(200))
+			four.Receive(now.Add(down200), upper, advert(200))
+			wantNext(t, four, now.Add(2*down200))
 		})
 	}
+	t.Run("the hurry ends when it is Active", func(t *testing.T) {
+		four, six, g, now := activeGroup(t)
+		six.Receive(now.Add(1), upper6, advert6(200))
+		g.Settle(now.Add(1))
+		now = six.Next()
+		four.Tick(now)
+		six.Tick(now)
+		g.Settle(now)
+		wantRole(t, six, vrrp.Active)
+		four.Receive(now.Add(1), upper, advert(200))
+		g.Settle(now.Add(1))
+		wantNext(t, four, now.Add(1+down200))
+		wantNext(t, six, now.Add(1+down200))
+	})
 }
 
 func TestDueIsTakenBack(t *testing.T) {

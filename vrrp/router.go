@@ -47,7 +47,7 @@ type Router struct {
 	deadline time.Time
 	down     downTimer
 	patience time.Time // until when a Backup does not preempt
-	yielding time.Time // until when a Backup does not take over from silence
+	hurried  time.Time // until when a Backup is content with a shorter silence (hurry)
 	linger   time.Time // when to let go of the addresses at the latest; zero: not lingering
 
 	sent [1]Advert // what Output.Send shows
@@ -176,7 +176,7 @@ func (r *Router) becomeBackup(now time.Time, interval time.Duration, why Reason,
 // becomeActive advertises with the Router's own interval, whatever it learned
 // from another as Backup.
 func (r *Router) becomeActive(now time.Time, c claim, out *Output) {
-	r.linger = time.Time{}
+	r.linger, r.hurried = time.Time{}, time.Time{}
 	r.status.Interval = r.params.Interval
 	r.status.NewActiveReason = c.class
 	r.status.Counters.Transitions++
@@ -198,12 +198,12 @@ func (r *Router) expire(now time.Time, out *Output) {
 	}
 }
 
-// waitDown sets the Active_Down_Timer to Active_Down_Interval, or longer after the
-// Router has yielded to an equal (Group.Settle).
+// waitDown sets the Active_Down_Timer to Active_Down_Interval, or less by an
+// interval in a hurry.
 func (r *Router) waitDown(now time.Time) {
 	r.deadline = now.Add(r.downInterval())
-	if r.deadline.Before(r.yielding) {
-		r.deadline = r.yielding
+	if now.Before(r.hurried) {
+		r.deadline = r.deadline.Add(-r.status.Interval)
 	}
 	r.down = downTimer{set: now}
 }

@@ -85,15 +85,11 @@ func (k kind) routers(p vrrp.Params, number, count int) []vrrp.Params {
 // down is above every Active_Down_Interval of the schedule.
 func (s *schedule) down() time.Duration { return 4 * s.longest }
 
-// gap is the longest time without a holder. A group that lost to an equal waits an
-// interval longer, and equals that lose to each other, each in one family, have to
-// begin again.
+// gap is the longest time without a holder. Equals that lose to each other, each
+// in one family, have to begin again.
 func (s *schedule) gap() time.Duration {
-	switch {
-	case s.kind.opposed:
-		return 3*s.down() + s.delay
-	case s.kind.group:
-		return s.down() + s.longest + s.delay
+	if s.kind.opposed {
+		return 2*s.down() + s.delay
 	}
 	return s.down() + s.delay
 }
