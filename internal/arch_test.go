@@ -47,11 +47,11 @@ var mayImport = map[string][]string{
 	"internal/judge":     {"vrrp", "proxy", "internal/ipc", "internal/peer"},
 	"internal/telemetry": {},
 	"internal/realtime":  {},
-	"internal/ownership": {"vrrp", "internal/ipc"},
+	"internal/ownership": {"internal/ipc", "internal/vmac"},
 	"internal/agent":     {"vrrp", "internal/ipc", "internal/netio", "internal/notice", "internal/ownership", "internal/vip", "internal/vmac"},
 	"internal/worker": {"proxy", "proxy/upstream", "proxy/balance", "proxy/dial", "proxy/check", "proxy/l4", "proxy/l7",
 		"internal/ipc"},
-	"internal/supervisor": {"vrrp", "proxy", "internal/config", "internal/ipc", "internal/judge", "internal/peer", "internal/admin", "internal/vip"},
+	"internal/supervisor": {"vrrp", "proxy", "internal/config", "internal/ipc", "internal/judge", "internal/peer", "internal/admin", "internal/vip", "internal/vmac"},
 }
 
 // file is a source file of the module that is not a test.

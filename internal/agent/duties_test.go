@@ -110,7 +110,7 @@ func TestVirtualMACLivesOnADeviceOfItsOwn(t *testing.T) {
 		time.Sleep(time.Second)
 		n.expectOwners("lb1")
 		n.mu.Lock()
-		if on := lb1.heldOn[vipPrefix]; on != "virtual51" {
+		if on := lb1.heldOn[vipPrefix]; on != "vrrp4-51-eth0" {
 			t.Errorf("held on %q", on)
 		}
 		if o := lb1.listened; o.Virtual != (ownership.MAC{0, 0, 0x5e, 0, 1, 51}) || o.Interface != "eth0" {
@@ -123,14 +123,14 @@ func TestVirtualMACLivesOnADeviceOfItsOwn(t *testing.T) {
 		n.mu.Lock()
 		lb1.expires = time.Time{}
 		n.mu.Unlock()
-		lb1.onGone("virtual51", vipPrefix)
+		lb1.onGone("vrrp4-51-eth0", vipPrefix)
 		n.expectOwners("lb1")
 
 		t.Log("# unfit: the address goes first, then the device is silenced; at the end it is removed")
 		n.seen("")
 		lb1.messages <- ipc.ToAgent{Fitness: &ipc.Fitness{Reason: "unfit"}}
 		synctest.Wait()
-		if got := n.seen(""); !slices.Equal(got, []string{"lb1 advert 0", "lb1 release", "lb1 device up=false"}) {
+		if got := n.seen(""); !slices.Equal(got, []string{"lb1 advert 0", "lb1 release", "lb1 device down"}) {
 			t.Errorf("lb1 did %v", got)
 		}
 		lb1.messages <- ipc.ToAgent{Config: &ipc.AgentConfig{Routers: []ipc.Router{router("192.0.2.11", 200)}}}
@@ -152,7 +152,7 @@ func TestDeviceIsRemovedAtTheEnd(t *testing.T) {
 		lb1.messages <- ipc.ToAgent{Leave: &ipc.Leave{}}
 		<-lb1.done
 		got := n.seen("")
-		if len(got) < 3 || !slices.Equal(got[len(got)-3:], []string{"lb1 release", "lb1 device up=false", "lb1 device remove"}) {
+		if len(got) < 3 || !slices.Equal(got[len(got)-3:], []string{"lb1 release", "lb1 device down", "lb1 device remove"}) {
 			t.Errorf("lb1 did %v", got)
 		}
 	})

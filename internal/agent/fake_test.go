@@ -17,6 +17,7 @@ import (
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/notice"
 	"github.com/tandemlb/tandem/internal/ownership"
+	"github.com/tandemlb/tandem/internal/vmac"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
@@ -134,6 +135,7 @@ func (h *fakeHost) run(routers ...ipc.Router) {
 			Sweep:         h.sweep,
 			Addresses:     h,
 			Macvlans:      fakeMacvlans{h},
+			SweepMacvlans: func() ([]string, error) { return nil, nil },
 		},
 		WatchPeer:    h.watchPeer,
 		WatchGateway: h.watchGateway,
@@ -300,28 +302,16 @@ func (fakeAnnouncer) Close() error { return nil }
 // fakeMacvlans writes down what becomes of the device of each virtual router.
 type fakeMacvlans struct{ host *fakeHost }
 
-func (m fakeMacvlans) note(format string, args ...any) {
+func (m fakeMacvlans) note(what string) {
 	m.host.lan.mu.Lock()
 	defer m.host.lan.mu.Unlock()
-	m.host.lan.event("%s "+format, append([]any{m.host.name}, args...)...)
+	m.host.lan.event("%s %s", m.host.name, what)
 }
 
-func (m fakeMacvlans) Prepare(parent string, vrid uint8, ipv6 bool) (string, error) {
-	m.note("device prepare")
-	return fmt.Sprintf("virtual%d", vrid), nil
-}
-
-func (m fakeMacvlans) SetUp(parent string, vrid uint8, ipv6, up bool) error {
-	m.note("device up=%v", up)
-	return nil
-}
-
-func (m fakeMacvlans) Remove(parent string, vrid uint8, ipv6 bool) error {
-	m.note("device remove")
-	return nil
-}
-
-func (m fakeMacvlans) Sweep() ([]string, error) { return nil, nil }
+func (m fakeMacvlans) Prepare(vmac.Macvlan) error { m.note("device prepare"); return nil }
+func (m fakeMacvlans) Up(vmac.Macvlan) error      { m.note("device up"); return nil }
+func (m fakeMacvlans) Down(vmac.Macvlan) error    { m.note("device down"); return nil }
+func (m fakeMacvlans) Remove(vmac.Macvlan) error  { m.note("device remove"); return nil }
 
 func (h *fakeHost) watchGateway(ctx context.Context, o GatewayOptions, changed func(bool)) error {
 	h.lan.mu.Lock()

@@ -92,16 +92,8 @@ func newInstance(cfg ipc.Router) (*instance, error) {
 
 func (in *instance) socketOptions() SocketOptions {
 	return SocketOptions{
-		Interface: in.cfg.Interface, Self: in.cfg.Params.Self, Virtual: in.mac(), Unicast: len(in.cfg.Params.Peers) > 0,
+		Interface: in.cfg.Interface, Self: in.cfg.Params.Self, Virtual: ownership.VirtualMAC(in.cfg), Unicast: len(in.cfg.Params.Peers) > 0,
 	}
-}
-
-// mac returns the MAC address of the virtual router, when it has one.
-func (in *instance) mac() ownership.MAC {
-	if !in.cfg.VirtualMAC {
-		return ownership.MAC{}
-	}
-	return ownership.VirtualMAC(in.cfg.Params)
 }
 
 // gateway returns the gateway that the router tracks, if it does.

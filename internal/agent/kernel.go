@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/tandemlb/tandem/internal/notice"
 	"github.com/tandemlb/tandem/internal/ownership"
 	"github.com/tandemlb/tandem/internal/vip"
+	"github.com/tandemlb/tandem/internal/vmac"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
@@ -20,6 +22,10 @@ func Kernel() (Host, error) {
 	table, err := vip.New()
 	if err != nil {
 		return Host{}, err
+	}
+	macvlans, err := vmac.New()
+	if err != nil {
+		return Host{}, errors.Join(err, table.Close())
 	}
 	return Host{
 		Listen: func(o SocketOptions) (Socket, error) {
@@ -31,7 +37,7 @@ func Kernel() (Host, error) {
 		},
 		WatchPeer: func(o notice.Options) PeerWatch { return notice.New(o) },
 		Owner: ownership.Host{
-			Sweep: vip.Sweep, Addresses: table, Macvlans: noMacvlans{}, DialAnnouncer: dialAnnouncer,
+			Sweep: vip.Sweep, Addresses: table, Macvlans: macvlans, SweepMacvlans: vmac.Sweep, DialAnnouncer: dialAnnouncer,
 		},
 		WatchAddresses: watchAddresses,
 		WatchLinks:     watchLinks,

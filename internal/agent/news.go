@@ -307,7 +307,7 @@ func (c *core) watched() {
 		if o, ok := in.gateway(); ok {
 			gateways[o] = true
 		}
-		k := link{in.cfg.Interface, in.mac()}
+		k := link{in.cfg.Interface, ownership.VirtualMAC(in.cfg)}
 		claims[k] = append(claims[k], in.cfg.Params.Addresses...)
 	}
 	maps.DeleteFunc(c.gateways, func(o GatewayOptions, _ gatewayState) bool { return !gateways[o] })

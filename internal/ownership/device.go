@@ -1,33 +1,24 @@
 package ownership
 
-import "github.com/tandemlb/tandem/internal/ipc"
+import (
+	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/vmac"
+)
 
-// device is the macvlan on which the addresses of a virtual router live that has
-// a MAC address of its own; the zero value stands for none.
-type device struct {
-	parent string
-	vrid   uint8
-	ipv6   bool
-	ifname string
-}
-
-// deviceOf returns the device that r needs, without its name.
-func deviceOf(r ipc.Router) device {
-	d := device{parent: r.Interface}
-	if r.VirtualMAC {
-		d.vrid, d.ipv6 = r.Params.VRID, r.Params.Self.Is6()
+// deviceOf returns the macvlan on which the addresses of r live; the zero value
+// when they live on the interface itself.
+func deviceOf(r ipc.Router) vmac.Macvlan {
+	if !r.VirtualMAC {
+		return vmac.Macvlan{}
 	}
-	return d
+	return vmac.Macvlan{Parent: r.Interface, VRID: r.Params.VRID, IPv6: r.Params.Self.Is6()}
 }
 
 // addDevice makes the device of r, if it needs one, and returns the name of the
 // interface on which its addresses live.
 func (o *Owner) addDevice(name string, r ipc.Router) (ifname string, err error) {
 	d := deviceOf(r)
-	if old, ok := o.devices[name]; ok {
-		if old.ifname = ""; old == d && r.VirtualMAC {
-			return o.devices[name].ifname, nil
-		}
+	if old, ok := o.devices[name]; ok && old != d {
 		if err := o.removeDevice(name); err != nil {
 			return "", err
 		}
@@ -35,17 +26,17 @@ func (o *Owner) addDevice(name string, r ipc.Router) (ifname string, err error) 
 	if !r.VirtualMAC {
 		return r.Interface, nil
 	}
-	if d.ifname, err = o.host.Macvlans.Prepare(d.parent, d.vrid, d.ipv6); err != nil {
+	if err := o.host.Macvlans.Prepare(d); err != nil {
 		return "", err
 	}
 	o.devices[name] = d
-	return d.ifname, nil
+	return d.Name(), nil
 }
 
 // holdsOn returns the interface on which the addresses of r live.
-func (o *Owner) holdsOn(r ipc.Router) string {
-	if d, ok := o.devices[r.Name]; ok {
-		return d.ifname
+func holdsOn(r ipc.Router) string {
+	if r.VirtualMAC {
+		return deviceOf(r).Name()
 	}
 	return r.Interface
 }
@@ -53,10 +44,13 @@ func (o *Owner) holdsOn(r ipc.Router) string {
 // setUp lets the device of a router receive, or silences it.
 func (o *Owner) setUp(name string, up bool) error {
 	d, ok := o.devices[name]
-	if !ok {
+	switch {
+	case !ok:
 		return nil
+	case up:
+		return o.host.Macvlans.Up(d)
 	}
-	return o.host.Macvlans.SetUp(d.parent, d.vrid, d.ipv6, up)
+	return o.host.Macvlans.Down(d)
 }
 
 func (o *Owner) removeDevice(name string) error {
@@ -65,5 +59,5 @@ func (o *Owner) removeDevice(name string) error {
 		return nil
 	}
 	delete(o.devices, name)
-	return o.host.Macvlans.Remove(d.parent, d.vrid, d.ipv6)
+	return o.host.Macvlans.Remove(d)
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/vmac"
 )
 
 // Want is what the election wants of the addresses of one virtual router. The
@@ -59,6 +60,8 @@ type Host struct {
 	Sweep     func([]netip.Prefix) (removed []string, err error)
 	Addresses Addresses
 	Macvlans  Macvlans
+	// SweepMacvlans removes the interfaces that an earlier process left behind.
+	SweepMacvlans func() (removed []string, err error)
 	// DialAnnouncer opens what announces addresses on a link.
 	DialAnnouncer func(LinkOptions) (Announcer, error)
 }
@@ -78,16 +81,13 @@ type Addresses interface {
 	Release(ifname string, p netip.Prefix) error
 }
 
-// Macvlans are the interfaces that have the MAC address of a virtual router.
+// Macvlans makes the interfaces that have the MAC address of a virtual router; see
+// vmac.Macvlans.
 type Macvlans interface {
-	// Prepare makes the interface, which is down and silent, and returns its name.
-	Prepare(parent string, vrid uint8, ipv6 bool) (ifname string, err error)
-	// SetUp lets it receive, or silences it.
-	SetUp(parent string, vrid uint8, ipv6, up bool) error
-	// Remove removes it.
-	Remove(parent string, vrid uint8, ipv6 bool) error
-	// Sweep removes those that an earlier process of ours left behind.
-	Sweep() (removed []string, err error)
+	Prepare(vmac.Macvlan) error
+	Up(vmac.Macvlan) error
+	Down(vmac.Macvlan) error
+	Remove(vmac.Macvlan) error
 }
 
 // Announcer tells the neighbours on a link that this host has an address.
@@ -113,7 +113,7 @@ type Owner struct {
 	// Owned by whoever calls Work.
 	swept      bool // nothing of an earlier process is left but addresses
 	holdings   map[string]*holding
-	devices    map[string]device // by name of the router
+	devices    map[string]vmac.Macvlan // by name of the router
 	announcers map[LinkOptions]Announcer
 }
 
@@ -132,7 +132,7 @@ func New(h Host) *Owner {
 		wakeC:      make(chan struct{}, 1),
 		wants:      map[string]Want{},
 		holdings:   map[string]*holding{},
-		devices:    map[string]device{},
+		devices:    map[string]vmac.Macvlan{},
 		announcers: map[LinkOptions]Announcer{},
 	}
 }
@@ -234,14 +234,14 @@ func (o *Owner) reconcile(name string, w Want, now func() time.Time) (f Fact, ok
 }
 
 func sameAddresses(a, b ipc.Router) bool {
-	return deviceOf(a) == deviceOf(b) && slices.Equal(a.Prefixes, b.Prefixes)
+	return holdsOn(a) == holdsOn(b) && slices.Equal(a.Prefixes, b.Prefixes)
 }
 
 // prepare makes the host ready for a router that holds nothing yet.
 func (o *Owner) prepare(name string, w Want) Fact {
 	f := Fact{Name: name, Generation: w.Generation}
 	if !o.swept {
-		removed, err := o.host.Macvlans.Sweep()
+		removed, err := o.host.SweepMacvlans()
 		if f.Swept = removed; err != nil {
 			f.Err = err
 			return f
@@ -265,7 +265,7 @@ func (o *Owner) hold(h *holding, now func() time.Time) Fact {
 	if !h.held {
 		errs = append(errs, o.setUp(r.Name, true))
 	}
-	ifname := o.holdsOn(r)
+	ifname := holdsOn(r)
 	for _, p := range r.Prefixes {
 		added, err := o.host.Addresses.Hold(ifname, p, r.Lease)
 		if err != nil {
@@ -284,7 +284,7 @@ func (o *Owner) hold(h *holding, now func() time.Time) Fact {
 // goes by itself when its lease ends.
 func (o *Owner) release(name string) error {
 	r := o.holdings[name].want.Router
-	ifname := o.holdsOn(r)
+	ifname := holdsOn(r)
 	var errs []error
 	for _, p := range r.Prefixes {
 		if err := o.host.Addresses.Release(ifname, p); err != nil {
@@ -310,11 +310,7 @@ func (o *Owner) announces(link LinkOptions) bool {
 }
 
 func linkOf(r ipc.Router) LinkOptions {
-	o := LinkOptions{Interface: r.Interface}
-	if r.VirtualMAC {
-		o.Virtual = VirtualMAC(r.Params)
-	}
-	return o
+	return LinkOptions{Interface: r.Interface, Virtual: VirtualMAC(r)}
 }
 
 // send sends what e says, unless the addresses are not those of then. After an

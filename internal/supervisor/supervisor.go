@@ -22,6 +22,7 @@ import (
 	"github.com/tandemlb/tandem/internal/judge"
 	"github.com/tandemlb/tandem/internal/peer"
 	"github.com/tandemlb/tandem/internal/vip"
+	"github.com/tandemlb/tandem/internal/vmac"
 )
 
 const (
@@ -149,7 +150,7 @@ func (s *Supervisor) compose(first *loaded) error {
 	s.notice = first.notice(key)
 	if len(cfg.VIPs) > 0 {
 		s.agent = &agentLink{
-			log: s.o.Log.Named("agent"), changed: s.changed, sweep: vip.Sweep,
+			log: s.o.Log.Named("agent"), changed: s.changed, sweep: sweep,
 			config:  ipc.AgentConfig{Routers: first.routers, Notice: s.notice},
 			fitness: starting,
 		}
@@ -160,6 +161,15 @@ func (s *Supervisor) compose(first *loaded) error {
 		})
 	}
 	return nil
+}
+
+// sweep removes what a dead agent may have left behind: the addresses, and the
+// interfaces of virtual MAC addresses, which also brings back what the host was set
+// to without them.
+func sweep(prefixes []netip.Prefix) ([]string, error) {
+	addresses, err := vip.Sweep(prefixes)
+	interfaces, verr := vmac.Sweep()
+	return append(addresses, interfaces...), errors.Join(err, verr)
 }
 
 // others returns the other nodes of the cluster.
