@@ -134,8 +134,8 @@ func (c *core) fact(now time.Time, f ownership.Fact) {
 
 // swept takes the answer to the first want of a router, which holds nothing.
 func (c *core) swept(now time.Time, in *instance, f ownership.Fact) {
-	for _, address := range f.Swept {
-		c.out.reporter.log("warn", "removed an address that an earlier process left behind", map[string]any{"vip": f.Name, "address": address})
+	for _, removed := range f.Swept {
+		c.out.reporter.log("warn", "removed what an earlier process left behind", map[string]any{"vip": f.Name, "removed": removed})
 	}
 	if f.Err != nil && (in.sweepErr == nil || in.sweepErr.Error() != f.Err.Error()) {
 		c.out.reporter.log("error", "cannot take part in the election", map[string]any{"vip": f.Name, "error": f.Err.Error()})

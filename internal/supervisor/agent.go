@@ -119,7 +119,7 @@ func (a *agentLink) cleanUp() {
 	a.mu.Unlock()
 	removed, err := a.sweep(prefixes)
 	if len(removed) > 0 {
-		a.log.Warn("removed the addresses of the dead agent", zap.Strings("addresses", removed))
+		a.log.Warn("removed what the dead agent left behind", zap.Strings("removed", removed))
 	}
 	if err != nil {
 		a.log.Error("remove the addresses of the dead agent (their lease will end them)", zap.Error(err))
