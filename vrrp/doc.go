@@ -23,9 +23,8 @@
 // with the checksum of Router.ChecksumFor, then makes the addresses of the
 // interface agree with Router.Holds, then announces them when Output.Announce
 // asks for it, then publishes Output.Change, and at last sets its timer to
-// Router.Next. An IPv4 packet is made by ParseIPv4; one of IPv6,
-// which the kernel delivers in parts, is a Packet of its source, destination, hop
-// limit and payload.
+// Router.Next. An IPv4 packet is made by ParseIPv4; one of IPv6, which the kernel
+// delivers in parts, is a Packet of its source, destination, hop limit and payload.
 //
 // Routers that are to be Active together are joined by a Group, whose Settle the
 // driver calls when it has handed over all events that were waiting, and whose

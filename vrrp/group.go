@@ -19,9 +19,9 @@ type Group struct {
 }
 
 // NewGroup returns a Group of the routers, in their order, which is to be the
-// same on all nodes, as are their parameters but for Self. A router belongs to
-// one Group, the newest that it was given to; in a Group of its own it is as free
-// as without one.
+// same on all nodes. Within a node they have one priority and one mode of
+// preemption. A router belongs to one Group, the newest that it was given to; in a
+// Group of its own it is as free as without one.
 func NewGroup(routers ...*Router) *Group {
 	for _, r := range routers {
 		r.grouped = len(routers) > 1
@@ -34,8 +34,8 @@ func NewGroup(routers ...*Router) *Group {
 //
 // When each of them is Active or due, those that are due become Active. Otherwise
 // one waits, and every other that is Active yields: it resigns, and becomes
-// Backup. A router in Init waits like a Backup. Since nothing is remembered from
-// one call to the next, it does not matter in which order things happened.
+// Backup. A router in Init waits like a Backup. Only what the routers are counts,
+// not in which order they came to be so.
 func (g *Group) Settle(now time.Time) []Output {
 	for i, r := range g.routers {
 		g.outputs[i] = r.wake(now)
