@@ -3,6 +3,7 @@ package agent
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tandemlb/tandem/internal/ipc"
@@ -70,7 +71,8 @@ func takeEqual(old []*instance, cfg ipc.Router) *instance {
 	return nil
 }
 
-// regroup puts the instances into their groups, in the order of the config.
+// regroup puts the instances into their groups. Their order is that of their names,
+// because it must be the same on all nodes, IPv4 first.
 func (c *core) regroup() {
 	c.groups = nil
 	for _, in := range c.instances {
@@ -83,6 +85,7 @@ func (c *core) regroup() {
 		in.group.members = append(in.group.members, in)
 	}
 	for _, g := range c.groups {
+		slices.SortFunc(g.members, func(a, b *instance) int { return strings.Compare(a.cfg.Name, b.cfg.Name) })
 		var routers []*vrrp.Router
 		for _, in := range g.members {
 			routers = append(routers, in.vr)
