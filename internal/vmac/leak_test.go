@@ -114,20 +114,27 @@ func TestNothingLeaks(t *testing.T) {
 				p.expect(netip.MustParseAddr(own), p.lb1)
 			}
 			f.expect("active", tt.active...)
-			p.lb1.expectAddresses(tt.macvlan.Name(), tt.virtual)
+			if got := p.lb1.addresses(tt.macvlan.Name()); !slices.Equal(got, []netip.Prefix{tt.virtual}) {
+				t.Errorf("addresses %v, want %s alone", got, tt.virtual)
+			}
 			p.lb1.give(tt.macvlan, tt.virtual)
 			p.advertiseRouter()
 			f.expect("backup again")
-			t.Log("# the lease of an owner ends that has died")
+			t.Log("# the lease of an owner ends that has died, and then it is swept")
 			p.lb1.take(tt.macvlan, tt.virtual)
 			p.lb1.do(func() error {
 				_, err := p.lb1.table.Hold(tt.macvlan.Name(), tt.virtual, time.Second)
 				return err
 			})
 			f.expect("while the lease ends", tt.active...)
-			p.lb1.expectAddresses(tt.macvlan.Name())
-			p.lb1.remove(tt.macvlan)
-			f.expect("removed")
+			if left := p.lb1.addresses(tt.macvlan.Name()); len(left) > 0 {
+				t.Errorf("addresses %v after the lease", left)
+			}
+			p.lb1.do(func() error {
+				_, err := Sweep()
+				return err
+			})
+			f.expect("swept")
 		})
 	}
 }
@@ -167,18 +174,16 @@ func (p pair) advertiseRouter() {
 	})
 }
 
-// expectAddresses compares the addresses of an interface.
-func (n node) expectAddresses(name string, want ...netip.Prefix) {
+// addresses are those of an interface.
+func (n node) addresses(name string) []netip.Prefix {
 	n.t.Helper()
 	all, err := n.nl.AddrList(n.link(name), netlink.FAMILY_ALL)
 	must(n.t, err)
-	var got []netip.Prefix
+	var prefixes []netip.Prefix
 	for _, a := range all {
-		got = append(got, netip.MustParsePrefix(a.IPNet.String()))
+		prefixes = append(prefixes, netip.MustParsePrefix(a.IPNet.String()))
 	}
-	if !slices.Equal(got, want) {
-		n.t.Errorf("addresses of %s: %v, want %v", name, got, want)
-	}
+	return prefixes
 }
 
 // After a partition both are active: each must hear the other, whose frames have
