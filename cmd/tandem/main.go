@@ -26,6 +26,7 @@ type cli struct {
 	Run     runCmd     `cmd:"" help:"Run this node (the daemon)."`
 	Check   checkCmd   `cmd:"" help:"Validate a config file: exit 0, or 1 with every error."`
 	Status  statusCmd  `cmd:"" help:"Show role and why, peer, VIPs, pools, config and drift."`
+	Explain explainCmd `cmd:"" help:"Say why this node is, or is not, active: the arithmetic, the evidence, the last changes."`
 	Reload  reloadCmd  `cmd:"" help:"Have the node read its config again. A config that is refused changes nothing."`
 	Keygen  keygenCmd  `cmd:"" help:"Print a new cluster key."`
 	Version versionCmd `cmd:"" help:"Print the version."`

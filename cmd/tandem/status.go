@@ -102,6 +102,9 @@ func (p *statusPrinter) node(s *admin.Status) {
 			rows = append(rows, "\tdeath notice of the peer: "+a.Notice)
 		}
 	}
+	if a := s.Agent; a != nil && a.Slept != nil {
+		rows = append(rows, fmt.Sprintf("\tASLEEP for %v, %s ago", a.Slept.For.Round(time.Millisecond), age(p.now, a.Slept.At)))
+	}
 	rows = append(rows, "worker\t"+process(s.Worker))
 	if s.Cluster != "" {
 		rows = append(rows, "cluster\tNOT A MEMBER: "+s.Cluster)
@@ -136,8 +139,20 @@ func (p *statusPrinter) vips(all []admin.VIP) {
 		if v.Role == vrrp.Backup && v.Active.IsValid() {
 			rows = append(rows, fmt.Sprintf("\t\t%s is active, with priority %d", v.Active, v.ActivePrio))
 		}
+		if v.Lowered != nil {
+			rows = append(rows, fmt.Sprintf("\t\tlowered from %d: %s", v.Base, v.Lowered.Reason))
+		}
 		if text := drops(v.Counters); text != "" {
 			rows = append(rows, "\t\todd VRRP packets: "+text)
+		}
+		if v.AddressMismatch {
+			rows = append(rows, "\t\tALARM: another router advertises other addresses")
+		}
+		if k := v.Conflict; k != nil {
+			rows = append(rows, fmt.Sprintf("\t\tALARM: %s answers for %s, seen %s ago", k.MAC, k.Address, age(p.now, k.At)))
+		}
+		if v.Removals > 0 {
+			rows = append(rows, fmt.Sprintf("\t\tALARM: someone else removed an address, %d times", v.Removals))
 		}
 		switch {
 		case v.Error != "":
@@ -187,6 +202,9 @@ func (p *statusPrinter) peers(s *admin.Status) {
 		}
 		if v.Verdict != "" {
 			rows = append(rows, fmt.Sprintf("\t\t%s: %s", strings.ToUpper(v.Verdict), v.Explained))
+		}
+		if v.Slept != nil {
+			rows = append(rows, fmt.Sprintf("\t\tASLEEP for %v, %s ago by its clock", v.Slept.For.Round(time.Millisecond), age(p.now, v.Slept.At)))
 		}
 		if v.Drift {
 			rows = append(rows, fmt.Sprintf("\t\tCONFIG DRIFT: it runs %s, this node %s", v.Hash, s.Config.Hash))

@@ -19,13 +19,15 @@ import (
 )
 
 type fakeNode struct {
-	status  *Status
-	refused error
-	reloads int
+	status      *Status
+	explanation *Explanation
+	refused     error
+	reloads     int
 }
 
-func (n *fakeNode) Status(context.Context) (*Status, error) { return n.status, nil }
-func (n *fakeNode) Reload(context.Context) error            { n.reloads++; return n.refused }
+func (n *fakeNode) Status(context.Context) (*Status, error)       { return n.status, nil }
+func (n *fakeNode) Explain(context.Context) (*Explanation, error) { return n.explanation, nil }
+func (n *fakeNode) Reload(context.Context) error                  { n.reloads++; return n.refused }
 
 // serve runs the API of n and returns a client for it.
 func serve(t *testing.T, n Node) *Client {
@@ -55,6 +57,21 @@ func TestStatusArrivesWhole(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
+	}
+}
+
+func TestExplanationArrivesWhole(t *testing.T) {
+	want := &Explanation{
+		At:      time.Unix(1, 2).UTC(),
+		Status:  Status{Node: "lb1", VIPs: []VIP{{Name: "main", Activations: map[vrrp.NewActiveReason]uint64{vrrp.NoResponse: 2}}}},
+		History: []Event{{At: time.Unix(3, 4).UTC(), Kind: RoleEvent, Subject: "main", What: "init -> backup: started"}},
+	}
+	got, err := serve(t, &fakeNode{explanation: want}).Explain(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+		t.Errorf("explanation (-want +got):\n%s", diff)
 	}
 }
 

@@ -32,6 +32,12 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 	return s, c.call(ctx, http.MethodGet, "/v1/status", s)
 }
 
+// Explain asks why the node does, or does not, own its VIPs.
+func (c *Client) Explain(ctx context.Context) (*Explanation, error) {
+	e := new(Explanation)
+	return e, c.call(ctx, http.MethodGet, "/v1/explain", e)
+}
+
 // Reload has the node read its config again. The error is the node's reason for
 // refusing it.
 func (c *Client) Reload(ctx context.Context) error {

@@ -18,6 +18,7 @@ import (
 // Node is what the API gives access to.
 type Node interface {
 	Status(ctx context.Context) (*Status, error)
+	Explain(ctx context.Context) (*Explanation, error)
 	// Reload reads the config file again. On an error nothing has changed.
 	Reload(ctx context.Context) error
 }
@@ -73,14 +74,9 @@ func Serve(ctx context.Context, l net.Listener, n Node, log *zap.Logger) error {
 
 func handler(n Node) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) {
-		s, err := n.Status(r.Context())
-		if err != nil {
-			answer(w, http.StatusServiceUnavailable, failure{err.Error()})
-			return
-		}
-		answer(w, http.StatusOK, s)
-	})
+	mux.HandleFunc("GET /v1/status", ask(n.Status))
+	mux.HandleFunc("GET /v1/explain", ask(n.Explain))
+	mux.Handle("GET /metrics", metrics(n))
 	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, r *http.Request) {
 		if err := n.Reload(r.Context()); err != nil {
 			answer(w, http.StatusUnprocessableEntity, failure{err.Error()})
@@ -89,6 +85,18 @@ func handler(n Node) http.Handler {
 		answer(w, http.StatusOK, struct{}{})
 	})
 	return mux
+}
+
+// ask answers with what of returns.
+func ask[T any](of func(context.Context) (*T, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		v, err := of(r.Context())
+		if err != nil {
+			answer(w, http.StatusServiceUnavailable, failure{err.Error()})
+			return
+		}
+		answer(w, http.StatusOK, v)
+	}
 }
 
 func answer(w http.ResponseWriter, code int, body any) {

@@ -25,6 +25,10 @@ type Status struct {
 	Cluster   string     `json:"cluster,omitempty"` // why the node is not a member
 	Listeners []Listener `json:"listeners"`
 	Pools     []Pool     `json:"pools"`
+	// Servers counts the servers that have a check, Reachable those of them that
+	// this node does not hold for dead.
+	Servers   int `json:"servers"`
+	Reachable int `json:"reachable"`
 }
 
 // Config says which config the node runs.
@@ -50,49 +54,130 @@ type Process struct {
 	Notice string `json:"deathNotice,omitempty"`
 	// Dropped counts VRRP packets that belong to no VIP of this node.
 	Dropped map[vrrp.Drop]uint64 `json:"dropped,omitempty"`
+	Slept   *Sleep               `json:"slept,omitempty"` // nil: it was never
 }
 
-// VIP is one virtual router of the node.
+// Sleep is the newest stall of a node's agent: a time in which it was not run.
+type Sleep struct {
+	At    time.Time     `json:"at"` // when it ended, by the clock of that node
+	For   time.Duration `json:"forNanos"`
+	Count uint64        `json:"count"` // how many there were since the agent started
+}
+
+// VIP is one virtual router of the node: the addresses of one family of an entry
+// of the config.
 type VIP struct {
-	Name        string         `json:"name"`
-	Addresses   []netip.Prefix `json:"addresses"`
-	Interface   string         `json:"interface"`
-	RouterID    uint8          `json:"routerId"`
-	Role        vrrp.Role      `json:"role"`
-	Since       time.Time      `json:"since"`
-	Reason      string         `json:"reason"`
-	Priority    uint8          `json:"priority"`
-	Holds       bool           `json:"holds"` // the kernel has the addresses
-	Active      netip.Addr     `json:"active,omitzero"`
-	ActivePrio  uint8          `json:"activePriority,omitempty"`
-	ActiveHeard time.Time      `json:"activeHeard,omitzero"`
-	Interval    time.Duration  `json:"intervalNanos"`
-	Error       string         `json:"error,omitempty"`
-	Counters    vrrp.Counters  `json:"counters"`
+	// Name is that of the entry, with "/4" or "/6" appended when the entry has
+	// addresses of both families.
+	Name       string         `json:"name"`
+	VIP        string         `json:"vip"`    // name of the entry
+	Group      string         `json:"group"`  // routers of one group move together
+	Family     string         `json:"family"` // ipv4 | ipv6
+	Version    uint8          `json:"version"`
+	Addresses  []netip.Prefix `json:"addresses"` // those that the node adds and removes
+	Interface  string         `json:"interface"`
+	VirtualMAC bool           `json:"virtualMac"`
+	RouterID   uint8          `json:"routerId"`
+	Role       vrrp.Role      `json:"role"`
+	Since      time.Time      `json:"since"`
+	Reason     string         `json:"reason"`
+	Holds      bool           `json:"holds"` // the kernel has the addresses
+	Error      string         `json:"error,omitempty"`
+	// Due means that it would be Active by itself, and waits for its group.
+	Due bool `json:"due"`
+
+	Base         uint8         `json:"basePriority"` // configured
+	Priority     uint8         `json:"priority"`     // effective
+	Lowered      *Lowered      `json:"lowered,omitempty"`
+	Preempt      bool          `json:"preempt"`
+	PreemptDelay time.Duration `json:"preemptDelayNanos"` // counts from Since of a Backup
+	Tracked      []string      `json:"tracked,omitempty"` // "interface eth1", "gateway 192.0.2.1"
+	Lost         []Lost        `json:"lost,omitempty"`    // those of Tracked that are missed now
+
+	Active      netip.Addr    `json:"active,omitzero"` // heard last as the Active router
+	ActivePrio  uint8         `json:"activePriority,omitempty"`
+	ActiveHeard time.Time     `json:"activeHeard,omitzero"`
+	Interval    time.Duration `json:"intervalNanos"`
+	// DownInterval is for how long the Active router must be silent for this one
+	// to take over.
+	DownInterval time.Duration `json:"downIntervalNanos"`
+	Speakers     []Speaker     `json:"speakers,omitempty"` // whose advertisements were accepted
+
+	// AddressMismatch: a router advertised other addresses within the last minute.
+	AddressMismatch bool          `json:"addressMismatch"`
+	Conflict        *AddressClaim `json:"conflict,omitempty"`
+	Removals        uint64        `json:"removals"` // how often someone else removed an address
+	// Epoch counts the announcements of the addresses, over both nodes: it is that
+	// of this node's newest one, EpochHeard the highest that it was told of.
+	Epoch      uint64 `json:"epoch"`
+	EpochHeard uint64 `json:"epochHeard"`
+	// Activations counts how often it became Active since the node started, by
+	// reason.
+	Activations map[vrrp.NewActiveReason]uint64 `json:"activations,omitempty"`
+	Counters    vrrp.Counters                   `json:"counters"`
+}
+
+// Lowered is a loss of priority by what a VIP tracks.
+type Lowered struct {
+	By     uint8  `json:"by"` // what is left is at least 2
+	Reason string `json:"reason"`
+}
+
+// Lost is something that is tracked and missed.
+type Lost struct {
+	What  string    `json:"what"`
+	Since time.Time `json:"since,omitzero"` // by the clock of the node that misses it; zero: never seen
+}
+
+// Speaker is another router of the same VRID, as its newest advertisement says.
+type Speaker struct {
+	Address         netip.Addr        `json:"address"`
+	Node            string            `json:"node,omitempty"` // empty: none that the config names
+	Version         uint8             `json:"version"`
+	Priority        uint8             `json:"priority"` // 0: it resigned
+	Interval        time.Duration     `json:"intervalNanos"`
+	Checksum        vrrp.ChecksumForm `json:"checksum"`
+	Heard           time.Time         `json:"heard,omitzero"`
+	AddressesDiffer bool              `json:"addressesDiffer"`
+}
+
+// AddressClaim is the newest sight of another host that answers for an address
+// which this node holds.
+type AddressClaim struct {
+	Address netip.Addr `json:"address"`
+	MAC     string     `json:"mac"`
+	At      time.Time  `json:"at"`
+	Count   uint64     `json:"count"` // since the agent started
 }
 
 // Peer is another node of the cluster.
 type Peer struct {
-	Name    string               `json:"name"`
-	Address netip.Addr           `json:"address"`
-	Alive   bool                 `json:"alive"`           // by gossip
-	Since   time.Time            `json:"since"`           // when Alive last changed
-	Error   string               `json:"error,omitempty"` // why it could not be called last
-	Roles   map[string]vrrp.Role `json:"roles,omitempty"`
-	Fit     bool                 `json:"fit"`
-	Demoted bool                 `json:"demoted"`
-	Unfit   string               `json:"unfit,omitempty"`
-	Version string               `json:"version,omitempty"`
-	Hash    string               `json:"configHash,omitempty"`
-	Drift   bool                 `json:"drift"` // its config differs from ours
+	Name    string     `json:"name"`
+	Address netip.Addr `json:"address"`
+	Alive   bool       `json:"alive"`           // by gossip
+	Since   time.Time  `json:"since"`           // when Alive last changed
+	Error   string     `json:"error,omitempty"` // why it could not be called last
+	// Roles and Priorities are by the name of the virtual router, as it says.
+	Roles      map[string]vrrp.Role `json:"roles,omitempty"`
+	Priorities map[string]uint8     `json:"priorities,omitempty"`
+	// Lost is what it misses of what it tracks, by group of VIPs.
+	Lost    map[string][]Lost `json:"lost,omitempty"`
+	Slept   *Sleep            `json:"slept,omitempty"`
+	Fit     bool              `json:"fit"`
+	Demoted bool              `json:"demoted"`
+	Unfit   string            `json:"unfit,omitempty"`
+	Version string            `json:"version,omitempty"`
+	Hash    string            `json:"configHash,omitempty"`
+	Drift   bool              `json:"drift"` // its config differs from ours
 	// Servers counts the servers of its pools, Reachable those that it does not
 	// hold for dead.
 	Servers   int `json:"servers"`
 	Reachable int `json:"reachable"`
 	// Verdict names what this node makes of the peer: empty, death, cut or
 	// gossip_cut; Explained says it in words.
-	Verdict   string `json:"verdict,omitempty"`
-	Explained string `json:"explained,omitempty"`
+	Verdict      string    `json:"verdict,omitempty"`
+	Explained    string    `json:"explained,omitempty"`
+	VerdictSince time.Time `json:"verdictSince,omitzero"`
 }
 
 // Listener is one listener with its counters since the worker started.

@@ -286,7 +286,7 @@ func (c *core) next(now time.Time) time.Time {
 }
 
 func (c *core) report(now time.Time) {
-	state := &ipc.AgentState{Lateness: c.lateness, Notice: c.watch.word, Slept: c.slept, Dropped: maps.Clone(c.drops)}
+	state := &ipc.AgentState{Lateness: c.lateness, Notice: c.watch.word, PeerDied: c.watch.died, Slept: c.slept, Dropped: maps.Clone(c.drops)}
 	for _, in := range c.instances {
 		s := in.state(now, c.fit)
 		s.Lost = c.lost(in)

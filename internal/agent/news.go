@@ -205,7 +205,7 @@ func (c *core) claimed(now time.Time, ifname string, k Claim) {
 
 // peer acts on news of the peer's process.
 func (c *core) peer(now time.Time, e notice.Event) {
-	c.watch.word = e.Kind.String()
+	c.watch.word, c.watch.died = e.Kind.String(), e.Kind == notice.Died
 	if e.Evidence != "" {
 		c.watch.word += ": " + e.Evidence
 	}

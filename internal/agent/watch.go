@@ -17,6 +17,7 @@ type peerWatch struct {
 	PeerWatch
 	peer netip.Addr
 	word string // newest, for the status
+	died bool   // what it says
 	wg   sync.WaitGroup
 	stop context.CancelFunc
 }

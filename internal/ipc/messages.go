@@ -101,6 +101,8 @@ type AgentState struct {
 	Locked   string        // empty when its memory is locked, else why not
 	Lateness time.Duration // greatest lateness of the loop since the last report
 	Notice   string        // newest word about the watch over the peer's process
+	// PeerDied says that the newest word about the peer's process is its death.
+	PeerDied bool `json:",omitempty"`
 	// Slept is the newest stall of the agent of which it had to assume that its
 	// peer had taken over; zero when there was none.
 	Slept Sleep `json:",omitzero"`

@@ -43,12 +43,20 @@ func TestVerdictFromTwoChannels(t *testing.T) {
 		"heard another than the peer":          {backup(0), peer.View{Address: node, State: says(vrrp.Active)}, Death},
 		"silent by gossip, heard by VRRP":      {backup(100 * time.Millisecond), peer.View{Address: lb2, State: says(vrrp.Active)}, GossipCut},
 	} {
-		if got := Assess(epoch, []ipc.RouterState{tc.own}, tc.view); got != tc.want {
+		if got := Assess(epoch, []ipc.RouterState{tc.own}, false, tc.view); got != tc.want {
 			t.Errorf("%s: %q, want %q", name, got, tc.want)
 		}
 		if (tc.want == NoDoubt) != (tc.want.Explain() == "") {
 			t.Errorf("%q is explained as %q", tc.want, tc.want.Explain())
 		}
+	}
+}
+
+func TestDeathNoticeIsBelievedBeforeGossip(t *testing.T) {
+	active := ipc.RouterState{Name: "main", Status: vrrp.Status{Role: vrrp.Active}}
+	view := peer.View{Alive: true, State: &peer.State{VIPs: map[string]peer.VIP{"main": {Role: vrrp.Active}}}}
+	if got := Assess(epoch, []ipc.RouterState{active}, true, view); got != Death {
+		t.Errorf("%q, want %q", got, Death)
 	}
 }
 

@@ -49,11 +49,14 @@ func (v Verdict) Explain() string {
 }
 
 // Assess returns the verdict on a peer as of now, before any Doubt is given time.
-// own is what this node's agent says.
-func Assess(now time.Time, own []ipc.RouterState, v peer.View) Verdict {
+// own is what this node's agent says, and died whether the peer's kernel has told of
+// the death of its process: gossip takes longer to notice.
+func Assess(now time.Time, own []ipc.RouterState, died bool, v peer.View) Verdict {
 	switch {
 	case v.State == nil:
 		return NoDoubt // it may never have been there
+	case died:
+		return Death
 	case !v.Alive && slices.ContainsFunc(own, func(r ipc.RouterState) bool { return Hears(now, r, v) }):
 		return GossipCut
 	case !v.Alive:
@@ -71,12 +74,12 @@ func Assess(now time.Time, own []ipc.RouterState, v peer.View) Verdict {
 // arrive at r.
 func Hears(now time.Time, r ipc.RouterState, v peer.View) bool {
 	s := r.Status
-	return s.Role == vrrp.Backup && s.Peer.IsValid() && s.Peer == source(r.Name, v) && now.Sub(s.PeerHeard) < 4*s.Interval+DoubtFor
+	return s.Role == vrrp.Backup && s.Peer.IsValid() && s.Peer == Source(r.Name, v) && now.Sub(s.PeerHeard) < 4*s.Interval+DoubtFor
 }
 
-// source returns the address from which a peer advertises for a router: as it
+// Source returns the address from which a peer advertises for a router: as it
 // says, or else its own.
-func source(router string, v peer.View) netip.Addr {
+func Source(router string, v peer.View) netip.Addr {
 	if v.State != nil && v.State.VIPs[router].Source.IsValid() {
 		return v.State.VIPs[router].Source
 	}
@@ -101,4 +104,28 @@ func (d *Doubt) Look(now time.Time, assessed Verdict) bool {
 	}
 	d.Verdict, d.Since = d.candidate, d.appeared
 	return true
+}
+
+// Facts returns what gossip says of the peers, for the election.
+func Facts(views []peer.View) vrrp.Facts {
+	f := vrrp.Facts{}
+	for _, v := range views {
+		switch {
+		case v.Alive:
+			return vrrp.Facts{PeerAlive: vrrp.Yes}
+		case v.State != nil:
+			f.PeerAlive = vrrp.No
+		}
+	}
+	return f
+}
+
+// DownInterval returns for how long the Active router must be silent for a Backup
+// to take over (RFC 9568, section 6.1; RFC 3768, section 6.1).
+func DownInterval(p vrrp.Params, s vrrp.Status) time.Duration {
+	unit := s.Interval
+	if p.Version == 2 {
+		unit = time.Second
+	}
+	return 3*s.Interval + unit*(256-time.Duration(s.Priority))/256
 }

@@ -85,6 +85,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 func (c *Cluster) Publish(change func(*State)) {
 	c.mu.Lock()
 	change(&c.own)
+	c.own.Reason = clip(c.own.Reason)
 	c.own.Seq++
 	c.mu.Unlock()
 	select {

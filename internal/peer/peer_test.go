@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -234,9 +235,22 @@ func TestPeerThatReturnsWithAnEarlierClockIsBelieved(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"Node":"lb2","VIPs":{"main":{"Role":"active"}}}`))
 	f.Add([]byte(`{"Node":"lb2","VIPs":{"main":{"Role":"king"}}}`))
+	f.Add([]byte(`{"Node":"lb2","VIPs":{"main":{"Role":"backup","Priority":149,"Epoch":7,"Source":"fe80::1%eth0"}},"Servers":3,"Reachable":2}`))
+	f.Add([]byte(`{"Node":"lb2","Lost":{"main":[{"What":"gateway 192.0.2.1","Since":"2026-01-01T00:00:00Z"}],"b":null},"Slept":{"For":812000000,"Count":1}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if s, err := decode(b); err == nil && s.Node == "" {
+		s, err := decode(b)
+		if err != nil {
+			return
+		}
+		if s.Node == "" {
 			t.Errorf("%q was accepted without a node", b)
+		}
+		again, err := json.Marshal(s)
+		if err != nil {
+			t.Fatalf("%q was accepted and cannot be said again: %v", b, err)
+		}
+		if _, err := decode(again); err != nil && len(again) <= maxState {
+			t.Errorf("%q is refused the second time: %v", b, err)
 		}
 	})
 }

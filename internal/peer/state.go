@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/tandemlb/tandem/vrrp"
@@ -27,12 +28,30 @@ type State struct {
 	// Servers says how many servers the node checks, and Reachable how many of
 	// them it does not hold for dead.
 	Servers, Reachable int
+	// Lost says for each group of VIPs, by its name, what the node misses of what
+	// they track; mostly nothing.
+	Lost  map[string][]Lost `json:",omitempty"`
+	Slept Sleep             `json:",omitzero"`
+}
+
+// Lost is something that a node tracks and misses.
+type Lost struct {
+	What  string    // as "interface eth1" or "gateway 192.0.2.1"
+	Since time.Time // by the clock of the node that says so
+}
+
+// Sleep is the newest stall of a node's agent; zero when there was none.
+type Sleep struct {
+	At    time.Time     // when it ended, by the clock of the node that says so
+	For   time.Duration // how long it lasted
+	Count uint64        // how many there were since the agent started
 }
 
 // VIP is what a node says of one of its virtual routers, by whose names VIPs has it.
 type VIP struct {
-	Role  vrrp.Role
-	Epoch uint64 // of its newest announcement; 0: none
+	Role     vrrp.Role
+	Priority uint8  // effective
+	Epoch    uint64 // of its newest announcement; 0: none
 	// Source is the address that it advertises from.
 	Source netip.Addr `json:",omitzero"`
 }
@@ -48,8 +67,14 @@ func (s State) newer(o State) bool {
 // maxEpoch leaves room to count on: no pair announces so often.
 const maxEpoch = 1 << 62
 
-// maxState bounds what is accepted from the network.
-const maxState = 1 << 20
+// What is accepted from the network is bounded: in bytes altogether, in bytes of a
+// text, and in the entries of each collection. A pair of hundreds of VIPs stays
+// far below.
+const (
+	maxState   = 1 << 20
+	maxText    = 4 << 10
+	maxEntries = 4096
+)
 
 func decode(b []byte) (State, error) {
 	var s State
@@ -62,12 +87,53 @@ func decode(b []byte) (State, error) {
 	if s.Node == "" {
 		return State{}, errors.New("decode peer state: it names no node")
 	}
-	for name, v := range s.VIPs {
-		if v.Epoch > maxEpoch {
-			return State{}, fmt.Errorf("decode peer state: epoch %d of VIP %q is out of range", v.Epoch, name)
-		}
+	if err := s.validate(); err != nil {
+		return State{}, fmt.Errorf("decode peer state: %w", err)
 	}
 	return s, nil
+}
+
+// validate refuses what no node says.
+func (s State) validate() error {
+	if len(s.VIPs) > maxEntries || len(s.Lost) > maxEntries {
+		return fmt.Errorf("%d VIPs and %d groups exceed the limit of %d", len(s.VIPs), len(s.Lost), maxEntries)
+	}
+	texts := []string{s.Node, s.Version, s.ConfigHash, s.Reason}
+	for name, v := range s.VIPs {
+		if v.Epoch > maxEpoch {
+			return fmt.Errorf("epoch %d of VIP %q is out of range", v.Epoch, name)
+		}
+		texts = append(texts, name)
+	}
+	for group, lost := range s.Lost {
+		if len(lost) > maxEntries {
+			return fmt.Errorf("group %q misses %d things, more than the limit of %d", group, len(lost), maxEntries)
+		}
+		texts = append(texts, group)
+		for _, l := range lost {
+			texts = append(texts, l.What)
+		}
+	}
+	for _, text := range texts {
+		if len(text) > maxText {
+			return fmt.Errorf("a text of %d bytes exceeds the limit of %d", len(text), maxText)
+		}
+	}
+	switch {
+	case s.Slept.For < 0:
+		return fmt.Errorf("a sleep of %v is negative", s.Slept.For)
+	case s.Servers < 0 || s.Reachable < 0 || s.Reachable > s.Servers:
+		return fmt.Errorf("%d reachable of %d servers are impossible", s.Reachable, s.Servers)
+	}
+	return nil
+}
+
+// clip shortens a text to what others accept.
+func clip(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxText-len("...")], "") + "..."
 }
 
 // View is what this node knows of another.

@@ -3,9 +3,12 @@ package supervisor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,6 +16,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/vrrp"
 )
 
 const (
@@ -37,6 +41,7 @@ type agentLink struct {
 	proc    *process
 	config  ipc.AgentConfig
 	fitness ipc.Fitness
+	facts   vrrp.Facts
 	state   *ipc.AgentState // newest of the running agent
 	heard   int             // reports since the last look
 	ends    ends
@@ -95,6 +100,7 @@ func (a *agentLink) greet(conn *ipc.Conn[ipc.FromAgent, ipc.ToAgent], proc *proc
 	a.conn, a.proc, a.heard = conn, proc, 1
 	a.send(ipc.ToAgent{Config: &a.config})
 	a.send(ipc.ToAgent{Fitness: &a.fitness})
+	a.send(ipc.ToAgent{Facts: &a.facts})
 	return true
 }
 
@@ -232,8 +238,24 @@ func (a *agentLink) setFitness(f ipc.Fitness) {
 		return
 	}
 	a.fitness = f
-	a.log.Info("fitness", zap.Bool("fit", f.Fit), zap.String("reason", f.Reason))
+	fields := []zap.Field{zap.Bool("fit", f.Fit), zap.Bool("demoted", f.Demoted), zap.String("reason", f.Reason)}
+	for _, name := range slices.Sorted(maps.Keys(f.Lowered)) {
+		fields = append(fields, zap.String("lowered."+name, fmt.Sprintf("by %d: %s", f.Lowered[name].By, f.Lowered[name].Reason)))
+	}
+	a.log.Info("fitness", fields...)
 	a.send(ipc.ToAgent{Fitness: &f})
+}
+
+// setFacts tells the agent what is known beside advertisements, when that has
+// changed.
+func (a *agentLink) setFacts(f vrrp.Facts) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.facts == f {
+		return
+	}
+	a.facts = f
+	a.send(ipc.ToAgent{Facts: &f})
 }
 
 // announce tells the agent of an announcement of another node.
@@ -278,12 +300,23 @@ func (a *agentLink) view() agentView {
 	return v
 }
 
+// peerDied reports whether the peer's kernel has told of the death of its agent.
+func (v agentView) peerDied() bool { return v.state != nil && v.state.PeerDied }
+
 // routers returns the newest word of the agent about its virtual routers.
 func (v agentView) routers() []ipc.RouterState {
 	if v.state == nil {
 		return nil
 	}
 	return v.state.Routers
+}
+
+// slept returns the newest stall of the agent.
+func (v agentView) slept() ipc.Sleep {
+	if v.state == nil {
+		return ipc.Sleep{}
+	}
+	return v.state.Slept
 }
 
 // run keeps the agent running until it has been told to leave, or ctx is done.

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/tandemlb/tandem/internal/admin"
 	"github.com/tandemlb/tandem/internal/config"
 	"github.com/tandemlb/tandem/internal/ipc"
 )
@@ -55,6 +56,7 @@ func (s *Supervisor) Reload(ctx context.Context) error {
 	s.mu.Lock()
 	s.refused = err
 	s.mu.Unlock()
+	s.history.add(reloadEvent(time.Now(), s.current().hash, err))
 	if err != nil {
 		s.o.Log.Error("config refused, the old one stays", zap.Error(err))
 		return err
@@ -62,6 +64,14 @@ func (s *Supervisor) Reload(ctx context.Context) error {
 	s.o.Log.Info("config loaded", zap.String("hash", s.current().hash))
 	s.changed()
 	return nil
+}
+
+func reloadEvent(now time.Time, hash string, refused error) admin.Event {
+	e := admin.Event{At: now, Kind: admin.ConfigEvent, What: "loaded, hash " + hash}
+	if refused != nil {
+		e.What, e.Evidence = "refused, the old one stays, hash "+hash, refused.Error()
+	}
+	return e
 }
 
 // reloadOn reloads for each signal. The log says how it went.

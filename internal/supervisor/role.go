@@ -2,8 +2,8 @@ package supervisor
 
 import (
 	"context"
-	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 	"time"
 
@@ -12,23 +12,29 @@ import (
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/judge"
 	"github.com/tandemlb/tandem/internal/peer"
+	"github.com/tandemlb/tandem/vrrp"
 )
 
 // starting is the fitness of a node before anything is known.
 var starting = ipc.Fitness{Reason: "the proxy is starting"}
 
+// lookEvery is how often the node looks at itself when nothing changes: some
+// things matter by lasting.
+const lookEvery = 250 * time.Millisecond
+
 // coordinator tells the agent what the node is fit for, and the peer what the
 // node is, whenever either may have changed. It is owned by the goroutine of run.
 type coordinator struct {
 	*Supervisor
-	reach    judge.Reach
-	doubts   map[string]*judge.Doubt
-	told     peer.State
-	drifting []string
+	reach  judge.Reach
+	tracks map[string]*judge.Tracking // by group
+	doubts map[string]*judge.Doubt    // by peer
+	notes  notes
+	told   peer.State
 }
 
 func newCoordinator(s *Supervisor) *coordinator {
-	return &coordinator{Supervisor: s, doubts: map[string]*judge.Doubt{}}
+	return &coordinator{Supervisor: s, tracks: map[string]*judge.Tracking{}, doubts: map[string]*judge.Doubt{}, notes: newNotes(s)}
 }
 
 // changed has the coordinator look at the node again. It never blocks.
@@ -40,7 +46,7 @@ func (s *Supervisor) changed() {
 }
 
 func (c *coordinator) run(ctx context.Context) {
-	ticker := time.NewTicker(watchdogInterval())
+	ticker := time.NewTicker(min(watchdogInterval(), lookEvery))
 	defer ticker.Stop()
 	for {
 		select {
@@ -54,96 +60,118 @@ func (c *coordinator) run(ctx context.Context) {
 	}
 }
 
+// scene is all that the node knows at one moment.
+type scene struct {
+	loaded *loaded
+	worker workerView
+	agent  agentView
+	views  []peer.View
+}
+
+// scene looks around.
+func (s *Supervisor) scene() scene {
+	sc := scene{loaded: s.current(), worker: s.worker.view()}
+	if s.agent != nil {
+		sc.agent = s.agent.view()
+	}
+	if s.cluster != nil {
+		sc.views = s.cluster.Views()
+	}
+	return sc
+}
+
+// outcome is what follows from a scene.
+type outcome struct {
+	fit      ipc.Fitness
+	facts    vrrp.Facts
+	announce []ipc.Announce
+	says     peer.State // what the node says of itself
+}
+
 func (c *coordinator) look(now time.Time) {
-	var views []peer.View
-	if c.cluster != nil {
-		views = c.cluster.Views()
-	}
-	worker := c.worker.view()
-	fit := c.fitness(now, worker, views)
+	sc := c.scene()
+	out := c.decide(now, sc)
 	c.mu.Lock()
-	c.fit = fit
+	c.fit, c.verdicts = out.fit, c.judged()
 	c.mu.Unlock()
-	var own []ipc.RouterState
 	if c.agent != nil {
-		c.agent.setFitness(fit)
-		own = c.agent.view().routers()
+		c.agent.setFitness(out.fit)
+		c.agent.setFacts(out.facts)
+		for _, a := range out.announce {
+			c.agent.announce(a)
+		}
 	}
-	if c.cluster == nil {
-		return
+	if c.cluster != nil {
+		c.publish(out.says)
 	}
-	for _, v := range views {
-		c.judge(now, own, v)
+	c.notes.take(now, sc, out)
+}
+
+// decide says what follows from a scene. Time and again that is the same.
+func (c *coordinator) decide(now time.Time, sc scene) outcome {
+	own := sc.agent.routers()
+	out := outcome{fit: c.fitness(now, sc), facts: judge.Facts(sc.views)}
+	out.fit.Lowered = c.track(now, sc)
+	for _, v := range sc.views {
+		c.judge(now, sc, v)
+		if v.State != nil {
+			out.announce = append(out.announce, judge.Foreign(own, *v.State)...)
+		}
 	}
-	c.noteDrift(views)
-	c.publish(peer.State{Version: c.o.Version, ConfigHash: c.current().hash, Fit: fit.Fit, Demoted: fit.Demoted, Reason: fit.Reason, VIPs: publicVIPs(own, c.current().routers)}, worker)
+	servers := sc.worker.servers()
+	out.says = peer.State{
+		Version: c.o.Version, ConfigHash: sc.loaded.hash, Fit: out.fit.Fit, Demoted: out.fit.Demoted, Reason: out.fit.Reason,
+		VIPs: publicVIPs(own, sc.loaded.routers), Servers: servers.Checked, Reachable: servers.Reachable,
+		Lost: c.missing(), Slept: peer.Sleep(sc.agent.slept()),
+	}
+	return out
 }
 
 // fitness judges whether this node is the one to serve.
-func (c *coordinator) fitness(now time.Time, w workerView, views []peer.View) ipc.Fitness {
-	switch {
+func (c *coordinator) fitness(now time.Time, sc scene) ipc.Fitness {
+	switch w := sc.worker; {
 	case !w.ready && w.err != nil:
 		return ipc.Fitness{Reason: "the proxy does not serve: " + w.err.Error()}
 	case !w.ready:
 		return starting
+	case !sc.loaded.tracksServers():
+		c.reach = judge.Reach{}
+		return ipc.Fitness{Fit: true}
 	}
 	var peers []peer.State
-	for _, v := range views {
+	for _, v := range sc.views {
 		if v.Alive && v.State != nil {
 			peers = append(peers, *v.State)
 		}
 	}
-	why := c.reach.Look(now, w.servers(), peers)
+	why := c.reach.Look(now, sc.worker.servers(), peers)
 	return ipc.Fitness{Fit: true, Demoted: why != "", Reason: why}
 }
 
-// judge names what the silence or the claim of a peer means, and has the owner
-// of a VIP announce it last.
-func (c *coordinator) judge(now time.Time, own []ipc.RouterState, v peer.View) {
+// judge names what the silence or the claim of a peer means.
+func (c *coordinator) judge(now time.Time, sc scene, v peer.View) {
 	d := c.doubts[v.Name]
 	if d == nil {
 		d = &judge.Doubt{}
 		c.doubts[v.Name] = d
 	}
-	if d.Look(now, judge.Assess(now, own, v)) {
-		c.mu.Lock()
-		c.verdicts = maps.Clone(c.verdicts)
-		if c.verdicts == nil {
-			c.verdicts = map[string]judge.Verdict{}
-		}
-		c.verdicts[v.Name] = d.Verdict
-		c.mu.Unlock()
-		if d.Verdict == judge.NoDoubt {
-			c.o.Log.Info("peer: no doubt any more", zap.String("node", v.Name))
-		} else {
-			c.o.Log.Warn("peer: "+d.Verdict.Explain(), zap.String("node", v.Name), zap.String("verdict", string(d.Verdict)))
-		}
-	}
-	if v.State == nil || c.agent == nil {
+	if !d.Look(now, judge.Assess(now, sc.agent.routers(), sc.agent.peerDied(), v)) {
 		return
 	}
-	for _, a := range judge.Foreign(own, *v.State) {
-		c.agent.announce(a)
+	if d.Verdict == judge.NoDoubt {
+		c.o.Log.Info("peer: no doubt any more", zap.String("node", v.Name))
+	} else {
+		c.o.Log.Warn("peer: "+d.Verdict.Explain(), zap.String("node", v.Name), zap.String("verdict", string(d.Verdict)))
 	}
 }
 
-// noteDrift logs when a peer begins or ceases to run another config.
-func (c *coordinator) noteDrift(views []peer.View) {
-	own := c.current().hash
-	var now []string
-	for _, v := range views {
-		if drifts(v, own) {
-			now = append(now, v.Name+" runs "+v.State.ConfigHash)
-		}
+// judged returns the doubts as they are now.
+func (c *coordinator) judged() map[string]judge.Doubt {
+	all := map[string]judge.Doubt{}
+	for name, d := range c.doubts {
+		all[name] = *d
 	}
-	switch {
-	case slices.Equal(c.drifting, now):
-	case len(now) == 0:
-		c.o.Log.Info("config drift is over: the nodes run the same config")
-	default:
-		c.o.Log.Warn("config drift: the nodes run different configs", zap.String("own", own), zap.Strings("peers", now))
-	}
-	c.drifting = now
+	return all
 }
 
 // drifts reports whether a peer runs another config. One that has only just
@@ -153,32 +181,25 @@ func drifts(v peer.View, own string) bool {
 }
 
 // publish tells the peers what this node is, when that has changed.
-func (c *coordinator) publish(now peer.State, w workerView) {
-	servers := w.servers()
-	now.Servers, now.Reachable = servers.Checked, servers.Reachable
-	if sameState(now, c.told) {
+func (c *coordinator) publish(says peer.State) {
+	if reflect.DeepEqual(says, c.told) {
 		return
 	}
-	c.told = now
+	c.told = says
 	c.cluster.Publish(func(p *peer.State) {
-		now.Node, now.Started, now.Seq = p.Node, p.Started, p.Seq
-		*p = now
+		says.Node, says.Started, says.Seq = p.Node, p.Started, p.Seq
+		*p = says
 	})
 }
 
-func sameState(a, b peer.State) bool {
-	return maps.Equal(a.VIPs, b.VIPs) && a.Version == b.Version && a.ConfigHash == b.ConfigHash && a.Fit == b.Fit && a.Demoted == b.Demoted && a.Reason == b.Reason &&
-		a.Servers == b.Servers && a.Reachable == b.Reachable
-}
-
 func publicVIPs(own []ipc.RouterState, routers []ipc.Router) map[string]peer.VIP {
-	sources := map[string]netip.Addr{}
-	for _, r := range routers {
-		sources[r.Name] = r.Params.Self
-	}
 	vips := map[string]peer.VIP{}
 	for _, r := range own {
-		vips[r.Name] = peer.VIP{Role: r.Status.Role, Epoch: r.Epoch, Source: sources[r.Name].WithZone("")}
+		var source netip.Addr
+		if i := slices.IndexFunc(routers, func(k ipc.Router) bool { return k.Name == r.Name }); i >= 0 {
+			source = routers[i].Params.Self.WithZone("")
+		}
+		vips[r.Name] = peer.VIP{Role: r.Status.Role, Priority: r.Status.Priority, Epoch: r.Epoch, Source: source}
 	}
 	return vips
 }

@@ -65,7 +65,9 @@ type Supervisor struct {
 	sockets  map[netip.AddrPort]*os.File
 	refused  error // of the newest reload
 	fit      ipc.Fitness
-	verdicts map[string]judge.Verdict // on each peer
+	verdicts map[string]judge.Doubt // on each peer
+
+	history history
 }
 
 // loaded is a config that has been read and found good on this host.
