@@ -48,15 +48,19 @@ func (h *Host) Addresses() ([]netip.Prefix, error) {
 	return prefixes, nil
 }
 
-// Has reports whether eth0 holds the address.
+// Has reports whether an interface of the host, other than loopback, holds the
+// address.
 func (h *Host) Has(a netip.Addr) (bool, error) {
-	prefixes, err := h.Addresses()
-	for _, p := range prefixes {
-		if p.Addr() == a {
-			return true, err
+	list, err := h.handle.AddrList(nil, unix.AF_UNSPEC)
+	if err != nil {
+		return false, fmt.Errorf("host %q: list addresses: %w", h.name, err)
+	}
+	for _, has := range list {
+		if ip, ok := netip.AddrFromSlice(has.IP); ok && ip.Unmap() == a && has.LinkIndex != h.loopback {
+			return true, nil
 		}
 	}
-	return false, err
+	return false, nil
 }
 
 // MAC returns the hardware address of eth0.

@@ -17,11 +17,12 @@ const Interface = "eth0"
 
 // A Host is a network namespace with a loopback interface and eth0.
 type Host struct {
-	lab    *Lab
-	name   string
-	ns     netns.NsHandle
-	handle *netlink.Handle
-	eth0   int // link index
+	lab      *Lab
+	name     string
+	ns       netns.NsHandle
+	handle   *netlink.Handle
+	loopback int // link index
+	eth0     int // link index
 }
 
 func (h *Host) build(addresses []netip.Prefix) (err error) {
@@ -65,7 +66,7 @@ func (h *Host) plug() error {
 	if err := h.lab.bridge.LinkSetUp(pair); err != nil {
 		return err
 	}
-	for _, name := range []string{"lo", Interface} {
+	for name, index := range map[string]*int{"lo": &h.loopback, Interface: &h.eth0} {
 		link, err := h.handle.LinkByName(name)
 		if err != nil {
 			return err
@@ -73,7 +74,7 @@ func (h *Host) plug() error {
 		if err := h.handle.LinkSetUp(link); err != nil {
 			return err
 		}
-		h.eth0 = link.Attrs().Index
+		*index = link.Attrs().Index
 	}
 	return nil
 }
