@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"os"
 	"slices"
 	"testing"
@@ -14,6 +15,10 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && slices.Contains([]string{"run", "agent", "worker", "status", "reload"}, os.Args[1]) {
 		main()
 		os.Exit(0)
+	}
+	// The tests of pairs wait far more than they compute; -parallel overrides this.
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
 	}
 	testscript.Main(m, map[string]func(){"tandem": main})
 }
