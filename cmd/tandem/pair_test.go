@@ -251,21 +251,6 @@ func TestOrderlyStopHandsOver(t *testing.T) {
 	p.lb2.waitStatus("knows that lb1 left", func(s *admin.Status) bool { return !s.Peers[0].Alive })
 }
 
-func TestVIPDeletedByHandComesBack(t *testing.T) {
-	p := newPair(t)
-	takeovers := p.lb2.takeovers()
-	for range 3 {
-		if err := p.lb1.host.DelAddress(vipPrefix()); err != nil {
-			t.Fatal(err)
-		}
-		p.lb1.eventually(patience, "the VIP is back", func() (bool, string) { return p.lb1.has(), "it is not" })
-	}
-	p.expectOwner(p.lb1, patience)
-	if p.lb2.takeovers() != takeovers {
-		t.Error("it moved")
-	}
-}
-
 func TestWithoutPreemptTheVIPStays(t *testing.T) {
 	p := startPair(t, pairConfig("preempt: false"))
 	if err := lab.Kill(p.lb1.proc); err != nil {

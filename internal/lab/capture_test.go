@@ -27,9 +27,7 @@ func TestCapture(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	if !reach(a, "10.9.0.2:80") {
-		t.Fatal("a does not reach b")
-	}
+	eventually(t, "a reaches b", func() bool { return reach(a, "10.9.0.2:80") })
 	eventually(t, "both directions are recorded", func() bool {
 		seen := map[bool]bool{}
 		for _, f := range capture.Frames() {
