@@ -37,7 +37,7 @@ func Kernel() (Host, error) {
 		},
 		WatchPeer: func(o notice.Options) PeerWatch { return notice.New(o) },
 		Owner: ownership.Host{
-			Sweep: vip.Sweep, Addresses: table, Macvlans: macvlans, SweepMacvlans: vmac.Sweep, DialAnnouncer: dialAnnouncer,
+			Sweep: vip.Sweep, Addresses: table, Macvlans: macvlans, SweepMacvlans: vmac.Sweep, AcceptLocal: vip.AcceptLocal, DialAnnouncer: dialAnnouncer,
 		},
 		WatchAddresses: watchAddresses,
 		WatchLinks:     watchLinks,

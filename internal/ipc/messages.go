@@ -52,10 +52,13 @@ type Router struct {
 	Params    vrrp.Params
 	// Prefixes are those of Params.Addresses that this node adds and removes, with
 	// their prefix lengths: all but those that are the host's own.
-	Prefixes   []netip.Prefix
-	Lease      time.Duration // kernel lifetime of the addresses, whole seconds
-	VirtualMAC bool          // the addresses live on a macvlan with the virtual router's MAC address
-	Track      Track
+	Prefixes []netip.Prefix
+	Lease    time.Duration // kernel lifetime of the addresses, whole seconds
+	// OwnedElsewhere: one of the addresses is another node's own. While this node
+	// holds it, what that node sends has a source address of this host.
+	OwnedElsewhere bool
+	VirtualMAC     bool // the addresses live on a macvlan with the virtual router's MAC address
+	Track          Track
 }
 
 // Track is what a virtual router loses priority without. The agent observes it;

@@ -113,12 +113,18 @@ func (h *Host) CutMulticast() error {
 	return h.atBridge("cut multicast on", func(port netlink.Link) error { return h.lab.floodMulticast(port, false) })
 }
 
-// Heal undoes Cut, CutSilently and CutMulticast.
+// Isolate keeps the host from all other isolated hosts, and from nobody else.
+func (h *Host) Isolate() error {
+	return h.atBridge("isolate", func(port netlink.Link) error { return h.lab.bridge.LinkSetIsolated(port, true) })
+}
+
+// Heal undoes Cut, CutSilently, CutMulticast and Isolate.
 func (h *Host) Heal() error {
 	return h.atBridge("heal", func(port netlink.Link) error {
 		return errors.Join(
 			h.lab.bridge.LinkSetMasterByIndex(port, h.lab.bridgeID),
 			h.lab.bridge.LinkSetUp(port),
+			h.lab.bridge.LinkSetIsolated(port, false),
 			h.lab.floodMulticast(port, true))
 	})
 }

@@ -62,6 +62,9 @@ type Host struct {
 	Macvlans  Macvlans
 	// SweepMacvlans removes the interfaces that an earlier process left behind.
 	SweepMacvlans func() (removed []string, err error)
+	// AcceptLocal lets the host receive, on an interface, packets whose source is an
+	// address of its own; restore ends it.
+	AcceptLocal func(ifname string) (restore func() error, err error)
 	// DialAnnouncer opens what announces addresses on a link.
 	DialAnnouncer func(LinkOptions) (Announcer, error)
 }
@@ -114,6 +117,7 @@ type Owner struct {
 	swept      bool // nothing of an earlier process is left but addresses
 	holdings   map[string]*holding
 	devices    map[string]vmac.Macvlan // by name of the router
+	accepting  map[string]func() error // by interface; ends AcceptLocal
 	announcers map[LinkOptions]Announcer
 }
 
@@ -133,6 +137,7 @@ func New(h Host) *Owner {
 		wants:      map[string]Want{},
 		holdings:   map[string]*holding{},
 		devices:    map[string]vmac.Macvlan{},
+		accepting:  map[string]func() error{},
 		announcers: map[LinkOptions]Announcer{},
 	}
 }
@@ -251,10 +256,28 @@ func (o *Owner) prepare(name string, w Want) Fact {
 	removed, err := o.host.Sweep(w.Router.Prefixes)
 	f.Swept = append(f.Swept, removed...)
 	if err == nil {
+		err = o.acceptOwner(w.Router)
+	}
+	if err == nil {
 		f.Device, err = o.addDevice(name, w.Router)
 	}
 	f.Err = err
 	return f
+}
+
+// acceptOwner sees to it that the owner of one of the addresses is heard when it
+// comes back while this host has the address: the kernel takes a packet from an
+// address of its own for a forgery.
+func (o *Owner) acceptOwner(r ipc.Router) error {
+	if !r.OwnedElsewhere || o.accepting[r.Interface] != nil {
+		return nil
+	}
+	restore, err := o.host.AcceptLocal(r.Interface)
+	if err != nil {
+		return err
+	}
+	o.accepting[r.Interface] = restore
+	return nil
 }
 
 // hold sets the addresses or renews their lease.
@@ -356,6 +379,9 @@ func (o *Owner) close() error {
 	}
 	for name := range o.devices {
 		errs = append(errs, o.removeDevice(name))
+	}
+	for _, restore := range o.accepting {
+		errs = append(errs, restore())
 	}
 	return errors.Join(errs...)
 }

@@ -76,7 +76,7 @@ func routers(cfg *config.Config, self config.Node, host []ifaceAddr) ([]ipc.Rout
 		}
 		all = append(all, ipc.Router{
 			Name: r.Name, VIP: v.Name, Group: v.Group, Interface: ifname, Params: r.Params, Prefixes: r.Prefixes,
-			Lease: v.Lease, VirtualMAC: v.VirtualMAC, Track: track,
+			Lease: v.Lease, VirtualMAC: v.VirtualMAC, Track: track, OwnedElsewhere: v.Owner != "" && v.Owner != self.Name,
 		})
 	}
 	return all, errors.Join(errs...)
