@@ -232,7 +232,8 @@ func (o *Owner) reconcile(name string, w Want, now func() time.Time) (f Fact, ok
 	before := h.want
 	h.want = w
 	f = Fact{Name: name, Generation: w.Generation, Held: h.held, At: h.at}
-	if !h.held || w.Renewal != before.Renewal {
+	// Let go and claimed again within one look: it may have been lost meanwhile.
+	if !h.held || w.Renewal != before.Renewal || w.Generation != before.Generation {
 		f = o.hold(h, now)
 	}
 	return f, true
