@@ -235,10 +235,7 @@ func (c *Cluster) heard(b []byte) {
 	}
 	c.mu.Lock()
 	v := c.views[s.Node]
-	news := v != nil && v.takes(s)
-	if news {
-		v.State, v.returned = &s, false
-	}
+	news := v != nil && v.Hear(s, time.Now())
 	c.mu.Unlock()
 	if v == nil && s.Node != c.o.Self.Name {
 		c.o.Log.Warn("ignored a node that the config does not name", zap.String("node", s.Node))
@@ -252,10 +249,7 @@ func (c *Cluster) heard(b []byte) {
 func (c *Cluster) alive(name string, alive bool) {
 	c.mu.Lock()
 	v := c.views[name]
-	news := v != nil && v.Alive != alive
-	if news {
-		v.Alive, v.Since, v.returned, v.Err = alive, time.Now(), alive, nil
-	}
+	news := v != nil && v.Notice(alive, time.Now())
 	c.mu.Unlock()
 	if !news {
 		return

@@ -232,6 +232,25 @@ func TestPeerThatReturnsWithAnEarlierClockIsBelieved(t *testing.T) {
 	}
 }
 
+// A process that is back before anybody noticed that it was gone.
+func TestQuickReturnWithAnEarlierClockIsBelieved(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	var v View
+	say := func(after time.Duration, started int64, seq uint64, news bool) {
+		t.Helper()
+		if got := v.Hear(State{Node: "lb2", Started: time.Unix(started, 0), Seq: seq}, now.Add(after)); got != news {
+			t.Errorf("after %v, process %d: news %v, want %v", after, started, got, news)
+		}
+	}
+	say(0, 500, 1, true)
+	say(time.Second, 400, 1, false) // may have been under way
+	say(2*time.Second, 500, 1, false)
+	say(4*time.Second, 400, 2, false) // the other one spoke two seconds ago
+	say(5*time.Second, 400, 3, true)
+	say(5*time.Second, 400, 4, true)
+	say(6*time.Second, 500, 9, true) // the later one lives after all
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"Node":"lb2","VIPs":{"main":{"Role":"active"}}}`))
 	f.Add([]byte(`{"Node":"lb2","VIPs":{"main":{"Role":"king"}}}`))

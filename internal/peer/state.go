@@ -148,9 +148,32 @@ type View struct {
 	// returned: it has come alive, and not spoken since. If it is another process
 	// now, its clock may be behind that of the one before.
 	returned bool
+	heard    time.Time // when the process that State is of spoke last
 }
 
-// takes reports whether s is news.
-func (v *View) takes(s State) bool {
-	return v.State == nil || s.newer(*v.State) || v.returned && !s.Started.Equal(v.State.Started)
+// supersedeAfter is how long a process must have been silent for another one of the
+// node to be believed although its clock is behind: it was quicker to come back than
+// anybody was to notice. Nothing is under way for so long.
+const supersedeAfter = 3 * time.Second
+
+// Hear takes in what the node said, and reports whether it is news.
+func (v *View) Hear(s State, now time.Time) bool {
+	same := v.State != nil && s.Started.Equal(v.State.Started)
+	news := v.State == nil || s.newer(*v.State) || !same && (v.returned || now.Sub(v.heard) >= supersedeAfter)
+	if same || news {
+		v.heard = now
+	}
+	if news {
+		v.State, v.returned = &s, false
+	}
+	return news
+}
+
+// Notice takes note of whether the node is alive, and reports whether that is news.
+func (v *View) Notice(alive bool, now time.Time) bool {
+	if v.Alive == alive {
+		return false
+	}
+	v.Alive, v.Since, v.returned, v.Err = alive, now, alive, nil
+	return true
 }
