@@ -109,16 +109,40 @@ type Owner struct {
 	factsC chan Fact
 	wakeC  chan struct{} // capacity 1: wants or emissions has changed
 
-	mu        sync.Mutex
-	wants     map[string]Want // by name; taken away by Work
-	emissions []Emission      // likewise
+	mu    sync.Mutex
+	asked requests
 
 	// Owned by whoever calls Work.
-	swept      bool // nothing of an earlier process is left but addresses
+	taken      requests // emptied, to be used again
+	swept      bool     // nothing of an earlier process is left but addresses
 	holdings   map[string]*holding
 	devices    map[string]vmac.Macvlan // by name of the router
 	accepting  map[string]func() error // by interface; ends AcceptLocal
 	announcers map[LinkOptions]Announcer
+}
+
+// requests are what the owner is asked to do and has not done.
+type requests struct {
+	wants     []Want         // in the order of asking, one of a router
+	index     map[string]int // of wants, by name
+	emissions []Emission
+}
+
+func (r *requests) set(w Want) {
+	i, ok := r.index[w.Router.Name]
+	if !ok {
+		r.index[w.Router.Name] = len(r.wants)
+		r.wants = append(r.wants, w)
+		return
+	}
+	r.wants[i] = w
+}
+
+func (r *requests) clear() {
+	clear(r.index)
+	clear(r.wants) // what they refer to is not to be kept alive
+	clear(r.emissions)
+	r.wants, r.emissions = r.wants[:0], r.emissions[:0]
 }
 
 // holding is what the owner has done for one virtual router.
@@ -132,9 +156,10 @@ type holding struct {
 func New(h Host) *Owner {
 	return &Owner{
 		host:       h,
-		factsC:     make(chan Fact, 64),
+		factsC:     make(chan Fact, 16),
 		wakeC:      make(chan struct{}, 1),
-		wants:      map[string]Want{},
+		asked:      requests{index: map[string]int{}},
+		taken:      requests{index: map[string]int{}},
 		holdings:   map[string]*holding{},
 		devices:    map[string]vmac.Macvlan{},
 		accepting:  map[string]func() error{},
@@ -149,7 +174,7 @@ func (o *Owner) Facts() <-chan Fact { return o.factsC }
 // Set tells the owner what the election wants. It never blocks.
 func (o *Owner) Set(w Want) {
 	o.mu.Lock()
-	o.wants[w.Router.Name] = w
+	o.asked.set(w)
 	o.mu.Unlock()
 	o.wake()
 }
@@ -157,7 +182,7 @@ func (o *Owner) Set(w Want) {
 // Emit has the owner send something. It never blocks.
 func (o *Owner) Emit(e Emission) {
 	o.mu.Lock()
-	o.emissions = append(o.emissions, e)
+	o.asked.emissions = append(o.asked.emissions, e)
 	o.mu.Unlock()
 	o.wake()
 }
@@ -190,16 +215,16 @@ func (o *Owner) Run(ctx context.Context) error {
 // does not run the Owner calls it instead, with a clock of his own.
 func (o *Owner) Work(now func() time.Time) []Fact {
 	o.mu.Lock()
-	wants, emissions := o.wants, o.emissions
-	o.wants, o.emissions = map[string]Want{}, nil
+	o.asked, o.taken = o.taken, o.asked
 	o.mu.Unlock()
+	defer o.taken.clear()
 	var facts []Fact
-	for name, w := range wants {
-		if f, ok := o.reconcile(name, w, now); ok {
+	for _, w := range o.taken.wants {
+		if f, ok := o.reconcile(w.Router.Name, w, now); ok {
 			facts = append(facts, f)
 		}
 	}
-	for _, e := range emissions {
+	for _, e := range o.taken.emissions {
 		if err := o.send(e); err != nil {
 			h := o.holdings[e.Name]
 			facts = append(facts, Fact{Name: e.Name, Generation: e.Generation, Held: h.held, At: h.at, Err: err})
