@@ -19,11 +19,15 @@ test: ## gofmt, vet and all tests (root for those in network namespaces)
 lint: ## golangci-lint with .golangci.yml
 	./scripts/lint
 
-bench: ## failover side by side with keepalived and haproxy (root)
+bench: ## failover beside keepalived and haproxy (root), and the simulation's speed
 	./scripts/bench/failover.sh
+	./scripts/bench/simulation.sh
+
+soak: ## simulated nodes through random faults for a while (DURATION=10m)
+	./scripts/soak
 
 fuzz: ## every fuzz target for a while (FUZZTIME=30s)
 	./scripts/fuzz
 
-.PHONY: help build run demo test lint bench fuzz
+.PHONY: help build run demo test lint bench soak fuzz
 .DEFAULT_GOAL := help

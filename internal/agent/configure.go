@@ -74,7 +74,7 @@ func takeEqual(old []*instance, cfg ipc.Router) *instance {
 // regroup puts the instances into their groups. Their order is that of their names,
 // because it must be the same on all nodes, IPv4 first.
 func (c *core) regroup() {
-	c.groups = nil
+	c.groups, c.together = nil, nil
 	for _, in := range c.instances {
 		i := slices.IndexFunc(c.groups, func(g *group) bool { return g.name == in.cfg.Group })
 		if i < 0 {
@@ -91,6 +91,9 @@ func (c *core) regroup() {
 			routers = append(routers, in.vr)
 		}
 		g.vr = vrrp.NewGroup(routers...)
+		if len(g.members) > 1 {
+			c.together = append(c.together, g)
+		}
 	}
 }
 

@@ -37,6 +37,7 @@ type core struct {
 
 	instances []*instance
 	groups    []*group
+	together  []*group // of them, those of several members
 	sockets   []*openSocket
 	opening   map[SocketOptions]bool
 	links     map[string]linkState // newest word, by interface
@@ -62,6 +63,7 @@ type outside struct {
 	owner    keeper
 	reporter teller
 	watches  watcher
+	jitter   func() float64 // in [0,1)
 }
 
 // opener opens and closes sockets; the outcome of open comes back as opened.
@@ -150,14 +152,20 @@ func (c *core) step(now time.Time, event func(now time.Time)) time.Time {
 	return c.deadline
 }
 
-// noteLateness measures how late the step is, and publishes a stall that made a
-// virtual router of this node assume that its peer has taken over.
+// noteLateness measures how late the step is, forgives the owner of the addresses
+// what it could not do meanwhile, and publishes a stall that made a virtual router of
+// this node assume that its peer has taken over.
 func (c *core) noteLateness(now time.Time) {
 	if c.deadline.IsZero() {
 		return
 	}
 	late := now.Sub(c.deadline)
 	c.lateness = max(c.lateness, late)
+	for _, in := range c.instances {
+		if late >= in.cfg.Lease/renewalsPerLease {
+			in.awake = now
+		}
+	}
 	if late < 3*vrrp.MinInterval {
 		return
 	}
@@ -206,7 +214,7 @@ func (c *core) judge(s *openSocket, p vrrp.Packet) {
 	}
 	known := false
 	for _, in := range c.instances {
-		if in.cfg.Params.VRID != vrid || in.socketOptions().Interface != s.options.Interface || in.cfg.Params.Self.Is4() != s.options.Self.Is4() {
+		if in.cfg.Params.VRID != vrid || in.socket.Interface != s.options.Interface || in.cfg.Params.Self.Is4() != s.options.Self.Is4() {
 			continue
 		}
 		known = true // if on another socket, it is read there
@@ -286,7 +294,8 @@ func (c *core) next(now time.Time) time.Time {
 }
 
 func (c *core) report(now time.Time) {
-	state := &ipc.AgentState{Lateness: c.lateness, Notice: c.watch.word, PeerDied: c.watch.died, Slept: c.slept, Dropped: maps.Clone(c.drops)}
+	state := &ipc.AgentState{Lateness: c.lateness, Notice: c.watch.word, PeerDied: c.watch.died, Slept: c.slept, Dropped: maps.Clone(c.drops),
+		Routers: make([]ipc.RouterState, 0, len(c.instances))}
 	for _, in := range c.instances {
 		s := in.state(now, c.fit)
 		s.Lost = c.lost(in)

@@ -30,12 +30,12 @@ type emitted struct {
 
 func newSolo(t *testing.T, routers ...ipc.Router) *solo {
 	s := &solo{t: t, now: time.Unix(1000, 0)}
-	s.core = newCore(outside{owner: s, reporter: s.nowhere, watches: s.nowhere, sockets: s.nowhere}, &peerWatch{})
+	s.core = newCore(outside{owner: s, reporter: s.nowhere, watches: s.nowhere, sockets: s.nowhere, jitter: halfway}, &peerWatch{})
 	s.core.step(s.now, func(now time.Time) { s.configure(now, routers) })
 	s.core.step(s.now, func(now time.Time) { s.fitness(now, ipc.Fitness{Fit: true}) })
 	for _, in := range s.instances {
 		if in.sock == nil {
-			o := opened{options: in.socketOptions(), conn: nowhere{}}
+			o := opened{options: in.socket, conn: nowhere{}}
 			s.core.step(s.now, func(now time.Time) { s.opened(now, o) })
 		}
 	}
@@ -153,5 +153,24 @@ func TestGroupTakesPartTogetherOrNotAtAll(t *testing.T) {
 	roles(vrrp.Init)
 	if text := s.instances[0].state(s.now, s.fit).Error; !strings.Contains(text, "vip52: addresses cannot be held: 192.0.2.52/24 keeps being removed from eth1") {
 		t.Errorf("vip51 says %q", text)
+	}
+}
+
+// halfway is a jitter that is always the same.
+func halfway() float64 { return 0.5 }
+
+// Nobody else is there, so it is still the owner; that the lease ran out meanwhile is
+// no fault of the kernel's.
+func TestNodeThatWakesAloneSetsItsAddressesAgain(t *testing.T) {
+	s := newSolo(t, numbered(51))
+	s.run(10 * time.Second)
+	s.now = s.now.Add(time.Minute) // in which it does not run
+	s.core.step(s.now, nil)
+	if len(s.facts) != 1 {
+		t.Errorf("the owner was asked %d times when it woke, want once", len(s.facts))
+	}
+	s.run(time.Second)
+	if in := s.instances[0]; in.vr.Role() != vrrp.Active || !in.holds() || in.holdErr != nil {
+		t.Errorf("role %v, holds %v, error %v", in.vr.Role(), in.holds(), in.holdErr)
 	}
 }

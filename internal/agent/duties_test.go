@@ -216,12 +216,12 @@ func TestLoweredPriorityMovesTheVIPWithoutAGap(t *testing.T) {
 }
 
 func TestStallIsPublished(t *testing.T) {
-	var c = newCore(outside{owner: nowhere{}, reporter: nowhere{}, watches: nowhere{}, sockets: nowhere{}}, &peerWatch{})
+	var c = newCore(outside{owner: nowhere{}, reporter: nowhere{}, watches: nowhere{}, sockets: nowhere{}, jitter: halfway}, &peerWatch{})
 	now := time.Unix(1000, 0)
 	c.step(now, func(now time.Time) { c.configure(now, []ipc.Router{router("192.0.2.11", 200)}) })
 	c.step(now, func(now time.Time) { c.fitness(now, ipc.Fitness{Fit: true}) })
 	c.step(now, func(now time.Time) {
-		c.opened(now, opened{options: c.instances[0].socketOptions(), conn: nowhere{}})
+		c.opened(now, opened{options: c.instances[0].socket, conn: nowhere{}})
 		c.fact(now, ownership.Fact{Name: "main"})
 	})
 	run := func(d time.Duration) {

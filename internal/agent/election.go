@@ -2,7 +2,6 @@ package agent
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/tandemlb/tandem/internal/ipc"
@@ -54,10 +53,7 @@ func evidence(name string, c *vrrp.Change) map[string]any {
 
 // settle moves the routers of a group together.
 func (c *core) settle(now time.Time) {
-	for _, g := range c.groups {
-		if len(g.members) < 2 {
-			continue
-		}
+	for _, g := range c.together {
 		for i, out := range g.vr.Settle(now) {
 			c.apply(now, g.members[i], out)
 		}
@@ -113,11 +109,11 @@ func (c *core) keep(now time.Time, in *instance) {
 	if !in.holds() {
 		return
 	}
-	if in.burst.due(now, rand.Float64()) {
+	if in.burst.due(now, c.out.jitter()) {
 		c.pacer.add(in, false)
 	}
 	if !now.Before(in.probeAt) {
-		in.probeAt = now.Add(probeEvery + time.Duration(rand.Float64()*float64(probeEvery/4)))
+		in.probeAt = now.Add(probeEvery + time.Duration(c.out.jitter()*float64(probeEvery/4)))
 		c.pacer.add(in, true)
 	}
 }

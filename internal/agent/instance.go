@@ -36,6 +36,7 @@ type instance struct {
 	cfg    ipc.Router
 	vr     *vrrp.Router
 	group  *group
+	socket SocketOptions
 	sock   *openSocket // nil while it cannot be opened
 	want   ownership.Want
 	device string // where the addresses live; empty until known
@@ -56,6 +57,7 @@ type instance struct {
 	// The addresses, while want.hold.
 	held      ownership.Fact // newest word of the owner
 	claimedAt time.Time
+	awake     time.Time // when the node ran again after a stall in which a renewal was due
 	renewAt   time.Time
 	probeAt   time.Time
 	burst     burst
@@ -83,17 +85,13 @@ func newInstance(cfg ipc.Router) (*instance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("vip %q: %w", cfg.Name, err)
 	}
-	in := &instance{cfg: cfg, vr: vr, want: ownership.Want{Router: cfg}}
+	in := &instance{cfg: cfg, vr: vr, want: ownership.Want{Router: cfg}, socket: SocketOptions{
+		Interface: cfg.Interface, Self: cfg.Params.Self, Virtual: ownership.VirtualMAC(cfg), Unicast: len(cfg.Params.Peers) > 0,
+	}}
 	if !cfg.VirtualMAC {
 		in.device = cfg.Interface
 	}
 	return in, nil
-}
-
-func (in *instance) socketOptions() SocketOptions {
-	return SocketOptions{
-		Interface: in.cfg.Interface, Self: in.cfg.Params.Self, Virtual: ownership.VirtualMAC(in.cfg), Unicast: len(in.cfg.Params.Peers) > 0,
-	}
 }
 
 // gateway returns the gateway that the router tracks, if it does.
@@ -199,14 +197,18 @@ func (in *instance) linger() time.Duration {
 // elected; nil when it need not. A node that cannot hold an address must not
 // advertise it, and one that cannot advertise must not hold it.
 func (in *instance) failed(now time.Time) error {
+	// What was not done while nothing was done is no failure of the kernel.
+	unanswered := func(since time.Time) bool {
+		return now.Sub(since) > in.cfg.Lease && now.Sub(in.awake) > in.cfg.Lease
+	}
 	switch {
 	case !in.holds() && in.held.Err != nil:
 		return in.held.Err
-	case !in.holds() && now.Sub(in.claimedAt) > in.cfg.Lease:
+	case !in.holds() && unanswered(in.claimedAt):
 		return fmt.Errorf("the kernel did not set them within the lease of %v", in.cfg.Lease)
 	case in.holds() && now.Sub(in.held.At) > in.cfg.Lease && in.held.Err != nil:
 		return fmt.Errorf("the lease ran out: %w", in.held.Err)
-	case in.holds() && now.Sub(in.held.At) > in.cfg.Lease:
+	case in.holds() && unanswered(in.held.At):
 		return fmt.Errorf("the kernel did not renew them within the lease of %v", in.cfg.Lease)
 	case in.sendErr != nil && now.Sub(in.sendSince) > in.cfg.Lease:
 		return fmt.Errorf("nobody hears this node: %w", in.sendErr)

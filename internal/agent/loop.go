@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"github.com/tandemlb/tandem/internal/ipc"
@@ -37,7 +38,7 @@ func (l *loop) run(ctx context.Context, messages <-chan ipc.ToAgent) error {
 	defer watches.end()
 	defer peer.end()
 	defer cancel() // first, so that nothing waits for the loop any more
-	c := newCore(outside{sockets, l.owner, l.reporter, watches}, peer)
+	c := newCore(outside{sockets, l.owner, l.reporter, watches, rand.Float64}, peer)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	deadline := c.step(time.Now(), nil)

@@ -235,7 +235,7 @@ func (c *core) opened(now time.Time, o opened) {
 	delete(c.opening, o.options)
 	var waiting []*instance
 	for _, in := range c.instances {
-		if in.sock == nil && in.socketOptions() == o.options {
+		if in.sock == nil && in.socket == o.options {
 			waiting = append(waiting, in)
 		}
 	}
@@ -264,7 +264,7 @@ func (c *core) opened(now time.Time, o opened) {
 // group takes a lock of the kernel, and so does leaving it: the heartbeat must
 // not wait for that.
 func (c *core) open(in *instance) {
-	o := in.socketOptions()
+	o := in.socket
 	for _, s := range c.sockets {
 		if s.options == o {
 			in.sock, in.sockErr = s, nil
