@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/netip"
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
@@ -35,13 +34,12 @@ func Run(ctx context.Context, conn *Conn, h Host, granted Privileges) error {
 	reporter := newReporter()
 	owner := ownership.New(h.Owner)
 	loop := newLoop(h, owner, reporter)
-	messages := make(chan ipc.ToAgent)
 
 	g.Go(func() error {
 		defer cancel()
-		return loop.run(ctx, messages)
+		return loop.run(ctx)
 	})
-	g.Go(func() error { return owner.Run(ctx) })
+	g.Go(func() error { return owner.Run(ctx, loop.facts) })
 	g.Go(func() error {
 		return reporter.run(ctx, func(m ipc.FromAgent) error {
 			if m.State != nil {
@@ -50,23 +48,9 @@ func Run(ctx context.Context, conn *Conn, h Host, granted Privileges) error {
 			return conn.Send(m)
 		})
 	})
-	g.Go(func() error {
-		return ended(ctx, h.WatchLinks(ctx, func(k Link) {
-			select {
-			case loop.linksC <- k:
-			case <-ctx.Done():
-			}
-		}))
-	})
-	g.Go(func() error {
-		return ended(ctx, h.WatchAddresses(ctx, func(ifname string, p netip.Prefix) {
-			select {
-			case loop.goneC <- gone{ifname, p}:
-			case <-ctx.Done():
-			}
-		}))
-	})
-	g.Go(func() error { return receive(ctx, conn, messages) })
+	g.Go(func() error { return ended(ctx, h.WatchLinks(ctx, loop.link)) })
+	g.Go(func() error { return ended(ctx, h.WatchAddresses(ctx, loop.gone)) })
+	g.Go(func() error { return receive(ctx, conn, loop) })
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
@@ -88,12 +72,11 @@ func supervisorDied(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
 }
 
-// receive passes the messages of the supervisor on, and closes the channel when
-// it has died.
-func receive(ctx context.Context, conn *Conn, messages chan<- ipc.ToAgent) error {
+// receive passes the messages of the supervisor on, and says when it has died.
+func receive(ctx context.Context, conn *Conn, l *loop) error {
 	stop := context.AfterFunc(ctx, conn.CloseRead)
 	defer stop()
-	defer close(messages)
+	defer l.abandoned()
 	for {
 		m, files, err := conn.Receive()
 		for _, f := range files {
@@ -105,10 +88,6 @@ func receive(ctx context.Context, conn *Conn, messages chan<- ipc.ToAgent) error
 		case err != nil:
 			return err
 		}
-		select {
-		case messages <- m:
-		case <-ctx.Done():
-			return nil
-		}
+		l.message(ctx, m)
 	}
 }

@@ -468,11 +468,17 @@ func TestDeathNoticeIsNotWaitedFor(t *testing.T) {
 			lb2.watch.events <- notice.Event{Kind: k, Evidence: "evidence"}
 			n.expectOwners("lb1")
 		}
+
+		t.Log("# a proof that is none: who is said to be dead is heard, and the watch is told")
+		lb2.watch.events <- notice.Event{Kind: notice.Died, Evidence: "a firewall"}
+		time.Sleep(time.Second)
 		n.mu.Lock()
 		if lb2.watch.contradicted == 0 {
 			t.Error("the watch is not told that the peer is heard")
 		}
 		n.mu.Unlock()
+		lb2.watch.events <- notice.Event{Kind: notice.Distrusted}
+		n.expectOwners("lb1")
 
 		t.Log("# proof does, in no time")
 		lb1.setCut(true)

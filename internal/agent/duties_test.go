@@ -265,7 +265,6 @@ func (nowhere) log(string, string, map[string]any)                 {}
 func (nowhere) want([]GatewayOptions, []ClaimOptions)              {}
 func (nowhere) open(SocketOptions)                                 {}
 func (nowhere) close(Socket)                                       {}
-func (nowhere) Wait() error                                        { return nil }
 func (nowhere) TryRead([]byte) (p vrrp.Packet, ok bool, err error) { return p, false, nil }
 func (nowhere) Send([]byte, netip.Addr) error                      { return nil }
 func (nowhere) Close() error                                       { return nil }

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -78,9 +77,10 @@ func (n *lan) expectOwners(want ...string) {
 
 // fakeHost is a host of a lan with its agent's loop and owner.
 type fakeHost struct {
-	lan  *lan
-	name string
-	addr netip.Addr
+	lan    *lan
+	name   string
+	addr   netip.Addr
+	waiter *fakeWaiter
 
 	// Guarded by lan.mu.
 	cut       bool // the network is gone, with the carrier still there
@@ -128,8 +128,10 @@ func (n *lan) host(name string, addr netip.Addr) *fakeHost {
 func (h *fakeHost) run(routers ...ipc.Router) {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.messages, h.stop, h.done = make(chan ipc.ToAgent), cancel, make(chan struct{})
+	h.waiter = &fakeWaiter{wakeC: make(chan struct{}, 1)}
 	host := Host{
-		Listen: h.listen,
+		NewWaiter: func() (Waiter, error) { return h.waiter, nil },
+		Listen:    h.listen,
 		Owner: ownership.Host{
 			DialAnnouncer: func(o ownership.LinkOptions) (ownership.Announcer, error) { return fakeAnnouncer{h}, nil },
 			Sweep:         h.sweep,
@@ -143,16 +145,16 @@ func (h *fakeHost) run(routers ...ipc.Router) {
 	}
 	owner, reporter := ownership.New(host.Owner), newReporter()
 	loop := newLoop(host, owner, reporter)
-	h.onLink = func(k Link) { loop.linksC <- k }
-	h.onGone = func(ifname string, p netip.Prefix) { loop.goneC <- gone{ifname, p} }
+	h.onLink, h.onGone = loop.link, loop.gone
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		defer cancel()
-		if err := loop.run(ctx, h.messages); err != nil && !errors.Is(err, context.Canceled) {
+		if err := loop.run(ctx); err != nil && !errors.Is(err, context.Canceled) {
 			h.lan.t.Errorf("%s: %v", h.name, err)
 		}
 	})
-	wg.Go(func() { owner.Run(ctx) })
+	wg.Go(func() { owner.Run(ctx, loop.facts) })
+	wg.Go(func() { h.relay(ctx, loop) })
 	wg.Go(func() {
 		reporter.run(ctx, func(m ipc.FromAgent) error {
 			h.lan.mu.Lock()
@@ -170,6 +172,46 @@ func (h *fakeHost) run(routers ...ipc.Router) {
 	h.lan.t.Cleanup(func() { cancel(); <-h.done })
 	h.messages <- ipc.ToAgent{Config: &ipc.AgentConfig{Routers: routers}}
 }
+
+// relay passes messages on as the connection with the supervisor does.
+func (h *fakeHost) relay(ctx context.Context, l *loop) {
+	for {
+		select {
+		case m, ok := <-h.messages:
+			if !ok {
+				l.abandoned()
+				return
+			}
+			l.message(ctx, m)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// fakeWaiter waits in the time of a bubble.
+type fakeWaiter struct{ wakeC chan struct{} }
+
+func (w *fakeWaiter) Wait(deadline time.Time) error {
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-w.wakeC:
+	}
+	return nil
+}
+
+func (w *fakeWaiter) Wake() {
+	select {
+	case w.wakeC <- struct{}{}:
+	default:
+	}
+}
+
+func (w *fakeWaiter) Add(Socket) error    { return nil }
+func (w *fakeWaiter) Remove(Socket) error { return nil }
+func (w *fakeWaiter) Close() error        { return nil }
 
 func (h *fakeHost) state() ipc.RouterState {
 	h.lan.t.Helper()
@@ -189,7 +231,7 @@ func (h *fakeHost) listen(o SocketOptions) (Socket, error) {
 	if h.listenErr != nil {
 		return nil, h.listenErr
 	}
-	h.socket = &fakeSocket{host: h, readable: make(chan struct{}, 1), closed: make(chan struct{})}
+	h.socket = &fakeSocket{host: h}
 	return h.socket, nil
 }
 
@@ -347,19 +389,8 @@ func (h *fakeHost) watchClaims(ctx context.Context, o ClaimOptions, claimed func
 
 // fakeSocket delivers what it sends to the sockets of all other hosts.
 type fakeSocket struct {
-	host     *fakeHost
-	readable chan struct{}
-	closed   chan struct{}
-	queue    [][]byte // guarded by lan.mu
-}
-
-func (s *fakeSocket) Wait() error {
-	select {
-	case <-s.readable:
-		return nil
-	case <-s.closed:
-		return net.ErrClosed
-	}
+	host  *fakeHost
+	queue [][]byte // guarded by lan.mu
 }
 
 func (s *fakeSocket) TryRead(b []byte) (vrrp.Packet, bool, error) {
@@ -396,16 +427,10 @@ func (s *fakeSocket) Send(payload []byte, _ netip.Addr) error {
 
 func (s *fakeSocket) deliver(packet []byte) {
 	s.queue = append(s.queue, packet)
-	select {
-	case s.readable <- struct{}{}:
-	default:
-	}
+	s.host.waiter.Wake()
 }
 
-func (s *fakeSocket) Close() error {
-	close(s.closed)
-	return nil
-}
+func (s *fakeSocket) Close() error { return nil }
 
 // ipv4 wraps a VRRP message as a raw socket would deliver it.
 func ipv4(from netip.Addr, ttl byte, payload []byte) []byte {

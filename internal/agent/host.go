@@ -13,6 +13,8 @@ import (
 // Host is what the agent needs of the machine it runs on. The functions of the
 // real one are in kernel.go; tests bring their own.
 type Host struct {
+	// NewWaiter returns what the heartbeat waits with.
+	NewWaiter func() (Waiter, error)
 	// Listen opens a VRRP socket.
 	Listen func(SocketOptions) (Socket, error)
 	// WatchPeer returns a watch over the peer's process, which Run starts.
@@ -31,6 +33,15 @@ type Host struct {
 	// WatchClaims calls claimed whenever another host says on the link that it has
 	// one of the addresses.
 	WatchClaims func(ctx context.Context, o ClaimOptions, claimed func(Claim)) error
+}
+
+// Waiter waits for a deadline, for sockets and for others; see await.Waiter.
+type Waiter interface {
+	Wait(deadline time.Time) error
+	Wake()
+	Add(Socket) error
+	Remove(Socket) error
+	Close() error
 }
 
 // SocketOptions says which packets a VRRP socket receives and how it sends.
@@ -77,9 +88,6 @@ type PeerWatch interface {
 
 // Socket sends and receives VRRP packets on one interface.
 type Socket interface {
-	// Wait blocks until a packet can be read; it does not read it. After Close
-	// it returns an error.
-	Wait() error
 	// TryRead reads one packet into b, which it may alias; ok is false when none
 	// is there. It never blocks. A *vrrp.DropError is about the packet alone.
 	TryRead(b []byte) (p vrrp.Packet, ok bool, err error)

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tandemlb/tandem/internal/await"
 	"github.com/tandemlb/tandem/internal/netio"
 	"github.com/tandemlb/tandem/internal/notice"
 	"github.com/tandemlb/tandem/internal/ownership"
@@ -28,6 +29,7 @@ func Kernel() (Host, error) {
 		return Host{}, errors.Join(err, table.Close())
 	}
 	return Host{
+		NewWaiter: newWaiter,
 		Listen: func(o SocketOptions) (Socket, error) {
 			s, err := netio.OpenVRRP(netio.VRRPOptions{Interface: o.Interface, Self: o.Self, VirtualMAC: hardware(o.Virtual), Unicast: o.Unicast})
 			if err != nil {
@@ -45,6 +47,20 @@ func Kernel() (Host, error) {
 		WatchClaims:    watchClaims,
 	}, nil
 }
+
+func newWaiter() (Waiter, error) {
+	w, err := await.New()
+	if err != nil {
+		return nil, err
+	}
+	return waiter{w}, nil
+}
+
+// waiter waits for the sockets that Listen returns.
+type waiter struct{ *await.Waiter }
+
+func (w waiter) Add(s Socket) error    { return w.Waiter.Add(s.(socket)) }
+func (w waiter) Remove(s Socket) error { return w.Waiter.Remove(s.(socket)) }
 
 // hardware returns the address as netio takes it: nil for that of the interface.
 func hardware(m ownership.MAC) net.HardwareAddr {

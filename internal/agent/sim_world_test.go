@@ -398,7 +398,6 @@ type simSocket struct {
 	o SocketOptions
 }
 
-func (s simSocket) Wait() error  { return nil }
 func (s simSocket) Close() error { return nil }
 
 func (s simSocket) TryRead([]byte) (vrrp.Packet, bool, error) {

@@ -22,17 +22,15 @@ type sight struct {
 
 // watches runs the watches over gateways and claims, each in a goroutine.
 type watches struct {
-	host   Host
-	ctx    context.Context // of the loop's run
-	sightC chan sight
-	log    func(level, message string, fields map[string]any)
+	loop *loop
+	ctx  context.Context // of the loop's run
 
 	running map[string]context.CancelFunc // by what is watched; owned by the loop
 	wg      sync.WaitGroup
 }
 
-func newWatches(ctx context.Context, h Host, r teller) *watches {
-	return &watches{host: h, ctx: ctx, sightC: make(chan sight), log: r.log, running: map[string]context.CancelFunc{}}
+func newWatches(ctx context.Context, l *loop) *watches {
+	return &watches{loop: l, ctx: ctx, running: map[string]context.CancelFunc{}}
 }
 
 // want ends the watches that are not among these, and begins the new ones.
@@ -40,12 +38,12 @@ func (w *watches) want(gateways []GatewayOptions, claims []ClaimOptions) {
 	wanted := map[string]func(context.Context) error{}
 	for _, o := range gateways {
 		wanted[fmt.Sprintf("gateway %v", o)] = func(ctx context.Context) error {
-			return w.host.WatchGateway(ctx, o, func(alive bool) { w.tell(ctx, sight{gateway: o, alive: alive}) })
+			return w.loop.host.WatchGateway(ctx, o, func(alive bool) { w.tell(sight{gateway: o, alive: alive}) })
 		}
 	}
 	for _, o := range claims {
 		wanted[fmt.Sprintf("claims %v", o)] = func(ctx context.Context) error {
-			return w.host.WatchClaims(ctx, o, func(k Claim) { w.tell(ctx, sight{ifname: o.Interface, claim: k}) })
+			return w.loop.host.WatchClaims(ctx, o, func(k Claim) { w.tell(sight{ifname: o.Interface, claim: k}) })
 		}
 	}
 	for key, stop := range w.running {
@@ -73,7 +71,7 @@ func (w *watches) keep(ctx context.Context, what string, run func(context.Contex
 		}
 		if text := fmt.Sprint(err); text != said {
 			said = text
-			w.log("warn", "cannot watch", map[string]any{"what": what, "error": text})
+			w.loop.reporter.log("warn", "cannot watch", map[string]any{"what": what, "error": text})
 		}
 		select {
 		case <-time.After(rewatchAfter):
@@ -83,11 +81,8 @@ func (w *watches) keep(ctx context.Context, what string, run func(context.Contex
 	}
 }
 
-func (w *watches) tell(ctx context.Context, s sight) {
-	select {
-	case w.sightC <- s:
-	case <-ctx.Done():
-	}
+func (w *watches) tell(s sight) {
+	w.loop.post(func(c *core, now time.Time) { c.saw(now, s) })
 }
 
 // end waits for all watches. The context that watches was made with is done.

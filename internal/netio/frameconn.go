@@ -42,8 +42,7 @@ func openFrameConn(ifi *net.Interface, etherType int, filter []bpf.RawInstructio
 // not hold up its caller.
 func (c *frameConn) send(frame []byte) error {
 	var err error
-	to := &unix.SockaddrLinklayer{Ifindex: c.index}
-	cerr := c.raw.Control(func(fd uintptr) { err = unix.Sendto(int(fd), frame, unix.MSG_DONTWAIT, to) })
+	cerr := c.raw.Control(func(fd uintptr) { err = sendFrameNow(int(fd), frame, c.index) })
 	return errors.Join(cerr, err)
 }
 

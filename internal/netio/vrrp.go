@@ -81,13 +81,13 @@ type Datagram struct {
 
 // VRRPConn is a socket for VRRP packets (protocol 112) of one address family on
 // one interface. Multiple goroutines may use it simultaneously; none of its
-// methods but Wait ever blocks.
+// methods ever blocks.
 type VRRPConn struct {
 	ifname  string
 	index   int
 	self    netip.Addr
 	unicast bool
-	conn    net.PacketConn
+	file    *os.File // in blocking mode, or the runtime would watch it too
 	raw     syscall.RawConn
 	frames  *vrrpFrames // set when a virtual MAC address is the source
 }
@@ -113,32 +113,23 @@ func openVRRP(o VRRPOptions) (*VRRPConn, error) {
 	if o.Self.Is6() {
 		family, configure = unix.AF_INET6, configure6
 	}
-	fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, protocol)
+	fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protocol)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	file := os.NewFile(uintptr(fd), "VRRP")
-	defer file.Close() // the connection is made of a duplicate
-	index, err := bindToInterface(fd, o.Interface)
+	c := &VRRPConn{ifname: o.Interface, self: o.Self, unicast: o.Unicast, file: os.NewFile(uintptr(fd), "VRRP")}
+	c.index, err = bindToInterface(fd, o.Interface)
+	if err == nil {
+		err = errors.Join(configure(fd, c.index, o), setPriority(fd), setReceiveBuffer(fd))
+	}
+	if err == nil {
+		c.raw, err = c.file.SyscallConn()
+	}
+	if err == nil && o.VirtualMAC != nil {
+		c.frames, err = openVRRPFrames(c.index, o)
+	}
 	if err != nil {
-		return nil, err
-	}
-	if err := errors.Join(configure(fd, index, o), setPriority(fd), setReceiveBuffer(fd)); err != nil {
-		return nil, err
-	}
-	conn, err := net.FilePacketConn(file)
-	if err != nil {
-		return nil, err
-	}
-	c := &VRRPConn{ifname: o.Interface, index: index, self: o.Self, unicast: o.Unicast, conn: conn}
-	if c.raw, err = conn.(*net.IPConn).SyscallConn(); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	if o.VirtualMAC == nil {
-		return c, nil
-	}
-	if c.frames, err = openVRRPFrames(index, o); err != nil {
-		return nil, errors.Join(err, conn.Close())
+		return nil, errors.Join(err, c.file.Close())
 	}
 	return c, nil
 }
@@ -180,19 +171,8 @@ func setReceiveBuffer(fd int) error {
 	return setOptions(fd, []option{{"receive buffer", unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer}})
 }
 
-// Wait blocks until a packet or an error can be read, and reads neither. After
-// Close it returns net.ErrClosed.
-func (c *VRRPConn) Wait() error {
-	err := c.raw.Read(func(fd uintptr) bool {
-		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		n, err := unix.Poll(p, 0)
-		return n > 0 || err != nil
-	})
-	if err != nil {
-		return fmt.Errorf("wait for VRRP on %q: %w", c.ifname, err)
-	}
-	return nil
-}
+// SyscallConn is for whoever waits until there is something to be read.
+func (c *VRRPConn) SyscallConn() (syscall.RawConn, error) { return c.raw, nil }
 
 // TryRead reads one packet into b; ok is false when none has arrived. A packet
 // longer than b is cut to it.
@@ -201,11 +181,10 @@ func (c *VRRPConn) TryRead(b []byte) (d Datagram, ok bool, err error) {
 	if c.self.Is6() {
 		read = read6
 	}
-	// Not raw.Read: it would wait for a concurrent Wait to return.
-	cerr := c.raw.Control(func(fd uintptr) { d, err = read(int(fd), b) })
-	if cerr != nil {
-		err = cerr
-	}
+	err = c.control(func(fd int) error {
+		d, err = read(fd, b)
+		return err
+	})
 	switch {
 	case errors.Is(err, unix.EAGAIN):
 		return Datagram{}, false, nil
@@ -244,14 +223,19 @@ func (c *VRRPConn) send(payload []byte, to netip.Addr) error {
 	case c.self.Is6():
 		send = c.send6
 	}
-	var err error
-	cerr := c.raw.Control(func(fd uintptr) {
-		if err = send(int(fd), payload, to); err != nil {
-			err = c.diagnose(int(fd), err)
+	return c.control(func(fd int) error {
+		if err := send(fd, payload, to); err != nil {
+			return c.diagnose(fd, err)
 		}
+		return nil
 	})
-	if cerr != nil {
-		return cerr
+}
+
+// control does something with the socket, unless it is closed.
+func (c *VRRPConn) control(do func(fd int) error) error {
+	var err error
+	if c.raw.Control(func(fd uintptr) { err = do(int(fd)) }) != nil {
+		return net.ErrClosed
 	}
 	return err
 }
@@ -271,9 +255,9 @@ func (c *VRRPConn) diagnose(fd int, err error) error {
 	return err
 }
 
-// Close closes the socket, and lets Wait return.
+// Close closes the socket.
 func (c *VRRPConn) Close() error {
-	err := c.conn.Close()
+	err := c.file.Close()
 	if c.frames != nil {
 		err = errors.Join(err, c.frames.conn.Close())
 	}

@@ -39,7 +39,7 @@ func configure4(fd, index int, o VRRPOptions) error {
 }
 
 func read4(fd int, b []byte) (Datagram, error) {
-	n, err := unix.Read(fd, b)
+	n, _, _, err := receiveNow(fd, b, nil)
 	if err != nil {
 		return Datagram{}, err
 	}
@@ -47,5 +47,5 @@ func read4(fd int, b []byte) (Datagram, error) {
 }
 
 func (c *VRRPConn) send4(fd int, payload []byte, to netip.Addr) error {
-	return unix.Sendto(fd, payload, unix.MSG_DONTWAIT, &unix.SockaddrInet4{Addr: to.As4()})
+	return sendNow4(fd, payload, to)
 }

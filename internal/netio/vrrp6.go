@@ -43,7 +43,7 @@ func configure6(fd, index int, o VRRPOptions) error {
 
 func read6(fd int, b []byte) (Datagram, error) {
 	control := make([]byte, 128) // packet information and hop limit take 64
-	n, nc, _, from, err := unix.Recvmsg(fd, b, control, unix.MSG_DONTWAIT)
+	n, nc, from, err := receiveNow(fd, b, control)
 	if err != nil {
 		return Datagram{}, err
 	}
@@ -51,10 +51,7 @@ func read6(fd int, b []byte) (Datagram, error) {
 	if err := cm.Parse(control[:nc]); err != nil {
 		return Datagram{}, fmt.Errorf("control message: %w", err)
 	}
-	d := Datagram{TTL: uint8(cm.HopLimit), Payload: b[:n]}
-	if sa, ok := from.(*unix.SockaddrInet6); ok {
-		d.Source = netip.AddrFrom16(sa.Addr)
-	}
+	d := Datagram{Source: from, TTL: uint8(cm.HopLimit), Payload: b[:n]}
 	d.Destination, _ = netip.AddrFromSlice(cm.Dst)
 	return d, nil
 }
@@ -63,8 +60,7 @@ func read6(fd int, b []byte) (Datagram, error) {
 // addresses away, but not an address that the interface has lost.
 func (c *VRRPConn) send6(fd int, payload []byte, to netip.Addr) error {
 	source := ipv6.ControlMessage{Src: c.self.AsSlice(), IfIndex: c.index}
-	_, err := unix.SendmsgN(fd, payload, source.Marshal(),
-		&unix.SockaddrInet6{Addr: to.As16(), ZoneId: uint32(c.index)}, unix.MSG_DONTWAIT)
+	err := sendNow6(fd, payload, source.Marshal(), to, c.index)
 	if errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("%w: %w", unix.EADDRNOTAVAIL, err)
 	}

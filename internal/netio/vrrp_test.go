@@ -14,6 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sys/unix"
+
+	"github.com/tandemlb/tandem/internal/await"
 )
 
 // advert is a VRRPv3 advertisement of VRID 51 for 192.0.2.100, checksum aside. A
@@ -53,34 +55,17 @@ func parse4(packet []byte) Datagram {
 // receive waits for the next packet of c.
 func receive(t *testing.T, c *VRRPConn) Datagram {
 	t.Helper()
-	type result struct {
-		d   Datagram
-		err error
-	}
-	resC := make(chan result, 1)
-	go func() {
-		for {
-			if err := c.Wait(); err != nil {
-				resC <- result{err: err}
-				return
-			}
-			d, ok, err := c.TryRead(make([]byte, 2048))
-			if ok || err != nil {
-				resC <- result{d, err}
-				return
-			}
+	for {
+		must(t, wait(c))
+		d, ok, err := c.TryRead(make([]byte, 2048))
+		must(t, err)
+		switch {
+		case !ok:
+		case d.Packet != nil:
+			return parse4(d.Packet)
+		default:
+			return d
 		}
-	}()
-	select {
-	case r := <-resC:
-		must(t, r.err)
-		if r.d.Packet != nil {
-			return parse4(r.d.Packet)
-		}
-		return r.d
-	case <-time.After(10 * time.Second):
-		t.Fatal("no packet within 10 s")
-		return Datagram{}
 	}
 }
 
@@ -182,17 +167,12 @@ func TestTryReadDoesNotBlock(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			a, b := newHosts(t)
 			c, other := a.listen(tt.one), b.listen(tt.two)
-			waiting := make(chan error, 1)
-			go func() { waiting <- c.Wait() }()
-
 			buf := make([]byte, 100)
 			if d, ok, err := c.TryRead(buf); ok || err != nil {
 				t.Errorf("TryRead of an empty socket = %+v, %t, %v; want false, nil", d, ok, err)
 			}
 			must(t, other.Send(advert, other.group()))
-			must(t, <-waiting)
-			t.Log("# Wait has not read it")
-			must(t, c.Wait())
+			must(t, wait(c))
 			if d, ok, err := c.TryRead(buf); len(d.Packet)+len(d.Payload) < len(advert) || !ok || err != nil {
 				t.Errorf("TryRead after Wait = %+v, %t, %v; want the advert, true, nil", d, ok, err)
 			}
@@ -209,7 +189,7 @@ func TestPacketIsCutToTheBuffer(t *testing.T) {
 			a, b := newHosts(t)
 			c, other := a.listen(tt.one), b.listen(tt.two)
 			must(t, other.Send(advert, other.group()))
-			must(t, c.Wait())
+			must(t, wait(c))
 			d, ok, err := c.TryRead(make([]byte, 5))
 			if len(d.Packet)+len(d.Payload) != 5 || !ok || err != nil {
 				t.Errorf("TryRead = %+v, %t, %v; want 5 bytes, true, nil", d, ok, err)
@@ -231,24 +211,10 @@ func TestHopLimitAsItArrived(t *testing.T) {
 	}
 }
 
-func TestCloseEndsWait(t *testing.T) {
+func TestClosed(t *testing.T) {
 	a, _ := newHosts(t)
 	c := a.listen("192.0.2.1")
-	started, ended := make(chan struct{}), make(chan error, 1)
-	go func() {
-		close(started)
-		ended <- c.Wait()
-	}()
-	<-started
 	must(t, c.Close())
-	select {
-	case err := <-ended:
-		if !errors.Is(err, net.ErrClosed) {
-			t.Errorf("Wait = %v, want net.ErrClosed", err)
-		}
-	case <-time.After(10 * time.Second):
-		t.Fatal("Wait still blocks 10 s after Close")
-	}
 	if _, _, err := c.TryRead(nil); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("TryRead = %v, want net.ErrClosed", err)
 	}
@@ -356,4 +322,24 @@ func TestDestinationFitsTheSocket(t *testing.T) {
 			t.Errorf("Send to %s = %v, want the final error %s", tt.to, err, tt.want)
 		}
 	}
+}
+
+// wait waits until something can be read.
+func wait(c *VRRPConn) error {
+	w, err := await.New()
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	if err := w.Add(c); err != nil {
+		return err
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	if err := w.Wait(deadline); err != nil {
+		return err
+	}
+	if !time.Now().Before(deadline) {
+		return errors.New("nothing can be read within 10 s")
+	}
+	return nil
 }

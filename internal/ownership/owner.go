@@ -105,9 +105,8 @@ type Announcer interface {
 // what it is told about them. It has a goroutine of its own, because netlink may
 // wait for a lock of the kernel and the heartbeat must not.
 type Owner struct {
-	host   Host
-	factsC chan Fact
-	wakeC  chan struct{} // capacity 1: wants or emissions has changed
+	host  Host
+	wakeC chan struct{} // capacity 1: wants or emissions has changed
 
 	mu    sync.Mutex
 	asked requests
@@ -156,7 +155,6 @@ type holding struct {
 func New(h Host) *Owner {
 	return &Owner{
 		host:       h,
-		factsC:     make(chan Fact, 16),
 		wakeC:      make(chan struct{}, 1),
 		asked:      requests{index: map[string]int{}},
 		taken:      requests{index: map[string]int{}},
@@ -166,10 +164,6 @@ func New(h Host) *Owner {
 		announcers: map[LinkOptions]Announcer{},
 	}
 }
-
-// Facts returns the channel on which Run answers; it is to be read in every turn
-// of the election.
-func (o *Owner) Facts() <-chan Fact { return o.factsC }
 
 // Set tells the owner what the election wants. It never blocks.
 func (o *Owner) Set(w Want) {
@@ -194,19 +188,17 @@ func (o *Owner) wake() {
 	}
 }
 
-// Run works until ctx is done, and then releases every address it holds.
-func (o *Owner) Run(ctx context.Context) error {
+// Run works until ctx is done, and tells what became of it; then it releases every
+// address it holds.
+func (o *Owner) Run(ctx context.Context, tell func([]Fact)) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return o.close()
 		case <-o.wakeC:
 		}
-		for _, f := range o.Work(time.Now) {
-			select {
-			case o.factsC <- f:
-			case <-ctx.Done():
-			}
+		if facts := o.Work(time.Now); len(facts) > 0 {
+			tell(facts)
 		}
 	}
 }

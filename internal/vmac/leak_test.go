@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
+	"github.com/tandemlb/tandem/internal/await"
 	"github.com/tandemlb/tandem/internal/netio"
 )
 
@@ -209,14 +210,11 @@ func TestOwnersHearEachOther(t *testing.T) {
 			}
 			advert := []byte{0x31, 51, 100, 0, 0, 10, 0, 0}
 			must(t, sockets[0].Send(advert, group))
-			heard := make(chan error, 1)
-			go func() { heard <- sockets[1].Wait() }()
-			select {
-			case err := <-heard:
-				must(t, err)
-			case <-time.After(10 * time.Second):
-				t.Fatal("nothing heard within 10 s")
-			}
+			w, err := await.New()
+			must(t, err)
+			defer w.Close()
+			must(t, w.Add(sockets[1]))
+			must(t, w.Wait(time.Now().Add(10*time.Second)))
 			b := make([]byte, 2048)
 			d, ok, err := sockets[1].TryRead(b)
 			must(t, err)
