@@ -234,12 +234,8 @@ func (n *node) children() map[string]int {
 	}
 	found := map[string]int{}
 	for _, pid := range pids {
-		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		if err != nil {
-			continue
-		}
-		if args := strings.Split(string(line), "\x00"); len(args) > 1 {
-			found[args[1]] = pid
+		if words, err := lab.Words(pid); err == nil && len(words) > 1 {
+			found[words[1]] = pid
 		}
 	}
 	return found

@@ -8,7 +8,11 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Process is a command that runs inside a host.
@@ -158,6 +162,25 @@ func (p *Process) Descendants() ([]int, error) {
 		return nil, err
 	}
 	return descend(p.PID(), children)[1:], nil
+}
+
+// Words returns the words of a process's command line.
+func Words(pid int) ([]string, error) {
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		return nil, fmt.Errorf("read the command line of process %d: %w", pid, err)
+	}
+	return strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00"), nil
+}
+
+// CPUTime returns for how long a process has run, over all its threads.
+func CPUTime(pid int) (time.Duration, error) {
+	var t unix.Timespec
+	// clock_getcpuclockid(3): the complement of the id, and CPUCLOCK_SCHED.
+	if err := unix.ClockGettime(int32(^pid<<3|2), &t); err != nil {
+		return 0, fmt.Errorf("read the CPU time of process %d: %w", pid, err)
+	}
+	return time.Duration(t.Nano()), nil
 }
 
 // descend returns pid and its descendants, parents before children.

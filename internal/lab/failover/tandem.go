@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -82,6 +83,20 @@ func (t *Tandem) Kill(node string) error {
 
 // Stop asks the node to stop. It does not wait.
 func (t *Tandem) Stop(node string) error { return t.nodes[node].Signal(syscall.SIGTERM) }
+
+// Agent returns the process of the node that takes part in the election.
+func (t *Tandem) Agent(node string) (pid int, err error) {
+	children, err := t.nodes[node].Descendants()
+	if err != nil {
+		return 0, err
+	}
+	for _, pid := range children {
+		if words, err := lab.Words(pid); err == nil && slices.Contains(words, "agent") {
+			return pid, nil
+		}
+	}
+	return 0, fmt.Errorf("%s has no agent", node)
+}
 
 // WaitStopped waits until the node, which was asked to stop, has ended.
 func (t *Tandem) WaitStopped(node string, within time.Duration) error {

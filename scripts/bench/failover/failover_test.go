@@ -31,9 +31,27 @@ SIGTERM                      100                     64                  4   16.
 	}
 }
 
+func TestRestTable(t *testing.T) {
+	m := func(system, event string, cpu float64) measurement {
+		return measurement{System: system, Advertise: 10, Event: event, CPU: cpu}
+	}
+	want := `at rest                        advertise ms   keepalived % of a core   tandem % of a core
+────────────────────────────   ────────────   ──────────────────────   ──────────────────
+heartbeat of the active node             10         0.50 [0.40-0.60]                 0.72
+heartbeat of the standby                 10                        -                 0.60
+`
+	got := restTable([]measurement{
+		m("keepalived", activeAtRest, 0.4), m("keepalived", activeAtRest, 0.5), m("keepalived", activeAtRest, 0.6),
+		m("tandem", activeAtRest, 0.72), m("tandem", backupAtRest, 0.6),
+	})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("table (-want +got):\n%s", diff)
+	}
+}
+
 func TestBrief(t *testing.T) {
-	got := brief([]measurement{{Event: cut, Outage: 12.4, Failed: 11}, {Event: stopped, Outage: 2}})
-	if want := "link cut 12 ms, 11 failed; SIGTERM 2 ms, 0 failed"; got != want {
+	got := brief([]measurement{{Event: backupAtRest, CPU: 0.456}, {Event: cut, Outage: 12.4, Failed: 11}, {Event: stopped, Outage: 2}})
+	if want := "heartbeat of the standby 0.46 %; link cut 12 ms, 11 failed; SIGTERM 2 ms, 0 failed"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if got, want := brief(nil), "nothing measured"; got != want {

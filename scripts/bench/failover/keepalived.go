@@ -103,6 +103,12 @@ func (k *keepalivedPair) Kill(node string) error {
 // moved is the kindest order there is.
 func (k *keepalivedPair) Stop(node string) error { return k.vrrp[node].Signal(syscall.SIGTERM) }
 
+// Heartbeat returns keepalived's processes: the one of VRRP, and its parent.
+func (k *keepalivedPair) Heartbeat(node string) ([]int, error) {
+	children, err := k.vrrp[node].Descendants()
+	return append(children, k.vrrp[node].PID()), err
+}
+
 func keepalivedConfig(node string, priority int, advertise time.Duration) string {
 	return fmt.Sprintf(`global_defs {
   router_id %s

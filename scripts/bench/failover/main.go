@@ -43,6 +43,7 @@ type measurement struct {
 	Failures map[probe.Failure]int `json:"failures,omitempty"`
 	Stall    float64               `json:"client_stall_ms"` // how long the client itself was held up
 	Owners   string                `json:"owners"`          // before and after
+	CPU      float64               `json:"cpu_percent"`     // of a core, at rest
 }
 
 // A result is what the bench writes.
@@ -76,7 +77,7 @@ func run(ctx context.Context) error {
 	if err != nil && len(res.Measurements) == 0 {
 		return err
 	}
-	fmt.Print(table(res.Measurements))
+	fmt.Print(table(res.Measurements), "\n", restTable(res.Measurements))
 	return errors.Join(err, res.write(*out))
 }
 

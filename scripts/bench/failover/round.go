@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tandemlb/tandem/internal/lab"
 	"github.com/tandemlb/tandem/internal/lab/failover"
 )
 
@@ -21,11 +22,19 @@ const (
 	stopped  = "SIGTERM"
 )
 
+// What is measured while nothing happens.
+const (
+	activeAtRest = "heartbeat of the active node"
+	backupAtRest = "heartbeat of the standby"
+)
+
 // A pair is two load balancers in a scene.
 type pair interface {
 	Start(node string) error
 	Kill(node string) error // every process of the node at once
 	Stop(node string) error // asks for an orderly end
+	// Heartbeat returns the processes of the node that take part in the election.
+	Heartbeat(node string) ([]int, error)
 }
 
 // A system is a kind of load balancer to compare.
@@ -52,15 +61,18 @@ func (s system) round(ctx context.Context, advertise time.Duration, number int) 
 	}
 	p, err := s.pair(scene, dir, advertise)
 	if err == nil {
-		var outcomes []failover.Outcome
-		outcomes, err = s.events(ctx, scene, p, advertise)
-		for _, o := range outcomes {
-			list = append(list, measurement{
-				System: s.name, Advertise: milliseconds(advertise), Event: o.Event.Name, Round: number,
-				Outage: milliseconds(o.Window.Outage), Requests: o.Window.Requests, Failed: o.Window.Failed, Failures: o.Window.Failures,
-				Stall: milliseconds(o.Window.Stall), Owners: o.Handover(),
-			})
-		}
+		err = s.start(ctx, scene, p)
+	}
+	if err == nil {
+		list, err = s.atRest(ctx, p)
+	}
+	if err == nil {
+		var events []measurement
+		events, err = s.events(ctx, scene, p, advertise)
+		list = append(list, events...)
+	}
+	for i := range list {
+		list[i].System, list[i].Advertise, list[i].Round = s.name, milliseconds(advertise), number
 	}
 	if err != nil {
 		return list, fmt.Errorf("%w (logs: %s)", err, dir)
@@ -68,18 +80,66 @@ func (s system) round(ctx context.Context, advertise time.Duration, number int) 
 	return list, os.RemoveAll(dir)
 }
 
-func (s system) events(ctx context.Context, scene *failover.Scene, p pair, advertise time.Duration) ([]failover.Outcome, error) {
-	const a, b = failover.LB1, failover.LB2
-	// Each node shows that it can own the address before the other may rely on
-	// it.
-	for _, node := range []string{b, a} {
+// start starts both nodes. Each shows that it can own the address before the other
+// may rely on it.
+func (s system) start(ctx context.Context, scene *failover.Scene, p pair) error {
+	for _, node := range []string{failover.LB2, failover.LB1} {
 		if err := p.Start(node); err != nil {
-			return nil, err
+			return err
 		}
 		if err := scene.WaitOwner(ctx, node); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restFor is for how long the heartbeats of a pair without traffic are watched.
+const restFor = 5 * time.Second
+
+// atRest measures what the heartbeats cost while nothing happens.
+func (s system) atRest(ctx context.Context, p pair) ([]measurement, error) {
+	used := func(node string) (time.Duration, error) {
+		pids, err := p.Heartbeat(node)
+		if err != nil {
+			return 0, err
+		}
+		var sum time.Duration
+		for _, pid := range pids {
+			d, err := lab.CPUTime(pid)
+			if err != nil {
+				return 0, err
+			}
+			sum += d
+		}
+		return sum, nil
+	}
+	nodes := map[string]string{failover.LB1: activeAtRest, failover.LB2: backupAtRest}
+	before := map[string]time.Duration{}
+	begin := time.Now()
+	for node := range nodes {
+		var err error
+		if before[node], err = used(node); err != nil {
 			return nil, err
 		}
 	}
+	if err := failover.Pause(ctx, restFor); err != nil {
+		return nil, err
+	}
+	var list []measurement
+	for node, event := range nodes {
+		after, err := used(node)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, measurement{Event: event, CPU: 100 * float64(after-before[node]) / float64(time.Since(begin))})
+	}
+	return list, nil
+}
+
+// events takes a pair that is at rest through the events of a round.
+func (s system) events(ctx context.Context, scene *failover.Scene, p pair, advertise time.Duration) ([]measurement, error) {
+	const a, b = failover.LB1, failover.LB2
 	cmd := exec.Command("/proc/self/exe", "-prober")
 	if err := scene.StartTraffic(cmd); err != nil {
 		return nil, err
@@ -88,7 +148,7 @@ func (s system) events(ctx context.Context, scene *failover.Scene, p pair, adver
 		return nil, err
 	}
 	lb1 := scene.Lab.Host(a)
-	var outcomes []failover.Outcome
+	var list []measurement
 	for _, e := range []failover.Event{
 		{Name: killed, Heir: b, Do: func() error { return p.Kill(a) }, AloneWithin: s.aloneWithin},
 		{Name: returned, Heir: a, Do: func() error { return p.Start(a) }, AloneWithin: time.Second},
@@ -99,11 +159,14 @@ func (s system) events(ctx context.Context, scene *failover.Scene, p pair, adver
 		e.Phase = advertise
 		o, err := scene.Measure(ctx, e)
 		if err != nil {
-			return outcomes, err
+			return list, err
 		}
-		outcomes = append(outcomes, o)
+		list = append(list, measurement{
+			Event: o.Event.Name, Outage: milliseconds(o.Window.Outage), Requests: o.Window.Requests, Failed: o.Window.Failed,
+			Failures: o.Window.Failures, Stall: milliseconds(o.Window.Stall), Owners: o.Handover(),
+		})
 	}
-	return outcomes, scene.StopTraffic()
+	return list, scene.StopTraffic()
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
@@ -120,8 +183,16 @@ func tandem(binary string) system {
 			return strings.TrimSpace(string(out)), nil
 		},
 		pair: func(scene *failover.Scene, dir string, advertise time.Duration) (pair, error) {
-			return failover.NewTandem(scene, binary, dir, advertise)
+			t, err := failover.NewTandem(scene, binary, dir, advertise)
+			return tandemPair{t}, err
 		},
 		aloneWithin: 3 * time.Second, // the lease of the address, two seconds, and some
 	}
+}
+
+type tandemPair struct{ *failover.Tandem }
+
+func (t tandemPair) Heartbeat(node string) ([]int, error) {
+	pid, err := t.Agent(node)
+	return []int{pid}, err
 }
