@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -9,9 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"github.com/tandemlb/tandem/internal/admin"
 	"github.com/tandemlb/tandem/internal/lab"
 	"github.com/tandemlb/tandem/internal/lab/failover"
+	"github.com/tandemlb/tandem/internal/netio"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
@@ -178,6 +182,40 @@ func TestUnicastPair(t *testing.T) {
 	p.expectServed(p.lb2.mac(), failover.VIP().Addr().String())
 }
 
+// Who is not named by the config is not heard, whatever it says.
+func TestUnicastRefusesStrangers(t *testing.T) {
+	t.Parallel()
+	p := newDualPair(t, pairConfig("preempt: 300ms, unicast: true"))
+	stranger, target := netip.MustParseAddr("10.77.0.50"), netip.MustParseAddr("10.77.0.1")
+	claim := vrrp.Advert{Version: 3, VRID: 100, Priority: 254, Interval: 100 * time.Millisecond, Addresses: []netip.Addr{failover.VIP().Addr()}}
+	payload, err := claim.Append(nil, vrrp.Header{Source: stranger, Destination: target}, vrrp.PseudoHeader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var socket *netio.VRRPConn
+	if err := p.Lab.Host(failover.Client).Do(func() (err error) {
+		socket, err = netio.OpenVRRP(netio.VRRPOptions{Interface: lab.Interface, Self: stranger, Unicast: true})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { socket.Close() })
+	takeovers := p.lb1.takeovers()
+	p.lb1.waitStatus("counts the stranger", func(s *admin.Status) bool {
+		if err := socket.Send(payload, target); err != nil {
+			t.Fatal(err)
+		}
+		return s.VIPs[0].Counters.Dropped[vrrp.DropUnknownPeer] >= someIntervals
+	})
+	if s, err := p.lb1.status(); err != nil || s.VIPs[0].Role != vrrp.Active || s.VIPs[0].Counters.Transitions != takeovers {
+		t.Errorf("lb1 has moved: %+v, %v", s.VIPs[0], err)
+	}
+	if text, err := p.lb1.ask("status", "--socket", p.lb1.socket); err != nil || !strings.Contains(text, string(vrrp.DropUnknownPeer)) {
+		t.Errorf("status does not tell of it: %v\n%s", err, text)
+	}
+	p.expectOwner(p.lb1, patience)
+}
+
 // A third host knows the addresses by the virtual router's MAC address, whoever is
 // Active, and the backup sends nothing from it.
 func TestVirtualMAC(t *testing.T) {
@@ -276,6 +314,102 @@ func TestLostGatewayMovesTheVIP(t *testing.T) {
 	if got := p.lb2.takeovers(); got != takeovers {
 		t.Errorf("lb2 took over %d times", got-takeovers)
 	}
+}
+
+// addInterface gives a host a second interface, which fails by itself.
+func addInterface(t *testing.T, h *lab.Host, address string) {
+	t.Helper()
+	err := h.Do(func() error {
+		parent, err := netlink.LinkByName(lab.Interface)
+		if err != nil {
+			return err
+		}
+		second := &netlink.Macvlan{LinkAttrs: netlink.LinkAttrs{Name: secondInterface, ParentIndex: parent.Attrs().Index}, Mode: netlink.MACVLAN_MODE_BRIDGE}
+		if err := netlink.LinkAdd(second); err != nil {
+			return err
+		}
+		a, err := netlink.ParseAddr(address)
+		if err != nil {
+			return err
+		}
+		return errors.Join(netlink.AddrAdd(second, a), netlink.LinkSetUp(second))
+	})
+	if err != nil {
+		t.Fatalf("second interface of %s: %v", h.Name(), err)
+	}
+}
+
+const secondInterface = "inside"
+
+// A node that has lost one of its links must not keep what is on the other: traffic
+// that comes in there would find no way on.
+func TestGroupOverTwoInterfacesMovesAsOne(t *testing.T) {
+	t.Parallel()
+	const inside = "10.78.0.101"
+	config := strings.Replace(pairConfig("preempt: 300ms, group: router"), "listeners:",
+		"  inside: {addresses: "+inside+"/24, interface: "+secondInterface+", group: router, advertise: 100ms, preempt: 300ms}\nlisteners:", 1)
+	s := scene(t)
+	for name, last := range map[string]string{lb1: "1", lb2: "2"} {
+		addInterface(t, s.Lab.Host(name), "10.78.0."+last+"/24")
+	}
+	if err := s.Lab.Host(failover.Client).AddAddress(netip.MustParsePrefix("10.78.0.50/24")); err != nil {
+		t.Fatal(err)
+	}
+	p := &pair{Scene: s, t: t, lb1: newNode(t, s, lb1, config), lb2: newNode(t, s, lb2, config)}
+	p.lb1.start()
+	p.lb1.waitAll(vrrp.Active)
+	p.lb2.start()
+	p.lb2.waitAll(vrrp.Backup)
+	both := []string{failover.VIP().Addr().String(), inside}
+	served := func(n *node) {
+		t.Helper()
+		p.expectServed(n.mac(), both[:1]...)
+		p.expectServed(macOf(t, n.host, secondInterface), both[1:]...)
+	}
+	served(p.lb1)
+
+	set := func(change func(netlink.Link) error) {
+		t.Helper()
+		if err := p.lb1.host.Do(func() error {
+			link, err := netlink.LinkByName(secondInterface)
+			if err != nil {
+				return err
+			}
+			return change(link)
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(netlink.LinkSetDown)
+	p.lb2.waitAll(vrrp.Active)
+	served(p.lb2)
+	st := p.lb1.waitStatus("is out of it", func(s *admin.Status) bool { return s.VIPs[0].Role == vrrp.Init && s.VIPs[1].Role == vrrp.Init })
+	for _, v := range st.VIPs {
+		if !strings.Contains(v.Reason+v.Error, "link "+secondInterface+" is down") {
+			t.Errorf("%s: %q, %q", v.Name, v.Reason, v.Error)
+		}
+	}
+
+	t.Log("# the link comes back, and the addresses with it")
+	set(netlink.LinkSetUp)
+	p.lb1.waitAll(vrrp.Active)
+	p.lb2.waitAll(vrrp.Backup)
+	served(p.lb1)
+}
+
+// macOf returns the MAC address of a host's interface.
+func macOf(t *testing.T, h *lab.Host, ifname string) (mac string) {
+	t.Helper()
+	if err := h.Do(func() error {
+		link, err := netlink.LinkByName(ifname)
+		if err == nil {
+			mac = link.Attrs().HardwareAddr.String()
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return mac
 }
 
 // Two VIPs that prefer different nodes use both; one node serves both when it is

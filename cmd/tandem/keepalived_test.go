@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"syscall"
@@ -261,6 +262,7 @@ func TestKeepalivedDiffers(t *testing.T) {
 			if got := s.VIPs[0].Interval; got != tc.interval {
 				t.Errorf("interval %v, want %v", got, tc.interval)
 			}
+			d.expectAlarm(s.VIPs[0].Counters.AddressMismatch > 0)
 
 			t.Log("# its death is told by its own interval")
 			d.rival.kill()
@@ -270,6 +272,19 @@ func TestKeepalivedDiffers(t *testing.T) {
 				t.Errorf("Tandem took over because of %q, want a silence of more than %v", s.VIPs[0].Reason, 3*tc.interval)
 			}
 		})
+	}
+}
+
+// expectAlarm fails unless the operator is told of other addresses, or of nothing.
+func (d *duel) expectAlarm(alarm bool) {
+	d.t.Helper()
+	for command, line := range map[string]string{
+		"status":  "ALARM: another router advertises other addresses",
+		"explain": "10.77.0.2 advertises other addresses: the configs have drifted apart",
+	} {
+		if text, err := d.tandem.ask(command, "--socket", d.tandem.socket); err != nil || strings.Contains(text, line) != alarm {
+			d.t.Errorf("%s: %v, want the alarm: %v\n%s", command, err, alarm, text)
+		}
 	}
 }
 
@@ -362,25 +377,38 @@ type heard struct {
 // TestAdvertisementsAreThoseOfKeepalived has both say the same in turn, from the
 // same host: the checksum covers the address of the sender.
 func TestAdvertisementsAreThoseOfKeepalived(t *testing.T) {
-	s := scene(t)
-	rival := newKeepalived(t, s, lb1, keepalivedConfig{priority: 200})
-	tandem := newNode(t, s, lb1, besideKeepalived(lb1, lb2, 200))
-	wire := listen(t, s.Lab.Host(failover.Client))
-	speech := func(start, stop func()) [2]heard {
-		start()
-		advert := hear(t, wire, false)
-		stop()
-		return [2]heard{advert, hear(t, wire, true)}
-	}
-	want := speech(rival.start, rival.stop)
-	got := speech(tandem.start, tandem.stop)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("advertisement and resignation (-keepalived +Tandem):\n%s", diff)
+	rivalries := append([]rivalry{{"version 3", "advertise: 100ms", keepalivedConfig{}, ""}}, rivalries...)
+	for _, r := range rivalries {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			s := dualScene(t)
+			r.rival.priority = 200
+			if r.rival.peer != "" {
+				r.rival.peer = "10.77.0.2"
+			}
+			rival := newKeepalived(t, s, lb1, r.rival)
+			tandem := newNode(t, s, lb1, r.config(200))
+			wire := listen(t, s.Lab.Host(failover.Client), r.rival)
+			if r.rival.peer != "" {
+				wire = listen(t, s.Lab.Host(lb2), r.rival)
+			}
+			speech := func(start, stop func()) [2]heard {
+				start()
+				advert := hear(t, wire, false)
+				stop()
+				return [2]heard{advert, hear(t, wire, true)}
+			}
+			want := speech(rival.start, rival.stop)
+			got := speech(tandem.start, tandem.stop)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("advertisement and resignation (-keepalived +Tandem):\n%s", diff)
+			}
+		})
 	}
 }
 
-// listen opens a socket on a host that receives every IPv4 frame.
-func listen(t *testing.T, h *lab.Host) *packet.Conn {
+// listen opens a socket on a host that receives every frame of the family.
+func listen(t *testing.T, h *lab.Host, k keepalivedConfig) *packet.Conn {
 	t.Helper()
 	var c *packet.Conn
 	err := h.Do(func() error {
@@ -388,7 +416,11 @@ func listen(t *testing.T, h *lab.Host) *packet.Conn {
 		if err != nil {
 			return err
 		}
-		c, err = packet.Listen(ifi, packet.Raw, unix.ETH_P_IP, nil)
+		family := unix.ETH_P_IP
+		if k.ipv6 {
+			family = unix.ETH_P_IPV6
+		}
+		c, err = packet.Listen(ifi, packet.Raw, family, nil)
 		return err
 	})
 	if err != nil {
@@ -404,24 +436,36 @@ func hear(t *testing.T, c *packet.Conn, resignation bool) heard {
 	if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
-	const header = 14 // of Ethernet
 	frame := make([]byte, 2048)
 	for {
 		n, _, err := c.ReadFrom(frame)
 		if err != nil {
 			t.Fatalf("waiting for an advertisement: %v", err)
 		}
-		p, err := vrrp.ParseIPv4(frame[header:max(n, header)])
-		if err != nil || len(p.Payload) < 8 {
-			continue
-		}
-		if (p.Payload[2] == 0) == resignation {
-			return heard{
-				EthernetTo: net.HardwareAddr(frame[:6]).String(),
-				From:       p.Source.String(), To: p.Destination.String(),
-				TOS: frame[header+1], TTL: p.TTL,
-				Payload: hex.EncodeToString(p.Payload),
-			}
+		if a, p := overheard(frame[:n]); len(p) >= 8 && (p[2] == 0) == resignation {
+			return a
 		}
 	}
+}
+
+// overheard takes a frame with a VRRP packet apart; the payload is nil if it is none.
+func overheard(frame []byte) (heard, []byte) {
+	a := heard{EthernetTo: net.HardwareAddr(frame[:6]).String()}
+	b := frame[ethernetHeader:]
+	if b[0]>>4 == 6 {
+		const header, protocol = 40, 112
+		if len(b) < header || b[6] != protocol {
+			return a, nil
+		}
+		a.From, a.To = netip.AddrFrom16([16]byte(b[8:])).String(), netip.AddrFrom16([16]byte(b[24:])).String()
+		a.TOS, a.TTL, a.Payload = b[0]<<4|b[1]>>4, b[7], hex.EncodeToString(b[header:])
+		return a, b[header:]
+	}
+	p, err := vrrp.ParseIPv4(b)
+	if err != nil {
+		return a, nil
+	}
+	a.From, a.To = p.Source.String(), p.Destination.String()
+	a.TOS, a.TTL, a.Payload = b[1], p.TTL, hex.EncodeToString(p.Payload)
+	return a, p.Payload
 }
