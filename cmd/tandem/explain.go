@@ -172,6 +172,9 @@ func (p *explainer) alarms(v admin.VIP, row func(name, format string, args ...an
 	if k := v.Conflict; k != nil {
 		row("ALARM", "%s answers for %s, seen %s ago, %d times: another host has the address", k.MAC, k.Address, age(p.now, k.At), k.Count)
 	}
+	if v.Flapping > 0 {
+		row("ALARM", "flapping: it became active, or ceased to be, %d times of late; a longer `advertise` forgives a busy host more", v.Flapping)
+	}
 	if v.Removals > 0 {
 		row("ALARM", "someone else removed an address %d times (a network manager?)", v.Removals)
 	}

@@ -151,6 +151,9 @@ func (p *statusPrinter) vips(all []admin.VIP) {
 		if k := v.Conflict; k != nil {
 			rows = append(rows, fmt.Sprintf("\t\tALARM: %s answers for %s, seen %s ago", k.MAC, k.Address, age(p.now, k.At)))
 		}
+		if v.Flapping > 0 {
+			rows = append(rows, fmt.Sprintf("\t\tALARM: flapping, %d changes of role of late", v.Flapping))
+		}
 		if v.Removals > 0 {
 			rows = append(rows, fmt.Sprintf("\t\tALARM: someone else removed an address, %d times", v.Removals))
 		}

@@ -106,7 +106,8 @@ type VIP struct {
 	// AddressMismatch: a router advertised other addresses within the last minute.
 	AddressMismatch bool          `json:"addressMismatch"`
 	Conflict        *AddressClaim `json:"conflict,omitempty"`
-	Removals        uint64        `json:"removals"` // how often someone else removed an address
+	Removals        uint64        `json:"removals"`           // how often someone else removed an address
+	Flapping        int           `json:"flapping,omitempty"` // changes to and from active of late, when they are too many
 	// Epoch counts the announcements of the addresses, over both nodes: it is that
 	// of this node's newest one, EpochHeard the highest that it was told of.
 	Epoch      uint64 `json:"epoch"`

@@ -36,6 +36,7 @@ func (c *core) apply(now time.Time, in *instance, out vrrp.Output) {
 	if change := out.Change; change != nil {
 		c.changed = true
 		in.remember(*change)
+		c.noteFlapping(now, in)
 		c.out.reporter.log("info", "role changed", evidence(in.cfg.Name, change))
 	}
 }

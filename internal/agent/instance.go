@@ -68,6 +68,7 @@ type instance struct {
 	healer    vip.Healer
 
 	changes  []vrrp.Change // newest last
+	flapped  time.Time     // when flapping was last told of
 	conflict *ipc.Conflict
 	removals uint64
 }
@@ -275,7 +276,7 @@ func (in *instance) remember(c vrrp.Change) {
 func (in *instance) state(now time.Time, fit ipc.Fitness) ipc.RouterState {
 	s := ipc.RouterState{
 		Name: in.cfg.Name, Status: in.vr.Status(), Holds: in.holds(), Epoch: in.epoch, Heard: in.heard,
-		Changes: in.changes, Conflict: in.conflict, Removals: in.removals,
+		Changes: in.changes, Flapping: in.flapping(now), Conflict: in.conflict, Removals: in.removals,
 	}
 	switch why := in.blocked(now, fit); {
 	case why != "":

@@ -133,6 +133,8 @@ type RouterState struct {
 	Conflict *Conflict `json:",omitempty"`
 	// Removals counts how often someone else removed an address that was held.
 	Removals uint64
+	// Flapping counts the changes to and from Active of late, when they are too many.
+	Flapping int
 }
 
 // Lost is something that a router tracks and misses.

@@ -126,7 +126,7 @@ func observe(v *admin.VIP, s ipc.RouterState, now time.Time) {
 	v.Role, v.Since, v.Reason, v.Priority, v.Due = is.Role, is.Since, string(is.Reason), is.Priority, is.Due
 	v.Holds, v.Error, v.Counters, v.Interval = s.Holds, s.Error, is.Counters, is.Interval
 	v.Active, v.ActivePrio, v.ActiveHeard = is.Peer, is.PeerPriority, is.PeerHeard
-	v.Removals, v.Epoch, v.EpochHeard = s.Removals, s.Epoch, s.Heard
+	v.Removals, v.Flapping, v.Epoch, v.EpochHeard = s.Removals, s.Flapping, s.Epoch, s.Heard
 	for _, l := range s.Lost {
 		v.Lost = append(v.Lost, admin.Lost(l))
 	}
