@@ -2,6 +2,8 @@ package admin
 
 import (
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +42,15 @@ func TestMetrics(t *testing.T) {
 	} {
 		if !strings.Contains(w.Body.String(), line+"\n") {
 			t.Errorf("no line %s", line)
+		}
+	}
+	manual, err := os.ReadFile("../../docs/election.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range regexp.MustCompile(`(?m)^# TYPE (\S+)`).FindAllStringSubmatch(w.Body.String(), -1) {
+		if !strings.Contains(string(manual), "`"+name[1]) {
+			t.Errorf("docs/election.md does not explain %s", name[1])
 		}
 	}
 	if t.Failed() {
