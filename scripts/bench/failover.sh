@@ -12,7 +12,7 @@ if [ -n "${missing:-}" ]; then
 	echo "installing$missing" >&2
 	apt-get update -q >&2
 	# shellcheck disable=SC2086
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >&2
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 $missing >&2
 fi
 
 build=$(mktemp -d)
