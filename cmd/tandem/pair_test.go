@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandemlb/tandem/internal/admin"
+	"github.com/tandemlb/tandem/internal/judge"
 	"github.com/tandemlb/tandem/internal/lab"
 	"github.com/tandemlb/tandem/internal/lab/failover"
 	"github.com/tandemlb/tandem/vrrp"
@@ -99,6 +100,13 @@ func TestDeathOfTheSupervisor(t *testing.T) {
 	for name, pid := range children {
 		p.lb1.eventually(patience, "the "+name+" has ended", func() (bool, string) { return ended(pid), "it runs" })
 	}
+	// Its agent resigned, but the newest gossip calls it active.
+	p.lb2.waitStatus("takes lb1 for dead", func(s *admin.Status) bool {
+		if s.Peers[0].Verdict == string(judge.Cut) {
+			t.Error("a node that resigned is taken for one beyond a cut")
+		}
+		return s.Peers[0].Verdict == string(judge.Death)
+	})
 
 	t.Log("# the service manager starts it anew, on the same ports")
 	p.lb1.start()

@@ -23,6 +23,10 @@ func TestVerdictFromTwoChannels(t *testing.T) {
 		return ipc.RouterState{Name: "main", Status: vrrp.Status{Role: vrrp.Backup, Peer: lb2, PeerHeard: at(-heard), Interval: 100 * time.Millisecond}}
 	}
 	active := ipc.RouterState{Name: "main", Status: vrrp.Status{Role: vrrp.Active}}
+	hearing := func(priority uint8, ago time.Duration) ipc.RouterState {
+		heard := []vrrp.PeerStatus{{Address: lb2, Priority: priority, Heard: at(-ago)}}
+		return ipc.RouterState{Name: "main", Status: vrrp.Status{Role: vrrp.Active, Peers: heard}}
+	}
 	says := func(r vrrp.Role) *peer.State { return &peer.State{VIPs: map[string]peer.VIP{"main": {Role: r}}} }
 	node := netip.MustParseAddr("2001:db8::12")
 	speaksFrom := func(a netip.Addr) *peer.State {
@@ -37,6 +41,9 @@ func TestVerdictFromTwoChannels(t *testing.T) {
 		"as it should be, this node active":    {active, peer.View{Alive: true, State: says(vrrp.Backup)}, NoDoubt},
 		"as it should be, the peer active":     {backup(0), peer.View{Alive: true, State: says(vrrp.Active)}, NoDoubt},
 		"both active":                          {active, peer.View{Alive: true, State: says(vrrp.Active)}, Cut},
+		"resigned since it said so":            {hearing(0, time.Second), peer.View{Alive: true, Address: lb2, State: says(vrrp.Active), Heard: at(-2 * time.Second)}, NoDoubt},
+		"active again since it resigned":       {hearing(0, 2*time.Second), peer.View{Alive: true, Address: lb2, State: says(vrrp.Active), Heard: at(-time.Second)}, Cut},
+		"active, and advertising":              {hearing(200, time.Second), peer.View{Alive: true, Address: lb2, State: says(vrrp.Active), Heard: at(-2 * time.Second)}, Cut},
 		"silent on both, this node active":     {active, peer.View{State: says(vrrp.Active)}, Death},
 		"silent on both, this node backup yet": {backup(time.Minute), peer.View{Address: lb2, State: says(vrrp.Active)}, Death},
 		"heard from the address it says":       {backup(0), peer.View{Address: node, State: speaksFrom(lb2)}, GossipCut},

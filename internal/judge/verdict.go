@@ -63,11 +63,20 @@ func Assess(now time.Time, own []ipc.RouterState, died bool, v peer.View) Verdic
 		return Death
 	}
 	for _, r := range own {
-		if r.Status.Role == vrrp.Active && v.State.VIPs[r.Name].Role == vrrp.Active {
+		if r.Status.Role == vrrp.Active && v.State.VIPs[r.Name].Role == vrrp.Active && !resigned(r, v) {
 			return Cut
 		}
 	}
 	return NoDoubt
+}
+
+// resigned reports whether the newest word of a peer's router is that it resigned: a
+// node whose supervisor dies says so by VRRP, and has nobody left to gossip.
+func resigned(r ipc.RouterState, v peer.View) bool {
+	from := Source(r.Name, v)
+	return slices.ContainsFunc(r.Status.Peers, func(p vrrp.PeerStatus) bool {
+		return p.Address == from && p.Priority == 0 && !p.Heard.Before(v.Heard)
+	})
 }
 
 // Hears reports whether the advertisements of the peer, as the Active router,

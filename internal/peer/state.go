@@ -143,12 +143,12 @@ type View struct {
 	Alive   bool
 	Since   time.Time // when Alive last changed
 	State   *State    // the newest heard; nil when none was
+	Heard   time.Time // when the process that State is of spoke last
 	Err     error     // why the newest call to it failed; nil while it is alive
 
 	// returned: it has come alive, and not spoken since. If it is another process
 	// now, its clock may be behind that of the one before.
 	returned bool
-	heard    time.Time // when the process that State is of spoke last
 }
 
 // supersedeAfter is how long a process must have been silent for another one of the
@@ -159,9 +159,9 @@ const supersedeAfter = 3 * time.Second
 // Hear takes in what the node said, and reports whether it is news.
 func (v *View) Hear(s State, now time.Time) bool {
 	same := v.State != nil && s.Started.Equal(v.State.Started)
-	news := v.State == nil || s.newer(*v.State) || !same && (v.returned || now.Sub(v.heard) >= supersedeAfter)
+	news := v.State == nil || s.newer(*v.State) || !same && (v.returned || now.Sub(v.Heard) >= supersedeAfter)
 	if same || news {
-		v.heard = now
+		v.Heard = now
 	}
 	if news {
 		v.State, v.returned = &s, false
