@@ -19,7 +19,7 @@ import (
 const module = "github.com/tandemlb/tandem/"
 
 // pure packages take the time as an argument and touch nothing outside.
-var pure = []string{"vrrp", "proxy", "proxy/balance", "proxy/upstream", "internal/judge"}
+var pure = []string{"vrrp", "proxy", "proxy/balance", "proxy/forward", "proxy/http1", "proxy/upstream", "internal/judge"}
 
 // notInPure are the imports that would make a package impure.
 var notInPure = []string{"net", "net/http", "os", "os/exec", "log", "syscall", "context", "go.uber.org/zap", "golang.org/x/sys/unix"}
@@ -31,6 +31,10 @@ var mayImport = map[string][]string{
 	"vrrp":               {},
 	"proxy":              {},
 	"proxy/balance":      {"proxy"},
+	"proxy/accesslog":    {"proxy"},
+	"proxy/forward":      {"proxy"},
+	"proxy/http1":        {},
+	"proxy/reactor":      {},
 	"proxy/upstream":     {"proxy", "proxy/balance"},
 	"proxy/dial":         {"proxy", "proxy/upstream"},
 	"proxy/check":        {"proxy", "proxy/upstream", "proxy/dial"},
