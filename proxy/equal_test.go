@@ -29,6 +29,8 @@ func TestPoolEqual(t *testing.T) {
 		{"other name", func(p *Pool) { p.Name = "api" }, false},
 		{"other balance", func(p *Pool) { p.Balance = "random" }, false},
 		{"other check", func(p *Pool) { p.Check.Every = time.Minute }, false},
+		{"other timeout", func(p *Pool) { p.Timeouts.Response = time.Minute }, false},
+		{"other limit", func(p *Pool) { p.Limits.Idle = 1 }, false},
 		{"server renamed", func(p *Pool) { p.Servers[0].Name = "c" }, false},
 		{"server moved", func(p *Pool) { p.Servers[0].Address = netip.MustParseAddrPort("192.0.2.1:81") }, false},
 		{"server removed", func(p *Pool) { p.Servers = p.Servers[:1] }, false},

@@ -13,6 +13,7 @@ import (
 type Spec struct {
 	Listeners []Listener
 	Pools     []Pool
+	Log       Log
 }
 
 // Protocol says how a listener treats the bytes of a connection.
@@ -32,6 +33,12 @@ type Listener struct {
 	Bind     []netip.AddrPort
 	Protocol Protocol
 	Pool     string // name of a Pool of the same Spec
+	// TrustForwarded lists the networks whose word on whom they forward for is
+	// believed: other proxies, whose X-Forwarded-* and Forwarded fields are kept.
+	// The prefixes have no host bits. HTTP only.
+	TrustForwarded []netip.Prefix
+	Limits         ListenerLimits
+	Timeouts       ListenerTimeouts
 }
 
 // Balance names a way to choose among the servers of a pool.
@@ -42,10 +49,12 @@ const RoundRobin Balance = "round_robin"
 
 // Pool is a named set of servers that serve the same thing.
 type Pool struct {
-	Name    string
-	Servers []Server
-	Balance Balance
-	Check   Check
+	Name     string
+	Servers  []Server
+	Balance  Balance
+	Check    Check
+	Timeouts PoolTimeouts
+	Limits   PoolLimits
 }
 
 // Server is one destination of a pool.
