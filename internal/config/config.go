@@ -72,7 +72,7 @@ type Track struct {
 	Servers    bool       // whether a node stands back that reaches no server while its peer does
 }
 
-// Log says what is logged.
+// Log says what the daemon logs of itself; of the traffic, proxy.Log does.
 type Log struct {
 	Level string // debug | info | warn | error
 }
@@ -105,14 +105,9 @@ func (d *decoder) config(root field) Config {
 	c.Cluster = d.cluster(f["cluster"])
 	c.VIPs = d.vips(f, c.Nodes)
 	c.Proxy = d.proxy(f["pools"], f["listeners"])
-	c.Log = d.log(f["log"])
+	c.Log, c.Proxy.Log = d.log(f["log"])
 	c.Admin = d.admin(f["admin"])
 	return c
-}
-
-func (d *decoder) log(f field) Log {
-	o := d.object(f, "level")
-	return Log{Level: d.choice(o["level"], "info", "debug", "info", "warn", "error")}
 }
 
 func (d *decoder) admin(f field) Admin {

@@ -48,6 +48,13 @@ listeners:
 				Bind:     []netip.AddrPort{netip.MustParseAddrPort("[::]:80")},
 				Protocol: proxy.HTTP,
 				Pool:     "web",
+				Limits: proxy.ListenerLimits{
+					Connections: 20_000, LineBytes: 8 << 10, HeaderBytes: 32 << 10, Headers: 100, MinRate: 240,
+				},
+				Timeouts: proxy.ListenerTimeouts{
+					Header: 10 * time.Second, BodyIdle: 30 * time.Second, WriteIdle: 30 * time.Second,
+					Idle: time.Minute, Tunnel: time.Hour,
+				},
 			}},
 			Pools: []proxy.Pool{{
 				Name: "web",
@@ -61,7 +68,12 @@ listeners:
 					Expect: proxy.StatusRange{Low: 200, High: 299},
 					Every:  2 * time.Second, Timeout: time.Second, Rise: 2, Fall: 3,
 				},
+				Timeouts: proxy.PoolTimeouts{
+					Connect: 2 * time.Second, Response: 30 * time.Second, BodyIdle: 5 * time.Minute, Idle: time.Minute,
+				},
+				Limits: proxy.PoolLimits{Idle: 256, Age: 10 * time.Minute},
 			}},
+			Log: proxy.Log{Access: true, Sample: 1, RequestID: "x-request-id"},
 		},
 		Log:   config.Log{Level: "info"},
 		Admin: config.Admin{Socket: config.DefaultSocket},

@@ -53,10 +53,9 @@ func (c *Config) Effective() []byte {
 		}
 		put(root, "pools", pools)
 	}
-	log, admin := block(), block()
-	put(log, "level", text(c.Log.Level))
+	admin := block()
 	put(admin, "socket", text(c.Admin.Socket))
-	put(root, "log", log)
+	put(root, "log", effectiveLog(c.Log, c.Proxy.Log))
 	put(root, "admin", admin)
 	return encode(root)
 }
@@ -129,57 +128,4 @@ func (v VIP) preemption() *yaml.Node {
 		return text(formatDuration(v.PreemptDelay))
 	}
 	return boolean(v.Preempt)
-}
-
-func effectiveListener(l proxy.Listener) *yaml.Node {
-	n := block()
-	put(n, "bind", line(l.Bind, formatBind))
-	put(n, "protocol", text(string(l.Protocol)))
-	put(n, "pool", text(l.Pool))
-	return n
-}
-
-func effectivePool(p proxy.Pool) *yaml.Node {
-	n := block()
-	servers := &yaml.Node{Kind: yaml.SequenceNode}
-	for _, s := range p.Servers {
-		server := text(s.Address.String())
-		if s.Name != server.Value {
-			server = flow()
-			put(server, "address", text(s.Address.String()))
-			put(server, "name", text(s.Name))
-		}
-		servers.Content = append(servers.Content, server)
-	}
-	put(n, "servers", servers)
-	put(n, "balance", text(string(p.Balance)))
-	if p.Check.Kind != proxy.CheckNone {
-		put(n, "check", effectiveCheck(p.Check))
-	}
-	return n
-}
-
-func effectiveCheck(c proxy.Check) *yaml.Node {
-	n := block()
-	switch c.Kind {
-	case proxy.CheckHTTP:
-		put(n, "http", text(c.Method+" "+c.Path))
-		put(n, "expect", effectiveStatuses(c.Expect))
-	case proxy.CheckTCP:
-		put(n, "tcp", boolean(true))
-	default:
-		panic(fmt.Sprintf("config: unhandled kind of check %q", c.Kind))
-	}
-	put(n, "every", text(formatDuration(c.Every)))
-	put(n, "timeout", text(formatDuration(c.Timeout)))
-	put(n, "rise", integer(c.Rise))
-	put(n, "fall", integer(c.Fall))
-	return n
-}
-
-func effectiveStatuses(r proxy.StatusRange) *yaml.Node {
-	if r.Low == r.High {
-		return integer(r.Low)
-	}
-	return text(fmt.Sprintf("%d-%d", r.Low, r.High))
 }

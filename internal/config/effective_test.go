@@ -84,6 +84,8 @@ pools: {web: {servers: 192.0.2.21:80, check: tcp}}
 		{"a list of one", "servers: 192.0.2.21:80", "servers: [192.0.2.21:80]", true},
 		{"the long form of a check", "check: tcp", "check: {tcp: true, fall: 3}", true},
 		{"another way to write a duration", "prefer: lb2", "prefer: lb2, lease: 2000ms", true},
+		{"another way to write a size", "bind: \":80\",", "bind: \":80\", limits: {header_bytes: 32768B},", true},
+		{"another way to write a share", "pools:", "log: {access: {sample: 100.0%}, request_id: X-Request-ID}\npools:", true},
 		{"the order of listeners", "{web: {bind: \":80\", pool: web}, api: {bind: \":81\", servers: [192.0.2.31:80, 192.0.2.32:80]}}", "{api: {bind: \":81\", servers: [192.0.2.31:80, 192.0.2.32:80]}, web: {bind: \":80\", pool: web}}", true},
 		{"the order of VIPs", "{a: {addresses: 192.0.2.100/24}, b: {addresses: 192.0.2.101/24, prefer: lb2}}", "{b: {addresses: 192.0.2.101/24, prefer: lb2}, a: {addresses: 192.0.2.100/24}}", true},
 		{"a pool of its own, or the same one named", "api: {bind: \":81\", servers: [192.0.2.31:80, 192.0.2.32:80]}}\npools: {", "api: {bind: \":81\", pool: api}}\npools: {api: {servers: [192.0.2.31:80, 192.0.2.32:80]}, ", true},
@@ -92,6 +94,13 @@ pools: {web: {servers: 192.0.2.21:80, check: tcp}}
 		{"a port", "\":80\"", "\":82\"", false},
 		{"a name", "web: {servers", "web: {servers: 192.0.2.20:80}, web2: {servers", false},
 		{"a key file", "pools:", "cluster: {key_file: /k}\npools:", false},
+		{"a limit of a listener", "bind: \":80\",", "bind: \":80\", limits: {headers: 99},", false},
+		{"a timeout of a listener", "bind: \":80\",", "bind: \":80\", timeouts: {tunnel: 2h},", false},
+		{"a trusted network", "bind: \":80\",", "bind: \":80\", trust_forwarded: 10.0.0.0/8,", false},
+		{"a timeout of a pool", "check: tcp", "check: tcp, timeouts: {connect: 1s}", false},
+		{"a limit of a pool", "check: tcp", "check: tcp, limits: {age: 1m}", false},
+		{"a share of the log", "pools:", "log: {access: {sample: 50%}}\npools:", false},
+		{"a tenant", "pools:", "log: {tenant: x-tenant}\npools:", false},
 		{"a level", "pools:", "log: {level: warn}\npools:", false},
 	}
 	want := parse(t, base).Hash()

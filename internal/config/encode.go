@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"fmt"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -38,6 +39,21 @@ func integer[T ~int | ~uint8 | ~uint16](v T) *yaml.Node {
 
 func boolean(v bool) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: fmt.Sprint(v)}
+}
+
+func duration(v time.Duration) *yaml.Node { return text(formatDuration(v)) }
+
+// size returns a number of bytes, or the 0 that means none.
+func size(v int64) *yaml.Node { return quantity(v, formatSize) }
+
+// rate returns a number of bytes a second, or the 0 that means none.
+func rate(v int64) *yaml.Node { return quantity(v, formatRate) }
+
+func quantity(v int64, format func(int64) string) *yaml.Node {
+	if v == 0 {
+		return integer(0)
+	}
+	return text(format(v))
 }
 
 func encode(root *yaml.Node) []byte {

@@ -22,7 +22,7 @@ func (d *decoder) proxy(pools, listeners field) proxy.Spec {
 	var taken []bound
 	for _, e := range d.named(listeners, "listeners") {
 		mark := len(d.errs)
-		o := d.object(e, "bind", "protocol", "pool", "servers", "balance", "check")
+		o := d.object(e, "bind", "protocol", "pool", "servers", "balance", "check", "trust_forwarded", "limits", "timeouts")
 		sound := d.ok(mark)
 		if sound && !o["bind"].set() {
 			d.errorf(e.key, "listener %q has no bind: say where it listens, such as bind: \":80\"", e.key.Value)
@@ -30,6 +30,7 @@ func (d *decoder) proxy(pools, listeners field) proxy.Spec {
 		l := proxy.Listener{Name: e.key.Value}
 		l.Protocol = proxy.Protocol(d.choice(o["protocol"], string(proxy.HTTP), string(proxy.HTTP), string(proxy.TCP)))
 		l.Bind, taken = d.binds(o["bind"], taken)
+		d.traffic(&l, o)
 		switch {
 		case o["pool"].set():
 			l.Pool = d.reference(o["pool"], "pool", named)
@@ -38,13 +39,19 @@ func (d *decoder) proxy(pools, listeners field) proxy.Spec {
 			d.errorf(o["servers"].key, "servers make a pool named %q, which `pools` has already: write pool: %s, or rename one", l.Name, l.Name)
 		case o["servers"].set():
 			l.Pool = l.Name
-			spec.Pools = append(spec.Pools, d.pool(l.Name, o))
+			spec.Pools = append(spec.Pools, d.ownPool(l.Name, o))
 		case sound:
 			d.errorf(e.key, "listener %q has nowhere to send: it needs servers or a pool", l.Name)
 		}
 		spec.Listeners = append(spec.Listeners, l)
 	}
 	return spec
+}
+
+// ownPool returns the pool that a listener describes beside its own keys, of which
+// limits and timeouts are not the pool's.
+func (d *decoder) ownPool(name string, o fields) proxy.Pool {
+	return d.pool(name, fields{"servers": o["servers"], "balance": o["balance"], "check": o["check"]})
 }
 
 // refuseOwnPool refuses the keys of a listener that describe a pool of its own,

@@ -12,7 +12,7 @@ func (d *decoder) pools(f field) []proxy.Pool {
 	var pools []proxy.Pool
 	for _, e := range d.named(f, "pools") {
 		mark := len(d.errs)
-		o := d.object(e, "servers", "balance", "check")
+		o := d.object(e, "servers", "balance", "check", "timeouts", "limits")
 		if !o["servers"].set() && d.ok(mark) {
 			d.errorf(e.key, "pool %q has no servers", e.key.Value)
 		}
@@ -21,13 +21,15 @@ func (d *decoder) pools(f field) []proxy.Pool {
 	return pools
 }
 
-// pool returns the pool that the keys servers, balance and check of f describe.
+// pool returns the pool that the keys of f describe.
 func (d *decoder) pool(name string, f fields) proxy.Pool {
 	return proxy.Pool{
-		Name:    name,
-		Servers: d.servers(f["servers"], name),
-		Balance: proxy.Balance(d.choice(f["balance"], string(proxy.RoundRobin), string(proxy.RoundRobin))),
-		Check:   d.check(f["check"]),
+		Name:     name,
+		Servers:  d.servers(f["servers"], name),
+		Balance:  proxy.Balance(d.choice(f["balance"], string(proxy.RoundRobin), string(proxy.RoundRobin))),
+		Check:    d.check(f["check"]),
+		Timeouts: d.poolTimeouts(f["timeouts"]),
+		Limits:   d.poolLimits(f["limits"]),
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -60,15 +61,20 @@ func (d *decoder) boolean(f field, otherwise bool) bool {
 
 // integer returns the number of f, which lies in 1..high.
 func (d *decoder) integer(f field, otherwise, high int) int {
+	return d.number(f, otherwise, 1, high)
+}
+
+// number returns the number of f, which lies in low..high.
+func (d *decoder) number(f field, otherwise, low, high int) int {
 	if !f.set() {
 		return otherwise
 	}
-	what := "a number from 1 to " + strconv.Itoa(high)
+	what := fmt.Sprintf("a number from %d to %d", low, high)
 	got, ok := d.text(f, what)
 	if !ok {
 		return otherwise
 	}
-	n, ok := decimal(got, 1, high)
+	n, ok := decimal(got, low, high)
 	if !ok {
 		d.expected(f, what)
 		return otherwise
