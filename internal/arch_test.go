@@ -40,7 +40,7 @@ var mayImport = map[string][]string{
 	"proxy/check":        {"proxy", "proxy/upstream", "proxy/dial"},
 	"proxy/l4":           {"proxy", "proxy/upstream", "proxy/dial"},
 	"proxy/l7":           {"proxy", "proxy/upstream", "proxy/dial"},
-	"internal/config":    {"proxy", "vrrp"},
+	"internal/config":    {"proxy", "vrrp", "internal/config/source"},
 	"internal/ipc":       {"proxy", "vrrp"},
 	"internal/await":     {},
 	"internal/netio":     {},
@@ -56,7 +56,8 @@ var mayImport = map[string][]string{
 	"internal/agent":     {"vrrp", "internal/await", "internal/ipc", "internal/netio", "internal/notice", "internal/ownership", "internal/vip", "internal/vmac"},
 	"internal/worker": {"proxy", "proxy/upstream", "proxy/balance", "proxy/dial", "proxy/check", "proxy/l4", "proxy/l7",
 		"internal/ipc"},
-	"internal/supervisor": {"vrrp", "proxy", "internal/config", "internal/ipc", "internal/judge", "internal/peer", "internal/admin", "internal/vip", "internal/vmac"},
+	"internal/config/source": {},
+	"internal/supervisor":    {"vrrp", "proxy", "internal/config", "internal/ipc", "internal/judge", "internal/peer", "internal/admin", "internal/vip", "internal/vmac"},
 }
 
 // file is a source file of the module that is not a test.

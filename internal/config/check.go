@@ -22,7 +22,7 @@ func (d *decoder) check(f field) proxy.Check {
 	if f.value.Kind == yaml.ScalarNode {
 		return d.shortCheck(f)
 	}
-	mark := len(d.errs)
+	mark := d.Count()
 	o := d.object(f, "http", "tcp", "expect", "every", "timeout", "rise", "fall")
 	http, tcp, expect := o["http"], o["tcp"], o["expect"]
 	c := defaultCheck(proxy.CheckTCP)
@@ -33,7 +33,7 @@ func (d *decoder) check(f field) proxy.Check {
 		c = httpCheck("", "")
 		c.Method, c.Path = d.request(http)
 	case tcp.set():
-		if mark := len(d.errs); !d.boolean(tcp, true) && d.ok(mark) {
+		if mark := d.Count(); !d.boolean(tcp, true) && d.ok(mark) {
 			d.invalid(tcp, "expected true: leave check out for none")
 		}
 	case d.ok(mark):
@@ -51,7 +51,7 @@ func (d *decoder) check(f field) proxy.Check {
 
 // probing fills in how often a server is probed, and how many probes decide.
 func (d *decoder) probing(c *proxy.Check, o fields) {
-	mark := len(d.errs)
+	mark := d.Count()
 	every := d.duration(o["every"], c.Every, 10*time.Millisecond, time.Hour)
 	// A shorter pace shortens the default timeout with it.
 	timeout := d.duration(o["timeout"], min(c.Timeout, every), time.Millisecond, time.Hour)

@@ -11,12 +11,18 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/tandemlb/tandem/internal/config/source"
 	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
 // DefaultSocket is the path of the admin socket where the file names none.
 const DefaultSocket = "/run/tandem/admin.sock"
+
+const emptyFile = "the file is empty: it needs at least `listeners`, or `nodes` and a `vip`"
+
+// Errors is everything wrong with a configuration file.
+type Errors = source.Errors
 
 // Config is a valid configuration with every default filled in. It is the same
 // on all nodes, and is not modified once parsed.
@@ -86,14 +92,13 @@ type Admin struct {
 // anything is wrong the error is of type Errors and lists all of it, in the
 // order of the file.
 func Parse(name string, src []byte) (*Config, error) {
-	d := &decoder{source: newSource(name, src), places: make(map[string]place)}
+	d := &decoder{File: source.New(name, src), places: make(map[string]source.Place)}
 	var c Config
-	if root := d.document(src); root.set() {
-		c = d.config(root)
+	if root := d.Root(emptyFile); root != nil {
+		c = d.config(field{value: root})
 	}
-	if len(d.errs) > 0 {
-		d.errs.sort()
-		return nil, d.errs
+	if err := d.Err(); err != nil {
+		return nil, err
 	}
 	return &c, nil
 }

@@ -6,14 +6,15 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/tandemlb/tandem/internal/config/source"
 )
 
 // decoder walks the tree of a file and collects everything wrong with it. Its
 // methods report what they do not accept and return a value to go on with.
 type decoder struct {
-	source
-	errs   Errors
-	places map[string]place // where what must be unique was first seen, see claim
+	*source.File
+	places map[string]source.Place // where what must be unique was first seen, see claim
 }
 
 // field is a value of the file. The zero field stands for a key that the file
@@ -28,20 +29,9 @@ type fields map[string]field
 
 func (f field) set() bool { return f.value != nil }
 
-// report adds an error about p.
-func (d *decoder) report(p place, format string, args ...any) {
-	d.errs = append(d.errs, Error{
-		File:    d.name,
-		Line:    p.line,
-		Column:  p.column,
-		Message: fmt.Sprintf(format, args...),
-		Excerpt: d.excerpt(p),
-	})
-}
-
 // errorf adds an error about n.
 func (d *decoder) errorf(n *yaml.Node, format string, args ...any) {
-	d.report(d.node(n), format, args...)
+	d.Report(d.Place(n), format, args...)
 }
 
 // invalid adds an error about the value of f, which its key introduces.
@@ -65,7 +55,7 @@ func (d *decoder) expected(f field, what string) {
 
 // ok reports whether nothing was reported since the count of errors was mark.
 // What relates several values is judged only when each of them is good.
-func (d *decoder) ok(mark int) bool { return len(d.errs) == mark }
+func (d *decoder) ok(mark int) bool { return d.Count() == mark }
 
 // entries returns the keys and values of the map f in the order of the file.
 func (d *decoder) entries(f field, what string) []field {
@@ -85,7 +75,7 @@ func (d *decoder) entries(f field, what string) []field {
 			continue
 		}
 		if before := first[key.Value]; before != nil {
-			d.errorf(key, "duplicate key %q, first at %s", key.Value, d.at(d.node(before)))
+			d.errorf(key, "duplicate key %q, first at %s", key.Value, d.At(d.Place(before)))
 			continue
 		}
 		first[key.Value] = key
@@ -97,9 +87,9 @@ func (d *decoder) entries(f field, what string) []field {
 // object returns the values of the map f by key, and refuses other keys.
 func (d *decoder) object(f field, keys ...string) fields {
 	known := make(fields)
-	for _, e := range d.entries(f, "a map with the keys "+enumerate(keys, "and")) {
+	for _, e := range d.entries(f, "a map with the keys "+source.Enumerate(keys, "and")) {
 		if !slices.Contains(keys, e.key.Value) {
-			d.errorf(e.key, "unknown key %q%s", e.key.Value, instead(e.key.Value, keys))
+			d.errorf(e.key, "unknown key %q%s", e.key.Value, source.Instead(e.key.Value, keys))
 			continue
 		}
 		known[e.key.Value] = e
@@ -156,14 +146,11 @@ func (d *decoder) list(f field, what string) []field {
 func (d *decoder) claim(f field, value, role string) {
 	key := role + " " + value
 	if first, taken := d.places[key]; taken {
-		d.invalid(f, "%s is already %s, at %s", value, role, d.at(first))
+		d.invalid(f, "%s is already %s, at %s", value, role, d.At(first))
 		return
 	}
-	d.places[key] = d.node(f.value)
+	d.places[key] = d.Place(f.value)
 }
-
-// at returns p as messages name it.
-func (d *decoder) at(p place) string { return fmt.Sprintf("%s:%d:%d", d.name, p.line, p.column) }
 
 // describe says what n is, in an operator's words.
 func describe(n *yaml.Node) string {

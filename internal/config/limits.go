@@ -37,7 +37,7 @@ func (d *decoder) listenerLimits(f field, protocol proxy.Protocol) proxy.Listene
 	)
 	o := d.object(f, "connections", "connections_per_client", "line_bytes", "header_bytes", "headers", "body_bytes", "min_rate")
 	connections, perClient := o["connections"], o["connections_per_client"]
-	mark := len(d.errs)
+	mark := d.Count()
 	l := proxy.ListenerLimits{
 		Connections:          d.number(connections, 20_000, 1, most),
 		ConnectionsPerClient: d.number(perClient, 0, 0, most),
@@ -49,7 +49,7 @@ func (d *decoder) listenerLimits(f field, protocol proxy.Protocol) proxy.Listene
 		d.refuseOfHTTP(o["line_bytes"], o["header_bytes"], o["headers"], o["body_bytes"], o["min_rate"])
 		return l
 	}
-	mark = len(d.errs)
+	mark = d.Count()
 	header := d.size(o["header_bytes"], 32<<10, 1<<10, 1<<20)
 	// Shorter heads shorten the default of their first line with them.
 	line := d.size(o["line_bytes"], min(8<<10, header), 256, 1<<20)

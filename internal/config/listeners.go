@@ -5,13 +5,14 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/tandemlb/tandem/internal/config/source"
 	"github.com/tandemlb/tandem/proxy"
 )
 
 // bound is an address in use, and where the file says so.
 type bound struct {
 	addr netip.AddrPort
-	at   place
+	at   source.Place
 }
 
 // proxy returns the listeners and pools of the file: first the named pools,
@@ -21,7 +22,7 @@ func (d *decoder) proxy(pools, listeners field) proxy.Spec {
 	named := poolNames(spec.Pools)
 	var taken []bound
 	for _, e := range d.named(listeners, "listeners") {
-		mark := len(d.errs)
+		mark := d.Count()
 		o := d.object(e, "bind", "protocol", "pool", "servers", "balance", "check", "trust_forwarded", "limits", "timeouts")
 		sound := d.ok(mark)
 		if sound && !o["bind"].set() {
@@ -59,7 +60,7 @@ func (d *decoder) ownPool(name string, o fields) proxy.Pool {
 func (d *decoder) refuseOwnPool(o fields) {
 	for _, key := range []string{"servers", "balance", "check"} {
 		if f := o[key]; f.set() {
-			d.errorf(f.key, "%s belongs to the pool: the listener names one, at %s", key, d.at(d.node(o["pool"].key)))
+			d.errorf(f.key, "%s belongs to the pool: the listener names one, at %s", key, d.At(d.Place(o["pool"].key)))
 		}
 	}
 }
@@ -76,13 +77,13 @@ func (d *decoder) binds(f field, taken []bound) ([]netip.AddrPort, []bound) {
 		switch {
 		case clash < 0:
 		case taken[clash].addr == addr:
-			d.invalid(e, "%s is already bound at %s", formatBind(addr), d.at(taken[clash].at))
+			d.invalid(e, "%s is already bound at %s", formatBind(addr), d.At(taken[clash].at))
 		default:
 			d.invalid(e, "%s overlaps %s, bound at %s: the kernel gives a port to one of them",
-				formatBind(addr), formatBind(taken[clash].addr), d.at(taken[clash].at))
+				formatBind(addr), formatBind(taken[clash].addr), d.At(taken[clash].at))
 		}
 		addrs = append(addrs, addr)
-		taken = append(taken, bound{addr, d.node(e.value)})
+		taken = append(taken, bound{addr, d.Place(e.value)})
 	}
 	return addrs, taken
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+
+	"github.com/tandemlb/tandem/internal/config/source"
 )
 
 // Local returns the node that this host is: the one called name, or when name
@@ -40,7 +42,7 @@ func (c *Config) named(name string) (Node, error) {
 		}
 	}
 	return Node{}, fmt.Errorf("find the node that this host is: --node names %q%s; the config names %s",
-		name, suggestion(name, nodeNames(c.Nodes)), listNodes(c.Nodes))
+		name, source.Suggestion(name, nodeNames(c.Nodes)), listNodes(c.Nodes))
 }
 
 func listNodes(nodes []Node) string {
@@ -48,7 +50,7 @@ func listNodes(nodes []Node) string {
 	for _, n := range nodes {
 		words = append(words, fmt.Sprintf("%s (%s)", n.Name, n.Address))
 	}
-	return enumerate(words, "and")
+	return source.Enumerate(words, "and")
 }
 
 // hostAddresses lists addrs, without those that no other host could reach.
@@ -62,5 +64,5 @@ func hostAddresses(addrs []netip.Addr) string {
 	if len(words) == 0 {
 		return "no address of its own"
 	}
-	return enumerate(words, "and")
+	return source.Enumerate(words, "and")
 }

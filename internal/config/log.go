@@ -15,7 +15,7 @@ func (d *decoder) log(f field) (Log, proxy.Log) {
 	level := d.choice(o["level"], "info", "debug", "info", "warn", "error")
 	var traffic proxy.Log
 	traffic.Access, traffic.Sample = d.access(o["access"])
-	mark := len(d.errs)
+	mark := d.Count()
 	traffic.RequestID = d.headerName(o["request_id"], "x-request-id")
 	traffic.Tenant = d.headerName(o["tenant"], "")
 	if d.ok(mark) && traffic.Tenant == traffic.RequestID {
@@ -31,7 +31,7 @@ func (d *decoder) access(f field) (access bool, sample float64) {
 	case !f.set():
 		return true, 1
 	case f.value.Kind == yaml.MappingNode:
-		mark := len(d.errs)
+		mark := d.Count()
 		o := d.object(f, "sample")
 		if !o["sample"].set() && d.ok(mark) {
 			d.invalid(f, "expected %s, found an empty map", what)

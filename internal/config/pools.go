@@ -11,7 +11,7 @@ import (
 func (d *decoder) pools(f field) []proxy.Pool {
 	var pools []proxy.Pool
 	for _, e := range d.named(f, "pools") {
-		mark := len(d.errs)
+		mark := d.Count()
 		o := d.object(e, "servers", "balance", "check", "timeouts", "limits")
 		if !o["servers"].set() && d.ok(mark) {
 			d.errorf(e.key, "pool %q has no servers", e.key.Value)
@@ -44,7 +44,7 @@ func (d *decoder) servers(f field, pool string) []proxy.Server {
 }
 
 func (d *decoder) server(f field, pool string) (proxy.Server, bool) {
-	mark := len(d.errs)
+	mark := d.Count()
 	address := f
 	var name field
 	if f.value.Kind == yaml.MappingNode {

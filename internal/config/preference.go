@@ -3,6 +3,8 @@ package config
 import (
 	"maps"
 	"slices"
+
+	"github.com/tandemlb/tandem/internal/config/source"
 )
 
 // preference returns the preferred node of a VIP, and the priority of every
@@ -13,7 +15,7 @@ func (d *decoder) preference(f fields, nodes []Node, owner string) (prefer strin
 		return "", nil
 	}
 	names := nodeNames(nodes)
-	mark := len(d.errs)
+	mark := d.Count()
 	prefer = names[0]
 	if owner != "" {
 		prefer = owner
@@ -50,7 +52,7 @@ func (d *decoder) priorities(f field, names []string) map[string]uint8 {
 	priorities := make(map[string]uint8)
 	for _, e := range d.entries(f, "a map of nodes to priorities such as {lb1: 200, lb2: 150}") {
 		if name := e.key.Value; !slices.Contains(names, name) {
-			d.errorf(e.key, "unknown node %q%s", name, instead(name, names))
+			d.errorf(e.key, "unknown node %q%s", name, source.Instead(name, names))
 		}
 		// 255 is for a host that owns the address, 0 for one that leaves (RFC
 		// 9568, section 5.2.4).

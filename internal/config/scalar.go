@@ -9,6 +9,8 @@ import (
 	"unicode"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/tandemlb/tandem/internal/config/source"
 )
 
 // text returns the text of f, which is what.
@@ -25,12 +27,12 @@ func (d *decoder) choice(f field, otherwise string, options ...string) string {
 	if !f.set() {
 		return otherwise
 	}
-	got, ok := d.text(f, enumerate(options, "or"))
+	got, ok := d.text(f, source.Enumerate(options, "or"))
 	if !ok {
 		return otherwise
 	}
 	if !slices.Contains(options, got) {
-		d.invalid(f, "unknown value %q%s", got, instead(got, options))
+		d.invalid(f, "unknown value %q%s", got, source.Instead(got, options))
 		return otherwise
 	}
 	return got
@@ -40,7 +42,7 @@ func (d *decoder) choice(f field, otherwise string, options ...string) string {
 func (d *decoder) reference(f field, kind string, names []string) string {
 	got, ok := d.text(f, "the name of a "+kind)
 	if ok && !slices.Contains(names, got) {
-		d.invalid(f, "unknown %s %q%s", kind, got, instead(got, names))
+		d.invalid(f, "unknown %s %q%s", kind, got, source.Instead(got, names))
 	}
 	return got
 }

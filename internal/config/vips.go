@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/tandemlb/tandem/internal/config/source"
 )
 
 // An advertisement interval is a 12-bit count of centiseconds (RFC 9568,
@@ -33,7 +35,7 @@ const maxPrefixes = math.MaxUint8
 // router is a VIP with places in the file, for what concerns several.
 type router struct {
 	VIP
-	at    place // of the VRID
+	at    source.Place // of the VRID
 	group field
 }
 
@@ -53,7 +55,7 @@ func (d *decoder) vips(f fields, nodes []Node) []VIP {
 		routers = append(routers, d.vip("main", fields{"addresses": short}, nodes))
 	}
 	for _, e := range d.named(long, "VIPs") {
-		mark := len(d.errs)
+		mark := d.Count()
 		o := d.object(e, "addresses", "interface", "router_id", "prefer", "priority", "preempt", "advertise", "version", "checksum",
 			"unicast", "virtual_mac", "group", "track", "lease")
 		if d.ok(mark) && !o["addresses"].set() {
@@ -76,7 +78,7 @@ func (d *decoder) vip(name string, f fields, nodes []Node) router {
 	r.Interface = d.interfaceName(f["interface"])
 	r.RouterID, r.at = d.routerID(f, listed)
 	r.Prefixes, r.Owner = inOrder(listed, r.RouterID), owner
-	mark := len(d.errs)
+	mark := d.Count()
 	r.Prefer, r.Priority = d.preference(f, nodes, owner)
 	r.Preempt, r.PreemptDelay = d.preemption(f["preempt"])
 	r.Version = d.version(f["version"], r.VIP)
@@ -199,12 +201,12 @@ func validInterface(s string) bool {
 // routerID returns the VRID of a VIP: by default the last number of its first
 // address, or of its first IPv4 address if it has one, which both nodes and the
 // next version will choose alike.
-func (d *decoder) routerID(f fields, listed []netip.Prefix) (uint8, place) {
+func (d *decoder) routerID(f fields, listed []netip.Prefix) (uint8, source.Place) {
 	if id := f["router_id"]; id.set() {
-		return uint8(d.integer(id, 0, math.MaxUint8)), d.node(id.value)
+		return uint8(d.integer(id, 0, math.MaxUint8)), d.Place(id.value)
 	}
 	if len(listed) == 0 {
-		return 0, place{}
+		return 0, source.Place{}
 	}
 	first := listed[0].Addr()
 	if i := slices.IndexFunc(listed, func(p netip.Prefix) bool { return p.Addr().Is4() }); i >= 0 {
@@ -216,7 +218,7 @@ func (d *decoder) routerID(f fields, listed []netip.Prefix) (uint8, place) {
 	if id == 0 {
 		d.errorf(at.key, "the VIP needs a router_id (under `vips`): its default, the last byte of %s, is 0", first)
 	}
-	return id, d.node(at.value)
+	return id, d.Place(at.value)
 }
 
 // distinctRouterIDs refuses VIPs that a network could not tell apart. One
@@ -229,8 +231,8 @@ func (d *decoder) distinctRouterIDs(routers []router) {
 			if a.RouterID != b.RouterID || a.RouterID == 0 || apart {
 				continue
 			}
-			d.report(b.at, "router_id %d of VIP %q is that of VIP %q, at %s: set another one",
-				b.RouterID, b.Name, a.Name, d.at(a.at))
+			d.Report(b.at, "router_id %d of VIP %q is that of VIP %q, at %s: set another one",
+				b.RouterID, b.Name, a.Name, d.At(a.at))
 			break
 		}
 	}

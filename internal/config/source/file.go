@@ -1,4 +1,7 @@
-package config
+// Package source is the text of a configuration file: the YAML tree in it, the
+// place of each node, and messages that show the line they are about. What the keys
+// mean is not its concern.
+package source
 
 import (
 	"fmt"
@@ -15,40 +18,73 @@ const (
 	excerptLead  = 60
 )
 
-// source is a configuration file as its lines, for excerpts.
-type source struct {
+// File is a configuration file as its lines, and what is wrong with it.
+type File struct {
 	name  string
+	text  []byte
 	lines [][]rune
+	errs  Errors
 }
 
-// place is a stretch of one line; line and column count from 1, as YAML does.
-type place struct{ line, column, length int }
+// Place is a stretch of one line; line and column count from 1, as YAML does.
+type Place struct{ line, column, length int }
 
-// newSource splits src exactly where the YAML scanner starts a new line
-// (YAML 1.1, section 5.4), else its line numbers would name other lines here.
-func newSource(name string, src []byte) source {
-	text := strings.TrimPrefix(string(src), "\uFEFF")
-	text = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n").Replace(text)
-	var s source
-	s.name = name
-	for line := range strings.SplitSeq(text, "\n") {
-		s.lines = append(s.lines, []rune(line))
+// New returns the file of the content text, which messages call name.
+func New(name string, text []byte) *File {
+	return &File{name: name, text: text, lines: split(text)}
+}
+
+// Report adds an error about p.
+func (f *File) Report(p Place, format string, args ...any) {
+	f.errs = append(f.errs, Error{
+		File:    f.name,
+		Line:    p.line,
+		Column:  p.column,
+		Message: fmt.Sprintf(format, args...),
+		Excerpt: f.excerpt(p),
+	})
+}
+
+// Count returns the number of errors so far.
+func (f *File) Count() int { return len(f.errs) }
+
+// Err returns everything that was reported, in the order of the file, as Errors;
+// or nil.
+func (f *File) Err() error {
+	if len(f.errs) == 0 {
+		return nil
 	}
-	return s
+	f.errs.sort()
+	return f.errs
+}
+
+// At returns p as messages name it.
+func (f *File) At(p Place) string { return fmt.Sprintf("%s:%d:%d", f.name, p.line, p.column) }
+
+// split splits text exactly where the YAML scanner starts a new line (YAML 1.1,
+// section 5.4), else its line numbers would name other lines here.
+func split(text []byte) [][]rune {
+	s := strings.TrimPrefix(string(text), "\uFEFF")
+	s = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n").Replace(s)
+	var lines [][]rune
+	for line := range strings.SplitSeq(s, "\n") {
+		lines = append(lines, []rune(line))
+	}
+	return lines
 }
 
 // line returns line n, or nothing when there is no such line.
-func (s source) line(n int) []rune {
-	if n < 1 || n > len(s.lines) {
+func (f *File) line(n int) []rune {
+	if n < 1 || n > len(f.lines) {
 		return nil
 	}
-	return s.lines[n-1]
+	return f.lines[n-1]
 }
 
-// node returns the place of n's text as it is written in the file.
-func (s source) node(n *yaml.Node) place {
-	p := place{line: n.Line, column: n.Column, length: 1}
-	line := s.line(n.Line)
+// Place returns the place of n's text as it is written in the file.
+func (f *File) Place(n *yaml.Node) Place {
+	p := Place{line: n.Line, column: n.Column, length: 1}
+	line := f.line(n.Line)
 	if n.Column < 1 || n.Column > len(line) {
 		return p
 	}
@@ -93,8 +129,8 @@ func quotedLength(text []rune) int {
 
 // excerpt returns the line of p, and carets under p where a terminal shows it:
 // tabs stay tabs on both lines, and what is shown two cells wide gets two.
-func (s source) excerpt(p place) string {
-	line := s.line(p.line)
+func (f *File) excerpt(p Place) string {
+	line := f.line(p.line)
 	from := 0
 	if len(line) > excerptWidth {
 		from = min(max(0, p.column-1-excerptLead), len(line)-excerptWidth)

@@ -1,32 +1,32 @@
-package config
+package source
 
 import (
 	"fmt"
 	"strings"
 )
 
-// instead returns what a message about the unknown word got goes on with: the
+// Instead returns what a message about the unknown word got goes on with: the
 // one of options that was likely meant, else all of them.
-func instead(got string, options []string) string {
-	if s := suggestion(got, options); s != "" {
+func Instead(got string, options []string) string {
+	if s := Suggestion(got, options); s != "" {
 		return s
 	}
 	if len(options) == 0 {
 		return ": none is defined"
 	}
-	return ", expected " + enumerate(options, "or")
+	return ", expected " + Enumerate(options, "or")
 }
 
-// suggestion asks whether one of options was meant, if one is near.
-func suggestion(got string, options []string) string {
+// Suggestion asks whether one of options was meant, if one is near.
+func Suggestion(got string, options []string) string {
 	if near, ok := nearest(got, options); ok {
 		return fmt.Sprintf(", did you mean %q?", near)
 	}
 	return ""
 }
 
-// enumerate joins words as a sentence does, with conjunction before the last.
-func enumerate(words []string, conjunction string) string {
+// Enumerate joins words as a sentence does, with conjunction before the last.
+func Enumerate(words []string, conjunction string) string {
 	if len(words) < 2 {
 		return strings.Join(words, "")
 	}

@@ -1,4 +1,4 @@
-package config
+package source
 
 import "testing"
 
@@ -44,12 +44,12 @@ func TestSuggestionOnlyWhenNear(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := suggestion(tt.got, keys); got != tt.want {
-				t.Errorf("suggestion(%q) = %q, want %q", tt.got, got, tt.want)
+			if got := Suggestion(tt.got, keys); got != tt.want {
+				t.Errorf("Suggestion(%q) = %q, want %q", tt.got, got, tt.want)
 			}
 		})
 	}
-	if got := suggestion("lb3", []string{"lb1", "lb2"}); got != "" {
+	if got := Suggestion("lb3", []string{"lb1", "lb2"}); got != "" {
 		t.Errorf("suggestion between two equally near names = %q, want none", got)
 	}
 }
@@ -65,8 +65,8 @@ func TestEnumerate(t *testing.T) {
 		{[]string{"a", "b", "c"}, "a, b or c"},
 	}
 	for _, tt := range tests {
-		if got := enumerate(tt.words, "or"); got != tt.want {
-			t.Errorf("enumerate(%q) = %q, want %q", tt.words, got, tt.want)
+		if got := Enumerate(tt.words, "or"); got != tt.want {
+			t.Errorf("Enumerate(%q) = %q, want %q", tt.words, got, tt.want)
 		}
 	}
 }

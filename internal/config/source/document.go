@@ -1,4 +1,4 @@
-package config
+package source
 
 import (
 	"bytes"
@@ -11,30 +11,29 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-const emptyFile = "the file is empty: it needs at least `listeners`, or `nodes` and a `vip`"
-
 // errDocuments is what parse returns for a file of several documents.
 var errDocuments = errors.New("a second YAML document starts here: the configuration is one document, remove the ---")
 
-// document returns the root of the file, or reports why there is none.
-func (d *decoder) document(src []byte) (root field) {
-	if at := invalidUTF8(src); at >= 0 {
-		d.report(d.offset(src[:at]), "not UTF-8 text: byte 0x%02x", src[at])
-		return field{}
+// Root returns the root of the YAML tree, or reports why there is none and returns
+// nil: of a file without content, that it is empty.
+func (f *File) Root(empty string) *yaml.Node {
+	if at := invalidUTF8(f.text); at >= 0 {
+		f.Report(end(f.text[:at]), "not UTF-8 text: byte 0x%02x", f.text[at])
+		return nil
 	}
-	n, err := parse(bytes.NewReader(src))
+	n, err := parse(bytes.NewReader(f.text))
 	switch {
 	case errors.Is(err, io.EOF):
-		d.report(place{1, 1, 1}, emptyFile)
+		f.Report(Place{1, 1, 1}, "%s", empty)
 	case err != nil:
-		d.syntaxError(src, err)
+		f.syntaxError(err)
 	case n.Kind == yaml.ScalarNode && n.Tag == "!!null":
-		d.report(place{1, 1, 1}, emptyFile)
-	case d.refuseReferences(n):
+		f.Report(Place{1, 1, 1}, "%s", empty)
+	case f.refuseReferences(n):
 	default:
-		return field{value: n}
+		return n
 	}
-	return field{}
+	return nil
 }
 
 // parse returns the root of the only document of r, or io.EOF when there is
@@ -57,21 +56,21 @@ func parse(r io.Reader) (*yaml.Node, error) {
 // refuseReferences reports what makes a file mean more than it shows, and
 // whether that leaves values unknown. Without aliases and merge keys the work
 // that a file causes is bounded by its size.
-func (d *decoder) refuseReferences(n *yaml.Node) (unknown bool) {
+func (f *File) refuseReferences(n *yaml.Node) (unknown bool) {
 	switch {
 	case n.Kind == yaml.AliasNode:
-		d.errorf(n, "aliases are not supported: write the value out")
+		f.Report(f.Place(n), "aliases are not supported: write the value out")
 		return true
 	case n.Tag == "!!merge":
-		d.errorf(n, "merge keys are not supported: write the keys out")
+		f.Report(f.Place(n), "merge keys are not supported: write the keys out")
 		return true
 	case n.Anchor != "":
-		d.errorf(n, "anchors are not supported: write the value out where it is needed")
+		f.Report(f.Place(n), "anchors are not supported: write the value out where it is needed")
 	case n.Style&yaml.TaggedStyle != 0:
-		d.errorf(n, "tags are not supported: write the value alone")
+		f.Report(f.Place(n), "tags are not supported: write the value alone")
 	}
 	for _, child := range n.Content {
-		unknown = d.refuseReferences(child) || unknown
+		unknown = f.refuseReferences(child) || unknown
 	}
 	return unknown
 }
@@ -93,11 +92,11 @@ var syntaxHints = map[string]string{
 	"did not find expected alphabetic or numeric character":  "quote a value that begins with * or &",
 }
 
-// syntaxError reports the parser's err about src.
-func (d *decoder) syntaxError(src []byte, err error) {
-	at := d.wholeLine(d.locate(src))
+// syntaxError reports the parser's err.
+func (f *File) syntaxError(err error) {
+	at := f.wholeLine(f.locate())
 	if errors.Is(err, errDocuments) {
-		d.report(at, "%s", err)
+		f.Report(at, "%s", err)
 		return
 	}
 	message := strings.TrimPrefix(err.Error(), "yaml: ")
@@ -105,10 +104,10 @@ func (d *decoder) syntaxError(src []byte, err error) {
 		_, message, _ = strings.Cut(numbered, ": ")
 	}
 	hint := syntaxHints[message]
-	line := d.line(at.line)
+	line := f.line(at.line)
 	for i, r := range line {
 		if r == '\t' {
-			at, hint = place{at.line, i + 1, 1}, "indent with spaces"
+			at, hint = Place{at.line, i + 1, 1}, "indent with spaces"
 		}
 		if !unicode.IsSpace(r) {
 			break
@@ -117,22 +116,22 @@ func (d *decoder) syntaxError(src []byte, err error) {
 	if hint != "" {
 		message += "; " + hint
 	}
-	d.report(at, "not YAML: %s", message)
+	f.Report(at, "not YAML: %s", message)
 }
 
-// locate returns the line that breaks src. The parser's own number belongs to
+// locate returns the line that breaks the file. The parser's own number belongs to
 // different marks from message to message, and is missing from some. What
 // follows the longest beginning of the file that parses is where the operator
 // has to look: the stray line, or the one with the bracket that nothing closes.
-func (d *decoder) locate(src []byte) int {
-	r := &slowReader{rest: src}
+func (f *File) locate() int {
+	r := &slowReader{rest: f.text}
 	_, _ = parse(r) // fails again: what counts is how far it gets
-	last := d.offset(src[:len(src)-len(r.rest)]).line
+	last := end(f.text[:len(f.text)-len(r.rest)]).line
 
 	// Going back is worth so many bytes of parsing, and not quadratic time.
 	budget := 512 << 10
 	for line := last; line > 1 && budget > 0; line-- {
-		head := d.head(line - 1)
+		head := f.head(line - 1)
 		budget -= len(head)
 		if _, err := parse(strings.NewReader(head)); err == nil || errors.Is(err, io.EOF) {
 			return line
@@ -145,27 +144,27 @@ func (d *decoder) locate(src []byte) int {
 }
 
 // head returns the first n lines.
-func (s source) head(n int) string {
+func (f *File) head(n int) string {
 	var b strings.Builder
-	for _, line := range s.lines[:n] {
+	for _, line := range f.lines[:n] {
 		b.WriteString(string(line))
 		b.WriteByte('\n')
 	}
 	return b.String()
 }
 
-// offset returns the place behind the beginning head of the file.
-func (s source) offset(head []byte) place {
-	lines := newSource("", head).lines
-	return place{line: len(lines), column: len(lines[len(lines)-1]) + 1, length: 1}
+// end returns the place behind the beginning head of the file.
+func end(head []byte) Place {
+	lines := split(head)
+	return Place{line: len(lines), column: len(lines[len(lines)-1]) + 1, length: 1}
 }
 
 // wholeLine returns the place of the text of line n without its margins.
-func (s source) wholeLine(n int) place {
-	text := strings.TrimRightFunc(string(s.line(n)), unicode.IsSpace)
+func (f *File) wholeLine(n int) Place {
+	text := strings.TrimRightFunc(string(f.line(n)), unicode.IsSpace)
 	body := strings.TrimLeftFunc(text, unicode.IsSpace)
 	indent := utf8.RuneCountInString(text) - utf8.RuneCountInString(body)
-	return place{line: n, column: indent + 1, length: max(1, utf8.RuneCountInString(body))}
+	return Place{line: n, column: indent + 1, length: max(1, utf8.RuneCountInString(body))}
 }
 
 // slowReader returns one byte at a time, so that what is left of it tells how
