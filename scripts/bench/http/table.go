@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tandemlb/tandem/internal/lab/report"
+)
+
+// The figures of the table.
+const (
+	cpuFigure    = "CPU us/request"
+	userFigure   = "of it user"
+	othersFigure = "other processes"
+	rateFigure   = "requests/s"
+	p50Figure    = "p50 us"
+	p99Figure    = "p99 us"
+	memoryFigure = "bytes/connection"
+	errorFigure  = "errors"
+)
+
+// A figure is a row of the table in each scenario that measures it.
+type figure struct {
+	name   string
+	format string
+	of     func(measurement) float64
+}
+
+// rows returns the figures in their order.
+func rows() []figure {
+	return []figure{
+		{cpuFigure, "%.2f", func(m measurement) float64 { return m.CPU }},
+		{userFigure, "%.2f", func(m measurement) float64 { return m.User }},
+		{othersFigure, "%.3f", func(m measurement) float64 { return m.Others }},
+		{rateFigure, "%.0f", func(m measurement) float64 { return m.Rate }},
+		{p50Figure, "%.0f", func(m measurement) float64 { return m.P50 }},
+		{p99Figure, "%.0f", func(m measurement) float64 { return m.P99 }},
+		{memoryFigure, "%.0f", func(m measurement) float64 { return m.Memory }},
+		{errorFigure, "%.0f", func(m measurement) float64 { return float64(m.Errors) }},
+	}
+}
+
+// figures returns one figure of a scenario and system, of all rounds.
+func figures(list []measurement, scenario, system string, of func(measurement) float64) []float64 {
+	var all []float64
+	for _, m := range list {
+		if m.Scenario == scenario && m.System == system {
+			all = append(all, of(m))
+		}
+	}
+	return all
+}
+
+// A pair is two systems whose medians are set against each other.
+type pair struct{ ours, theirs string }
+
+// pairs returns which systems are compared: each Tandem with those that have as
+// many threads.
+func pairs(names []string) []pair {
+	var list []pair
+	for _, p := range []pair{{"tandem", "haproxy"}, {"tandem", "haproxy-always"}, {"tandem", "nginx"}, {"tandem-2", "haproxy-2"}} {
+		if slices.Contains(names, p.ours) && slices.Contains(names, p.theirs) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// judged is the pair that the targets are about.
+func judged() pair { return pair{"tandem", "haproxy"} }
+
+// table lays out the medians of the systems, their ratios, and the targets. Figures
+// that are zero throughout a scenario are left out.
+func table(list []measurement, what []scenario, names []string) string {
+	heading := append([]string{"scenario", "figure"}, names...)
+	for _, p := range pairs(names) {
+		heading = append(heading, p.ours+"/"+p.theirs)
+	}
+	cells := [][]string{append(heading, "target", "")}
+	for _, sc := range what {
+		name := sc.name
+		for _, f := range rows() {
+			medians := make(map[string]float64)
+			row := []string{name, f.name}
+			some := false
+			for _, system := range names {
+				values := figures(list, sc.name, system, f.of)
+				if len(values) == 0 {
+					row = append(row, "-")
+					continue
+				}
+				s := report.SpreadOf(values)
+				some = some || s.Max != 0
+				medians[system] = s.Median
+				row = append(row, s.Text(func(v float64) string { return fmt.Sprintf(f.format, v) }))
+			}
+			if !some {
+				continue
+			}
+			for _, p := range pairs(names) {
+				row = append(row, ratioText(medians, p))
+			}
+			cells = append(cells, append(row, verdict(sc, f.name, medians)...))
+			name = "" // once is enough
+		}
+	}
+	return report.Grid(cells, 2)
+}
+
+// ratio returns the medians' ratio in a pair, when there is one.
+func ratio(medians map[string]float64, p pair) (float64, bool) {
+	ours, measured := medians[p.ours]
+	theirs := medians[p.theirs]
+	if !measured || theirs == 0 {
+		return 0, false
+	}
+	return ours / theirs, true
+}
+
+func ratioText(medians map[string]float64, p pair) string {
+	r, ok := ratio(medians, p)
+	if !ok {
+		return "-"
+	}
+	return fmt.Sprintf("%.2fx", r)
+}
+
+// verdict returns the cells for the target of a figure, and whether it is met.
+func verdict(sc scenario, figure string, medians map[string]float64) []string {
+	at := slices.IndexFunc(sc.targets, func(t target) bool { return t.figure == figure })
+	if at < 0 {
+		return []string{"", ""}
+	}
+	t := sc.targets[at]
+	value, known := ratio(medians, judged())
+	limit := fmt.Sprintf("%.2fx", t.limit)
+	if t.alone {
+		value, known = medians[judged().ours]
+		limit = fmt.Sprintf("%.0f", t.limit)
+	}
+	sign := "<= "
+	if t.atLeast {
+		sign = ">= "
+	}
+	switch {
+	case !known:
+		return []string{sign + limit, "-"}
+	case t.met(value):
+		return []string{sign + limit, "met"}
+	}
+	return []string{sign + limit, "MISSED"}
+}
+
+// brief sums up a measurement in a line.
+func brief(m measurement) string {
+	parts := []string{fmt.Sprintf("%s with %s:", m.Scenario, m.System)}
+	for _, f := range rows() {
+		if v := f.of(m); v != 0 {
+			parts = append(parts, fmt.Sprintf("%s "+f.format+",", f.name, v))
+		}
+	}
+	return strings.TrimSuffix(strings.Join(parts, " "), ",")
+}

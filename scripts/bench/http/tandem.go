@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+// tandem starts the binary as a proxy that stands alone, which takes no privilege.
+type tandem struct {
+	binary    string
+	accessLog bool // whether it has one
+}
+
+// newTandem asks the binary whether it knows of an access log, which is younger than
+// this bench.
+func newTandem(binary string) (*tandem, error) {
+	f, err := os.CreateTemp("", "bench-http-*.yaml")
+	if err != nil {
+		return nil, fmt.Errorf("make a config to be checked: %w", err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(tandemConfig(site{listen: "127.0.0.1:8080", backend: "127.0.0.1:8081"}, true, ""))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("write a config to be checked: %w", err)
+	}
+	err = exec.Command(binary, "check", "-c", f.Name()).Run()
+	if refused := (*exec.ExitError)(nil); err != nil && !errors.As(err, &refused) {
+		return nil, fmt.Errorf("check a config with %s: %w", binary, err)
+	}
+	return &tandem{binary: binary, accessLog: err == nil}, nil
+}
+
+// tandemConfig is Tandem with what the others have. another is a second listener,
+// for a reload that changes something.
+func tandemConfig(s site, accessLog bool, another string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "listeners:\n  web: {bind: %q, pool: web}\n", s.listen)
+	if another != "" {
+		fmt.Fprintf(&b, "  another: {bind: %q, pool: web}\n", another)
+	}
+	fmt.Fprintf(&b, "pools:\n  web: {servers: [%q]}\n", s.backend)
+	fmt.Fprintf(&b, "admin: {socket: %q}\n", s.path("admin.sock"))
+	if accessLog {
+		b.WriteString("log: {access: true}\n")
+	}
+	return b.String()
+}
+
+// configure writes the config of an instance.
+func (t *tandem) configure(s site, another string) error {
+	if err := os.WriteFile(s.path("tandem.yaml"), []byte(tandemConfig(s, t.accessLog, another)), 0o644); err != nil {
+		return fmt.Errorf("write config: %w", err)
+	}
+	return nil
+}
+
+func (t *tandem) start(ctx context.Context, s site) (*instance, error) {
+	if err := t.configure(s, ""); err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(t.binary, "run", "-c", s.path("tandem.yaml"))
+	// The worker inherits it, and has one loop for each.
+	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", s.threads))
+	p, err := launch(cmd, s.path("log"))
+	if err != nil {
+		return nil, err
+	}
+	if err := ready(ctx, s, p); err != nil {
+		return nil, err
+	}
+	i := &instance{site: s, main: p}
+	if err := t.sortProcesses(ctx, i); err != nil {
+		return nil, errors.Join(err, p.stop())
+	}
+	return i, nil
+}
+
+// sortProcesses finds out which of the instance's processes is the worker.
+func (t *tandem) sortProcesses(ctx context.Context, i *instance) error {
+	out, err := exec.CommandContext(ctx, t.binary, "status", "--json", "--socket", i.path("admin.sock")).Output()
+	if err != nil {
+		return fmt.Errorf("ask tandem for its status: %w", err)
+	}
+	worker, err := parseWorker(out)
+	if err != nil {
+		return err
+	}
+	tree, err := family(i.main.pid())
+	if err != nil {
+		return err
+	}
+	i.proxies = []int{worker}
+	for _, m := range tree {
+		if m.pid != worker {
+			i.others = append(i.others, m.pid)
+		}
+	}
+	return nil
+}
+
+// parseWorker returns the worker's process id in the output of tandem status.
+func parseWorker(status []byte) (int, error) {
+	var s struct {
+		Worker struct {
+			PID int `json:"pid"`
+		} `json:"worker"`
+	}
+	if err := json.Unmarshal(status, &s); err != nil {
+		return 0, fmt.Errorf("parse tandem's status: %w", err)
+	}
+	if s.Worker.PID == 0 {
+		return 0, errors.New("tandem has no worker")
+	}
+	return s.Worker.PID, nil
+}
