@@ -1,0 +1,86 @@
+package reactor
+
+import (
+	"net"
+	"time"
+)
+
+// SetDeadline sets both deadlines.
+func (c *Conn) SetDeadline(t time.Time) error {
+	if err := c.SetReadDeadline(t); err != nil {
+		return err
+	}
+	return c.SetWriteDeadline(t)
+}
+
+// SetReadDeadline sets when reads end with os.ErrDeadlineExceeded, and a parked
+// or idle connection ends; the zero time means never. A deadline takes effect up
+// to a tick (8.4 ms) late, never early. Setting it is one store.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	if c.flags&closed != 0 {
+		return net.ErrClosed
+	}
+	c.readBy = c.loop.deadline(t)
+	if c.readWaited() {
+		c.arm(c.readBy)
+	}
+	return nil
+}
+
+// SetWriteDeadline is SetReadDeadline for writes.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	if c.flags&closed != 0 {
+		return net.ErrClosed
+	}
+	c.writeBy = c.loop.deadline(t)
+	if c.writer != nil {
+		c.arm(c.writeBy)
+	}
+	return nil
+}
+
+// deadline returns t on the clock of the loop, and 0 for the zero time.
+func (l *Loop) deadline(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return max(1, int64(t.Sub(l.base)))
+}
+
+// readWaited reports whether somebody waits for the read deadline.
+func (c *Conn) readWaited() bool {
+	return c.reader != nil || c.gone != nil || c.flags&parked != 0
+}
+
+// arm makes sure that the timer expires at by or before. A timer that is set
+// already mostly does: it is moved when it expires, not with every wait.
+func (c *Conn) arm(by int64) {
+	if by == 0 {
+		return
+	}
+	if tick := tickAfter(by); c.timer.at == 0 || c.timer.at > tick {
+		c.loop.wheel.set(&c.timer, tick)
+	}
+}
+
+// expire ends the waits whose deadline has passed, and returns the deadline of
+// those that have not.
+func (c *Conn) expire(now int64) (again int64) {
+	if by := c.readBy; by != 0 && c.readWaited() {
+		if by > now {
+			again = by
+		} else if c.reader != nil {
+			c.reader.wake()
+		} else {
+			c.enqueue()
+		}
+	}
+	if by := c.writeBy; by != 0 && c.writer != nil {
+		if by <= now {
+			c.writer.wake()
+		} else if again == 0 || by < again {
+			again = by
+		}
+	}
+	return again
+}

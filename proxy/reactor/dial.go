@@ -1,0 +1,166 @@
+package reactor
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// DialOptions say how to connect. The zero value has no deadline.
+type DialOptions struct {
+	// Deadline ends the attempt with os.ErrDeadlineExceeded.
+	Deadline time.Time
+
+	// Source is the local address to connect from, with a port or 0. The zero
+	// value leaves both to the kernel.
+	Source netip.AddrPort
+
+	// Watch ends the attempt with ErrHangup when the peer of this connection
+	// closes it; see [Conn.WatchHangup]. The watch goes on in the new connection.
+	Watch *Conn
+}
+
+// Dial connects to a TCP address, and waits for the answer. The error is a
+// *net.OpError. The connection has no deadlines.
+func (l *Loop) Dial(addr netip.AddrPort, o DialOptions) (*Conn, error) {
+	co := l.current("Dial")
+	c, err := l.dialTCP(co, addr, o)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(addr), Err: err}
+	}
+	return c, nil
+}
+
+// DialUnix is Dial for the unix stream socket with that path. Source is ignored.
+func (l *Loop) DialUnix(path string, o DialOptions) (*Conn, error) {
+	co := l.current("DialUnix")
+	c, err := l.dialUnix(co, path, o)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: "unix", Addr: &net.UnixAddr{Name: path, Net: "unix"}, Err: err}
+	}
+	return c, nil
+}
+
+func (l *Loop) dialTCP(co *coroutine, addr netip.AddrPort, o DialOptions) (*Conn, error) {
+	if !addr.IsValid() || addr.Port() == 0 {
+		return nil, errors.New("no address to connect to")
+	}
+	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	family := unix.AF_INET6
+	if addr.Addr().Is4() {
+		family = unix.AF_INET
+	}
+	fd, err := l.socket(family)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		unix.Close(fd)
+		return nil, os.NewSyscallError("setsockopt TCP_NODELAY", err)
+	}
+	if o.Source.IsValid() {
+		if err := bind(fd, family, o.Source); err != nil {
+			unix.Close(fd)
+			return nil, fmt.Errorf("bind to %s: %w", o.Source, err)
+		}
+	}
+	c, err := l.connecting(co, fd, addr, o, connect(fd, addr))
+	if err != nil {
+		return nil, err
+	}
+	// A port out of the range for clients, where nobody listens: the kernel may
+	// have chosen that very port for us, and connected us to ourselves.
+	if c.LocalAddrPort() == addr {
+		_ = c.Abort() // open until here
+		return nil, os.NewSyscallError("connect", syscall.ECONNREFUSED)
+	}
+	return c, nil
+}
+
+func bind(fd, family int, source netip.AddrPort) error {
+	if source.Port() == 0 {
+		// Let connect choose the port, when it knows the destination: one local
+		// port then serves for many servers.
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	}
+	if family == unix.AF_INET {
+		return unix.Bind(fd, &unix.SockaddrInet4{Port: int(source.Port()), Addr: source.Addr().Unmap().As4()})
+	}
+	return unix.Bind(fd, &unix.SockaddrInet6{Port: int(source.Port()), Addr: source.Addr().As16(), ZoneId: scope(source.Addr().Zone())})
+}
+
+func (l *Loop) dialUnix(co *coroutine, path string, o DialOptions) (*Conn, error) {
+	fd, err := l.socket(unix.AF_UNIX)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
+	errno, ok := err.(syscall.Errno)
+	if err != nil && !ok {
+		unix.Close(fd)
+		return nil, err
+	}
+	return l.connecting(co, fd, netip.AddrPort{}, o, errno)
+}
+
+func (l *Loop) socket(family int) (int, error) {
+	if err := l.closedError(); err != nil {
+		return -1, err
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	return fd, os.NewSyscallError("socket", err)
+}
+
+// connecting waits for a connect that has returned errno. It owns fd.
+func (l *Loop) connecting(co *coroutine, fd int, addr netip.AddrPort, o DialOptions, errno syscall.Errno) (*Conn, error) {
+	if errno != 0 && errno != unix.EINPROGRESS {
+		unix.Close(fd)
+		return nil, os.NewSyscallError("connect", errno)
+	}
+	c, err := l.register(fd, addr)
+	if err != nil {
+		return nil, err
+	}
+	l.open.Add(1)
+	c.WatchHangup(o.Watch)
+	if errno == 0 {
+		c.flags |= drained
+		return c, nil
+	}
+	c.writeBy = l.deadline(o.Deadline)
+	if err := c.connected(co); err != nil {
+		_ = c.Close() // it may be, by the end of the reactor
+		return nil, err
+	}
+	c.writeBy = 0
+	return c, nil
+}
+
+// connected waits until the connection is established.
+func (c *Conn) connected(co *coroutine) error {
+	for {
+		if err := c.usable(c.writeBy); err != nil {
+			return err
+		}
+		if err := c.waitWrite(co); err != nil {
+			return err
+		}
+		errno, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
+		if err == nil && errno != 0 {
+			err = syscall.Errno(errno)
+		}
+		if err != nil {
+			return os.NewSyscallError("connect", err)
+		}
+		// Woken without an event? Then the connection has no peer yet.
+		if _, err := unix.Getpeername(int(c.fd)); err == nil {
+			return nil
+		}
+	}
+}

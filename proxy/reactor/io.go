@@ -1,0 +1,199 @@
+package reactor
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Short names: what is returned is the value itself.
+var (
+	errEOF      = io.EOF
+	errDeadline = os.ErrDeadlineExceeded
+	errClosed   = net.ErrClosed
+)
+
+// Read waits until there is something to read and takes it.
+func (c *Conn) Read(b []byte) (int, error) {
+	co := c.loop.current("Read")
+	co.turn()
+	for {
+		n, err := c.TryRead(b)
+		if err != ErrWouldBlock {
+			return n, err
+		}
+		if err := c.waitRead(co); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// TryRead is Read, except that it returns ErrWouldBlock instead of waiting. It
+// may be called by any code on the loop.
+func (c *Conn) TryRead(b []byte) (int, error) {
+	if err := c.usable(c.readBy); err != nil {
+		return 0, err
+	}
+	if len(b) == 0 {
+		return 0, nil
+	}
+	if c.flags&drained != 0 {
+		return 0, ErrWouldBlock
+	}
+	n, errno := recv(c.fd, b, 0)
+	c.loop.spend(n)
+	switch {
+	case errno == 0 && n > 0:
+		if n < len(b) && c.flags&(peerClosed|hungUp|urgent) == 0 {
+			// A short read has emptied the socket: whatever comes later raises
+			// an event. That the peer has closed it already did so, and is
+			// still to be read.
+			c.flags |= drained
+		}
+		return n, nil
+	case errno == 0:
+		return 0, io.EOF
+	case errno == syscall.EAGAIN:
+		c.flags |= drained
+		return 0, ErrWouldBlock
+	}
+	return 0, c.sysError("read", "recvfrom", errno)
+}
+
+// waitRead waits for an event that makes the connection readable. It may return
+// without one.
+func (c *Conn) waitRead(co *coroutine) error {
+	if c.reader != nil {
+		panic("reactor: two coroutines read from one connection")
+	}
+	if c.tookHangup() {
+		return ErrHangup
+	}
+	c.arm(c.readBy)
+	c.reader = co
+	co.park()
+	c.reader = nil
+	if err := c.usable(c.readBy); err != nil {
+		return err
+	}
+	if c.flags&drained != 0 && c.tookHangup() {
+		return ErrHangup
+	}
+	return nil
+}
+
+// waitWrite is waitRead for room to write.
+func (c *Conn) waitWrite(co *coroutine) error {
+	if c.writer != nil {
+		panic("reactor: two coroutines write to one connection")
+	}
+	if c.tookHangup() {
+		return ErrHangup
+	}
+	c.arm(c.writeBy)
+	c.writer = co
+	co.park()
+	c.writer = nil
+	if c.tookHangup() {
+		return ErrHangup
+	}
+	return c.usable(c.writeBy)
+}
+
+// Write writes all of b, or fails. It waits while the peer does not take it.
+func (c *Conn) Write(b []byte) (int, error) {
+	co := c.loop.current("Write")
+	co.turn()
+	for written := 0; ; {
+		if err := c.usable(c.writeBy); err != nil {
+			return written, err
+		}
+		if written == len(b) {
+			return written, nil
+		}
+		n, errno := send(c.fd, b[written:])
+		written += n
+		c.loop.spend(n)
+		switch {
+		case errno == syscall.EAGAIN:
+			if err := c.waitWrite(co); err != nil {
+				return written, err
+			}
+		case errno != 0:
+			return written, c.sysError("write", "sendto", errno)
+		case written == len(b):
+			return written, nil
+		default:
+			co.turn()
+		}
+	}
+}
+
+// TryWrite writes what the socket takes without waiting. It may be called by any
+// code on the loop; the error is ErrWouldBlock when the socket took nothing.
+func (c *Conn) TryWrite(b []byte) (int, error) {
+	if err := c.usable(c.writeBy); err != nil {
+		return 0, err
+	}
+	n, errno := send(c.fd, b)
+	switch {
+	case errno == syscall.EAGAIN:
+		return 0, ErrWouldBlock
+	case errno != 0:
+		return 0, c.sysError("write", "sendto", errno)
+	}
+	return n, nil
+}
+
+// maxBuffers is how many buffers go into one system call.
+const maxBuffers = 8
+
+// WriteBuffers writes all of bufs in order, or fails, as Write does: a head and a
+// body in one system call and one packet. It keeps and changes none of them.
+func (c *Conn) WriteBuffers(bufs ...[]byte) (int64, error) {
+	co := c.loop.current("WriteBuffers")
+	co.turn()
+	var written int64
+	first, skip := 0, 0 // what is next: bufs[first][skip:]
+	for {
+		for first < len(bufs) && skip >= len(bufs[first]) {
+			skip -= len(bufs[first])
+			first++
+		}
+		if err := c.usable(c.writeBy); err != nil {
+			return written, err
+		}
+		if first == len(bufs) {
+			return written, nil
+		}
+		n, errno := sendBuffers(c.fd, bufs[first:], skip)
+		written += int64(n)
+		skip += n
+		c.loop.spend(n)
+		switch errno {
+		case 0:
+			co.turn()
+		case syscall.EAGAIN:
+			if err := c.waitWrite(co); err != nil {
+				return written, err
+			}
+		default:
+			return written, c.sysError("write", "sendmsg", errno)
+		}
+	}
+}
+
+// Buffered returns how many written bytes the peer has not acknowledged yet.
+func (c *Conn) Buffered() (int, error) {
+	if err := c.usable(0); err != nil {
+		return 0, err
+	}
+	n, err := unix.IoctlGetInt(int(c.fd), unix.SIOCOUTQ)
+	if err != nil {
+		return 0, c.opError("query", err)
+	}
+	return n, nil
+}

@@ -1,0 +1,253 @@
+package reactor
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Loop runs coroutines on one goroutine. Its methods are called by code that runs
+// on it, except where it says otherwise.
+type Loop struct {
+	reactor  *Reactor
+	id       int
+	sources  // where events come from
+	schedule // what runs
+
+	clock time.Time // read once a turn
+	base  time.Time
+	now   int64 // clock, in ns since base; deadlines are counted so
+	pipes []pipe
+
+	closing bool // the reactor ends: nothing new begins
+	ended   bool // all has ended, and is released
+}
+
+// sources are what a loop waits for.
+type sources struct {
+	kernel    poller
+	inbox     inbox
+	wheel     wheel
+	conns     slots
+	listeners listeners
+	awaits    sync.WaitGroup
+	open      atomic.Int64 // connections, with those on their way from an accept
+}
+
+// schedule is what a loop runs.
+type schedule struct {
+	ready   queue
+	posted  []func() // taken from the inbox
+	next    int      // of posted
+	running *coroutine
+	budget  int          // bytes that running may still move in this turn
+	idle    []*coroutine // without work, the warmest last
+	busy    int          // coroutines with work
+}
+
+func newLoop(r *Reactor, id int) (*Loop, error) {
+	l := &Loop{reactor: r, id: id, base: time.Now()}
+	l.tick()
+	l.wheel.init(tickAt(l.now))
+	if err := l.kernel.open(); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// ID returns the position of the loop in [Reactor.Loops]. Any goroutine may call
+// it.
+func (l *Loop) ID() int { return l.id }
+
+// Now returns the time at which the present turn of the loop began.
+func (l *Loop) Now() time.Time { return l.clock }
+
+// Open returns how many connections the loop holds. Any goroutine may call it.
+func (l *Loop) Open() int64 { return l.open.Load() }
+
+// Post runs f on the loop, not on a coroutine: f must not wait, but may call Go.
+// Any goroutine may call it. The error is net.ErrClosed when the loop has ended;
+// without an error f will run.
+func (l *Loop) Post(f func()) error {
+	if !l.inbox.put(f, l.kernel.wake) {
+		return net.ErrClosed
+	}
+	return nil
+}
+
+// run runs the loop until its end. A handler that calls runtime.Goexit ends the
+// goroutine that runs it, see iter.Pull; another one goes on where it stopped.
+func (l *Loop) run() {
+	for !l.ended {
+		gone := make(chan struct{})
+		go func() {
+			defer close(gone)
+			l.turns()
+		}()
+		<-gone
+	}
+}
+
+func (l *Loop) turns() {
+	l.running = nil
+	for !l.finished() {
+		l.turn()
+	}
+	l.release()
+	l.ended = true
+}
+
+// turn waits for something to do and does it. The code of connections runs only
+// when all events are noted and the descriptors of a batch can no more change
+// hands, and each piece is taken from its queue before it runs: should it end the
+// goroutine, nothing is lost.
+func (l *Loop) turn() {
+	l.collect()
+	l.tick()
+	for _, ev := range l.kernel.events[:l.kernel.n] {
+		l.deliver(ev.Fd, uint32(ev.Pad), ev.Events)
+	}
+	l.kernel.n = 0
+	for t := l.wheel.pop(tickAt(l.now)); t != nil; t = l.wheel.pop(tickAt(l.now)) {
+		if again := t.owner.expire(l.now); again != 0 {
+			l.wheel.set(t, tickAfter(again))
+		}
+	}
+	l.takePosted()
+	for n := l.ready.n; n > 0; n-- {
+		l.runNext()
+	}
+}
+
+// collect takes events from the kernel, and sleeps until there are some when
+// nothing else is to be done.
+func (l *Loop) collect() {
+	if l.ready.n != 0 || l.next < len(l.posted) {
+		l.kernel.poll()
+		return
+	}
+	l.inbox.asleep.Store(true)
+	if l.inbox.empty() {
+		until := int64(0)
+		if tick, ok := l.wheel.next(); ok {
+			until = tick << tickShift
+		}
+		l.kernel.wait(l.now, until, l.base)
+	} else {
+		l.kernel.poll()
+	}
+	l.inbox.asleep.Store(false)
+}
+
+func (l *Loop) tick() {
+	l.clock = time.Now()
+	l.now = int64(l.clock.Sub(l.base))
+}
+
+// deliver notes an event of the descriptor with key.
+func (l *Loop) deliver(key int32, generation, events uint32) {
+	switch {
+	case key >= 0:
+		// nil: a connection of this batch that is closed by now.
+		if c := l.conns.get(key, generation); c != nil {
+			c.event(events)
+		}
+	case key == wakeKey:
+	default:
+		if ln := l.listeners.get(key); ln != nil {
+			ln.accept()
+		}
+	}
+}
+
+func (l *Loop) takePosted() {
+	if l.next == len(l.posted) {
+		clear(l.posted)
+		l.posted, l.next = l.inbox.take(l.posted[:0]), 0
+	}
+	for l.next < len(l.posted) {
+		f := l.posted[l.next]
+		l.next++
+		l.protect(f)
+	}
+}
+
+func (l *Loop) runNext() {
+	r := l.ready.pop()
+	switch {
+	case r.coroutine != nil:
+		l.resume(r.coroutine)
+	case r.task != nil:
+		co := l.worker()
+		co.task = r.task
+		l.resume(co)
+	default:
+		r.conn.dispatch()
+	}
+}
+
+func (l *Loop) resume(co *coroutine) {
+	co.queued = false
+	l.running, l.budget = co, runBudget
+	co.next()
+	l.running = nil
+}
+
+// protect calls f, which is not to wait.
+func (l *Loop) protect(f func()) {
+	caller, finished := l.running, false
+	l.running = nil
+	defer func() {
+		l.running = caller
+		if !finished {
+			l.panicked(recover())
+		}
+	}()
+	f()
+	finished = true
+}
+
+// shutdown closes all that the loop holds, so that all code on it returns.
+func (l *Loop) shutdown() {
+	if l.closing {
+		return
+	}
+	l.closing = true
+	l.listeners.close()
+	for _, s := range l.conns.all {
+		if s.conn != nil {
+			s.conn.terminate()
+		}
+	}
+	l.wheel.all(func(t *timer) {
+		if co, ok := t.owner.(*coroutine); ok {
+			co.wake()
+		}
+	})
+}
+
+// finished reports whether all has ended. From then on the inbox is closed.
+func (l *Loop) finished() bool {
+	return l.closing && l.busy == 0 && l.ready.n == 0 && l.next == len(l.posted) && l.inbox.close()
+}
+
+func (l *Loop) release() {
+	l.awaits.Wait() // for what they do after their last post
+	for _, co := range l.idle {
+		co.stop()
+	}
+	l.idle = nil
+	for _, p := range l.pipes {
+		p.close()
+	}
+	l.pipes = nil
+	l.kernel.close()
+}
+
+func (l *Loop) closedError() error {
+	if l.closing {
+		return net.ErrClosed
+	}
+	return nil
+}
