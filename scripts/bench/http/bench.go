@@ -101,6 +101,9 @@ func (b *bench) compare(ctx context.Context, chosen []system, what []scenario, r
 			// The systems take turns in going first, so that what one leaves behind,
 			// or a change in the machine's temper, meets all of them.
 			for _, s := range rotated(chosen, round+at) {
+				if !s.in(sc.name) {
+					continue
+				}
 				m, err := b.measure(ctx, s, sc)
 				if ctx.Err() != nil {
 					return errors.New("interrupted")

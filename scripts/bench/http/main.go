@@ -39,7 +39,8 @@ type result struct {
 	Began        time.Time         `json:"began"`
 	Kernel       string            `json:"kernel"`
 	CPUs         int               `json:"cpus"`
-	Files        int               `json:"descriptors"` // that a process may have
+	Busy         float64           `json:"load_average"` // of the minute before
+	Files        int               `json:"descriptors"`  // that a process may have
 	Versions     map[string]string `json:"versions"`
 	AccessLog    map[string]bool   `json:"access_log"`
 	Seconds      int               `json:"seconds"`   // of a measurement
@@ -67,8 +68,8 @@ func run(ctx context.Context) error {
 	flag.IntVar(&o.seconds, "seconds", 3, "for how long a measurement is, 1 to 600")
 	flag.StringVar(&o.only, "only", "", "measure the scenarios whose name this regular expression matches alone; "+
 		"they are "+strings.Join(names(scenarios()), ", ")+" and "+outliveName)
-	flag.StringVar(&o.systems, "systems", "", "systems to measure, separated by commas: haproxy, nginx and tandem on one thread "+
-		"(which is the default), haproxy-2 and tandem-2 on two, and haproxy-always with http-reuse always")
+	flag.StringVar(&o.systems, "systems", "", "systems to measure, separated by commas: haproxy, haproxy-always (with http-reuse always, where that matters), "+
+		"nginx and tandem on one thread, which is the default; haproxy-2 and tandem-2 on two")
 	flag.Float64Var(&o.rate, "rate", 0, "requests a second in the open loop, instead of half of haproxy's")
 	flag.StringVar(&o.json, "json", "http.json", "file for the measurements")
 	flag.Parse()
@@ -102,7 +103,7 @@ func (o options) bench(ctx context.Context) (err error) {
 		return err
 	}
 	res := result{
-		Began: time.Now(), Kernel: kernel(), CPUs: runtime.NumCPU(), Seconds: o.seconds,
+		Began: time.Now(), Kernel: kernel(), CPUs: runtime.NumCPU(), Busy: loadAverage(), Seconds: o.seconds,
 		Versions: make(map[string]string), AccessLog: make(map[string]bool),
 	}
 	for _, s := range chosen {
@@ -121,7 +122,7 @@ func (o options) bench(ctx context.Context) (err error) {
 	if len(what) > 0 {
 		failed = b.compare(ctx, chosen, what, o.rounds)
 	}
-	if tunnels {
+	if tunnels && ctx.Err() == nil {
 		var more error
 		res.Websockets, more = b.outliveAll(ctx, slices.DeleteFunc(slices.Clone(chosen), func(s system) bool { return !isTandem(s) }), t)
 		failed = errors.Join(failed, more)
@@ -159,7 +160,7 @@ func (o options) choose(all []system) (chosen []system, what []scenario, tunnels
 	}
 	list := o.systems
 	if list == "" {
-		list = "haproxy,nginx"
+		list = "haproxy,haproxy-always,nginx"
 		if o.tandem != "" {
 			list += ",tandem"
 		}
@@ -170,6 +171,9 @@ func (o options) choose(all []system) (chosen []system, what []scenario, tunnels
 
 // print shows what was measured.
 func (r result) print(what []scenario, chosen []system) {
+	if r.Busy > 0.5 {
+		fmt.Printf("THE MACHINE WAS BUSY with something else before: load average %.1f. Latencies tell little.\n", r.Busy)
+	}
 	var columns []string
 	for _, s := range chosen {
 		columns = append(columns, s.name)
@@ -177,7 +181,7 @@ func (r result) print(what []scenario, chosen []system) {
 		if !r.AccessLog[s.name] {
 			log = "WITHOUT AN ACCESS LOG, which it does not have: it does less than the others"
 		}
-		fmt.Printf("%s: %s, %d threads, %s\n", s.name, r.Versions[s.name], s.threads, log)
+		fmt.Printf("%s: %s, threads: %d, %s\n", s.name, r.Versions[s.name], s.threads, log)
 	}
 	fmt.Println()
 	for _, s := range what {
@@ -186,7 +190,8 @@ func (r result) print(what []scenario, chosen []system) {
 	if len(r.Measurements) > 0 {
 		fmt.Print("\n", table(r.Measurements, what, columns))
 		fmt.Println("\nMedians [lowest-highest]. CPU is that of HAProxy's process, nginx's worker and Tandem's worker;")
-		fmt.Println("other processes are nginx's master and Tandem's supervisor.")
+		fmt.Println("other processes are nginx's master and Tandem's supervisor. Targets are for Tandem against haproxy, where a new")
+		fmt.Println("connection has each request against haproxy-always: haproxy opens one to the server as well for each.")
 		if r.OpenRate > 0 {
 			fmt.Printf("%s sends %.0f requests/s.\n", openName, r.OpenRate)
 		}
@@ -206,6 +211,20 @@ func (r result) write(path string) error {
 	}
 	fmt.Println("measurements:", path)
 	return nil
+}
+
+// loadAverage returns how many threads wanted to run over the last minute; 0 when the
+// kernel does not say.
+func loadAverage() float64 {
+	var minute float64
+	text, err := os.ReadFile("/proc/loadavg")
+	if err == nil {
+		_, err = fmt.Sscan(string(text), &minute)
+	}
+	if err != nil {
+		return 0
+	}
+	return minute
 }
 
 func kernel() string {

@@ -64,25 +64,12 @@ func (o openLoop) run(ctx context.Context) (res opened, err error) {
 	}
 	defer g.close()
 	events := make([]unix.EpollEvent, o.connections+1)
-	for g.answered+g.failed < o.total() && ctx.Err() == nil {
-		if time.Since(g.began) > o.period+grace {
-			break
-		}
+	for g.answered+g.failed < o.total() && ctx.Err() == nil && time.Since(g.began) < o.period+grace {
 		if err := g.send(); err != nil {
 			return opened{}, err
 		}
-		// The timer fires all along; the limit is for when it fails to.
-		n, err := unix.EpollWait(g.epoll, events, 100)
-		if err != nil && err != unix.EINTR {
-			return opened{}, fmt.Errorf("wait for events: %w", err)
-		}
-		for _, e := range events[:max(n, 0)] {
-			if e.Fd == timerEvent {
-				continue
-			}
-			if err := g.receive(int(e.Fd)); err != nil {
-				return opened{}, err
-			}
+		if err := g.wait(events); err != nil {
+			return opened{}, err
 		}
 	}
 	slices.Sort(g.latencies)
@@ -104,6 +91,7 @@ type generator struct {
 	sent      int
 	answered  int
 	failed    int
+	ticks     int // of the timer, of which one may stand for several
 	latencies []time.Duration
 }
 
@@ -140,8 +128,7 @@ func newGenerator(o openLoop) (g *generator, err error) {
 	if err := unix.TimerfdSettime(g.timer, 0, &unix.ItimerSpec{Interval: every, Value: every}, nil); err != nil {
 		return g, fmt.Errorf("set timer: %w", err)
 	}
-	// Edge-triggered, each expiry is an event, and the timer need not be read.
-	err = unix.EpollCtl(g.epoll, unix.EPOLL_CTL_ADD, g.timer, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: timerEvent})
+	err = unix.EpollCtl(g.epoll, unix.EPOLL_CTL_ADD, g.timer, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: timerEvent})
 	if err != nil {
 		return g, fmt.Errorf("watch timer: %w", err)
 	}
@@ -185,6 +172,30 @@ func (g *generator) send() error {
 			if err := g.fail(i); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// wait waits until there are answers, or a request is due.
+func (g *generator) wait(events []unix.EpollEvent) error {
+	// The timer fires all along; the limit is for when it fails to.
+	n, err := unix.EpollWait(g.epoll, events, 100)
+	if err != nil && err != unix.EINTR {
+		return fmt.Errorf("wait for events: %w", err)
+	}
+	for _, e := range events[:max(n, 0)] {
+		if e.Fd == timerEvent {
+			// Until it is read, it does not fire again.
+			var expirations [8]byte
+			if _, err := unix.Read(g.timer, expirations[:]); err != nil && err != unix.EAGAIN {
+				return fmt.Errorf("read timer: %w", err)
+			}
+			g.ticks++
+			continue
+		}
+		if err := g.receive(int(e.Fd)); err != nil {
+			return err
 		}
 	}
 	return nil

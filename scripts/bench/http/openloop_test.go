@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestOpenLoopSendsAtItsRate(t *testing.T) {
@@ -61,6 +63,27 @@ func TestOpenLoopCountsEveryRequest(t *testing.T) {
 	}
 	if !slices.IsSorted(got.latencies) || got.latencies[0] <= 0 {
 		t.Errorf("latencies are not sorted, or not above zero: the first is %v", got.latencies[0])
+	}
+}
+
+func TestTimerFiresAgainAndAgain(t *testing.T) {
+	g, err := newGenerator(openLoop{
+		address:     netip.MustParseAddrPort(startTestBackend(t)),
+		connections: 1, rate: 1000, period: time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.close()
+	// Nothing was sent, so that nothing but the timer, or the limit, ends a wait.
+	const waits = 5
+	for range waits {
+		if err := g.wait(make([]unix.EpollEvent, 2)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if g.ticks != waits {
+		t.Errorf("got %d ticks in %d waits", g.ticks, waits)
 	}
 }
 

@@ -34,7 +34,8 @@ type measurement struct {
 // A target is what Tandem is to reach in a scenario.
 type target struct {
 	figure  string
-	limit   float64 // of Tandem's median to HAProxy's, or of Tandem's alone
+	limit   float64 // of Tandem's median to another's, or of Tandem's alone
+	against string  // the other; "": haproxy
 	alone   bool
 	atLeast bool // the limit is the least, not the most
 }
@@ -58,11 +59,11 @@ type scenario struct {
 func scenarios() []scenario {
 	cheaper := []target{{figure: cpuFigure, limit: 1}}
 	return []scenario{
-		closed("small-64", load{path: small, connections: 64},
+		closed(openFrom, load{path: small, connections: 64},
 			target{figure: cpuFigure, limit: 0.85}, target{figure: rateFigure, limit: 1.05, atLeast: true}),
 		closed("small-512", load{path: small, connections: 512},
 			target{figure: cpuFigure, limit: 0.70}, target{figure: rateFigure, limit: 1.05, atLeast: true}),
-		closed("close-64", load{path: small, connections: 64, close: true}, cheaper...),
+		closed(closeName, load{path: small, connections: 64, close: true}, target{figure: cpuFigure, limit: 1, against: "haproxy-always"}),
 		closed("10KiB-64", load{path: medium, connections: 64}, cheaper...),
 		closed("1MiB-16", load{path: large, connections: 16}, cheaper...),
 		closed("post-64", load{path: small, connections: 64, post: true}, cheaper...),
@@ -78,8 +79,13 @@ func scenarios() []scenario {
 	}
 }
 
-// openName is the scenario that needs to know HAProxy's rate in another.
-const openName, openFrom = "open-64", "small-64"
+// The scenario that needs to know HAProxy's rate in another, the other, and the one
+// in which it matters how HAProxy shares its connections to the server.
+const (
+	openName  = "open-64"
+	openFrom  = "small-64"
+	closeName = "close-64"
+)
 
 // closed returns the scenario of a closed loop.
 func closed(name string, l load, targets ...target) scenario {

@@ -21,6 +21,12 @@ type system struct {
 	threads int
 	version func() (string, error)
 	start   func(ctx context.Context, s site) (*instance, error)
+	only    []string // the scenarios in which it differs from another; none: all
+}
+
+// in reports whether the system is measured in the scenario.
+func (s system) in(scenario string) bool {
+	return len(s.only) == 0 || slices.Contains(s.only, scenario)
 }
 
 // A site is what an instance of a system is to be: its values go into the config.
@@ -46,7 +52,7 @@ type instance struct {
 func systems(t *tandem) []system {
 	list := []system{
 		{name: "haproxy", threads: 1, version: versionOf("haproxy", "-v"), start: haproxy{"safe"}.start},
-		{name: "haproxy-always", threads: 1, version: versionOf("haproxy", "-v"), start: haproxy{"always"}.start},
+		{name: "haproxy-always", threads: 1, version: versionOf("haproxy", "-v"), start: haproxy{"always"}.start, only: []string{closeName}},
 		{name: "haproxy-2", threads: 2, version: versionOf("haproxy", "-v"), start: haproxy{"safe"}.start},
 		{name: "nginx", threads: 1, version: versionOf("nginx", "-v"), start: startNginx},
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -67,8 +68,8 @@ func pairs(names []string) []pair {
 	return list
 }
 
-// judged is the pair that the targets are about.
-func judged() pair { return pair{"tandem", "haproxy"} }
+// judged is the pair that the target is about.
+func (t target) judged() pair { return pair{"tandem", cmp.Or(t.against, "haproxy")} }
 
 // table lays out the medians of the systems, their ratios, and the targets. Figures
 // that are zero throughout a scenario are left out.
@@ -133,10 +134,10 @@ func verdict(sc scenario, figure string, medians map[string]float64) []string {
 		return []string{"", ""}
 	}
 	t := sc.targets[at]
-	value, known := ratio(medians, judged())
+	value, known := ratio(medians, t.judged())
 	limit := fmt.Sprintf("%.2fx", t.limit)
 	if t.alone {
-		value, known = medians[judged().ours]
+		value, known = medians[t.judged().ours]
 		limit = fmt.Sprintf("%.0f", t.limit)
 	}
 	sign := "<= "

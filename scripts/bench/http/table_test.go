@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -47,6 +48,10 @@ func TestVerdict(t *testing.T) {
 		{"beyond the limit", ratio, cpuFigure, map[string]float64{"tandem": 86, "haproxy": 100}, []string{"<= 0.85x", "MISSED"}},
 		{"nothing to compare with", ratio, cpuFigure, map[string]float64{"tandem": 8, "nginx": 10}, []string{"<= 0.85x", "-"}},
 		{"no figure of ours", ratio, cpuFigure, map[string]float64{"haproxy": 8}, []string{"<= 0.85x", "-"}},
+		{
+			"another to compare with", scenario{targets: []target{{figure: cpuFigure, limit: 1, against: "haproxy-always"}}}, cpuFigure,
+			map[string]float64{"tandem": 8, "haproxy": 10, "haproxy-always": 7}, []string{"<= 1.00x", "MISSED"},
+		},
 		{"no target", ratio, p99Figure, map[string]float64{"tandem": 8, "haproxy": 10}, []string{"", ""}},
 		{
 			"a limit of its own", scenario{targets: []target{{figure: memoryFigure, limit: 1024, alone: true}}}, memoryFigure,
@@ -85,6 +90,20 @@ func TestEveryTargetIsOfAFigure(t *testing.T) {
 		for _, target := range s.targets {
 			if !known[target.figure] {
 				t.Errorf("%s: the table has no figure %q", s.name, target.figure)
+			}
+		}
+	}
+}
+
+func TestEveryJudgeIsMeasured(t *testing.T) {
+	all := systems(&tandem{})
+	for _, sc := range scenarios() {
+		for _, target := range sc.targets {
+			for _, name := range []string{target.judged().ours, target.judged().theirs} {
+				at := slices.IndexFunc(all, func(s system) bool { return s.name == name })
+				if at < 0 || !all[at].in(sc.name) {
+					t.Errorf("%s: %q is not measured", sc.name, name)
+				}
 			}
 		}
 	}
