@@ -334,7 +334,7 @@ func TestRequestVerdictDoesNotDependOnReads(t *testing.T) {
 			}
 			for i := range min(len(tt.in), 300) {
 				if got := judgeRequest(t, &r, tt.in, []int{i}); got != tt.want {
-					t.Errorf("request %.200q, cut at %d: %q, want %q", tt.in, i, got, tt.want)
+					t.Fatalf("request %.200q, cut at %d: %q, want %q", tt.in, i, got, tt.want)
 				}
 			}
 		})
