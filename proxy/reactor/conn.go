@@ -52,7 +52,7 @@ type Conn struct {
 
 	watched, watcher *Conn // see WatchHangup
 	listener         *Listener
-	gone             func(*Conn) // see SetIdle
+	gone             func(*Conn, error) // see SetIdle
 	remote           netip.AddrPort
 }
 

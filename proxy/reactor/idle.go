@@ -4,12 +4,12 @@ import "net"
 
 // SetIdle says that nobody waits in the connection and nothing is expected from
 // its peer, as in a pool of upstream connections. gone is called once, on the
-// loop, when that changes: bytes came, the peer closed it, or its read deadline
-// passed. It must not wait, and usually takes the connection out of the pool and
-// closes it. Closing it does not call gone. nil ends the state.
+// loop, when that changes, with what Idle returns: bytes came, the peer closed it,
+// or its read deadline passed. It must not wait; it takes the connection out of
+// the pool and closes it. Closing it does not call gone. nil ends the state.
 //
 // It costs no system call and, with a function that is made once, no allocation.
-func (c *Conn) SetIdle(gone func(*Conn)) {
+func (c *Conn) SetIdle(gone func(c *Conn, reason error)) {
 	if c.flags&closed != 0 {
 		return
 	}
@@ -49,10 +49,11 @@ func (c *Conn) Idle() error {
 
 // dispatchIdle tells the owner of an idle connection that it is no more.
 func (c *Conn) dispatchIdle() {
-	if c.Idle() == nil {
+	reason := c.Idle()
+	if reason == nil {
 		return // the doubt of SetIdle was unfounded
 	}
 	gone := c.gone
 	c.gone = nil
-	c.loop.protect(func() { gone(c) })
+	c.loop.protect(func() { gone(c, reason) })
 }
