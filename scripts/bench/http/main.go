@@ -188,12 +188,13 @@ func (r result) print(what []scenario, chosen []system) {
 		fmt.Printf("%s: %s\n", s.name, s.what)
 	}
 	if len(r.Measurements) > 0 {
-		fmt.Print("\n", table(r.Measurements, what, columns))
+		fmt.Print(tables(r.Measurements, what, columns))
 		fmt.Println("\nMedians [lowest-highest]. CPU is that of HAProxy's process, nginx's worker and Tandem's worker;")
 		fmt.Println("other processes are nginx's master and Tandem's supervisor. Targets are for Tandem against haproxy, where a new")
 		fmt.Println("connection has each request against haproxy-always: haproxy opens one to the server as well for each.")
 		if r.OpenRate > 0 {
-			fmt.Printf("%s sends %.0f requests/s.\n", openName, r.OpenRate)
+			fmt.Printf("%s sends %.0f requests/s; by how much its client was late to send, by no fault of the proxy's, is in the latencies.\n",
+				openName, r.OpenRate)
 		}
 	}
 	for _, w := range r.Websockets {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"runtime"
@@ -28,16 +29,16 @@ const grace = 2 * time.Second
 // opened is what came of an open loop.
 type opened struct {
 	latencies []time.Duration // sorted
+	late      []time.Duration // sorted: how late requests left by the client's own fault
 	failed    int
 }
 
-// quantile returns the latency that the share q of the requests did not exceed.
-func (o opened) quantile(q float64) time.Duration {
-	if len(o.latencies) == 0 {
+// quantile returns the duration that the share q of the sorted ones did not exceed.
+func quantile(sorted []time.Duration, q float64) time.Duration {
+	if len(sorted) == 0 {
 		return 0
 	}
-	rank := int(q * float64(len(o.latencies)))
-	return o.latencies[min(rank, len(o.latencies)-1)]
+	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
 }
 
 // requestsDue returns how many requests should have been sent when elapsed has
@@ -73,7 +74,8 @@ func (o openLoop) run(ctx context.Context) (res opened, err error) {
 		}
 	}
 	slices.Sort(g.latencies)
-	return opened{g.latencies, o.total() - g.answered}, ctx.Err()
+	slices.Sort(g.late)
+	return opened{g.latencies, g.late, o.total() - g.answered}, ctx.Err()
 }
 
 // timerEvent stands for the timer among the events, the others being indexes of
@@ -93,6 +95,8 @@ type generator struct {
 	failed    int
 	ticks     int // of the timer, of which one may stand for several
 	latencies []time.Duration
+	late      []time.Duration
+	behind    bool // requests that are due wait for an idle connection
 }
 
 // An openConn is a connection with at most one request on its way.
@@ -161,19 +165,24 @@ func (g *generator) connect(i int) error {
 
 // send sends what is due, as far as there are idle connections.
 func (g *generator) send() error {
-	due := g.requestsDue(time.Since(g.began))
+	now := time.Since(g.began)
+	due := g.requestsDue(now)
 	for g.sent < due && len(g.idle) > 0 {
 		i := g.idle[0]
 		g.idle = g.idle[1:]
 		c := &g.conns[i]
 		c.intended = g.intended(g.sent)
 		g.sent++
+		if !g.behind {
+			g.late = append(g.late, now-c.intended)
+		}
 		if n, err := unix.Write(c.fd, []byte(smallRequest)); err != nil || n < len(smallRequest) {
 			if err := g.fail(i); err != nil {
 				return err
 			}
 		}
 	}
+	g.behind = g.sent < due
 	return nil
 }
 
@@ -181,14 +190,14 @@ func (g *generator) send() error {
 func (g *generator) wait(events []unix.EpollEvent) error {
 	// The timer fires all along; the limit is for when it fails to.
 	n, err := unix.EpollWait(g.epoll, events, 100)
-	if err != nil && err != unix.EINTR {
+	if err != nil && !errors.Is(err, unix.EINTR) {
 		return fmt.Errorf("wait for events: %w", err)
 	}
 	for _, e := range events[:max(n, 0)] {
 		if e.Fd == timerEvent {
 			// Until it is read, it does not fire again.
 			var expirations [8]byte
-			if _, err := unix.Read(g.timer, expirations[:]); err != nil && err != unix.EAGAIN {
+			if _, err := unix.Read(g.timer, expirations[:]); err != nil && !errors.Is(err, unix.EAGAIN) {
 				return fmt.Errorf("read timer: %w", err)
 			}
 			g.ticks++
@@ -205,7 +214,7 @@ func (g *generator) wait(events []unix.EpollEvent) error {
 func (g *generator) receive(i int) error {
 	c := &g.conns[i]
 	n, err := unix.Read(c.fd, c.buf[c.have:])
-	if err == unix.EAGAIN || err == unix.EINTR {
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
 		return nil
 	}
 	if err != nil || n == 0 {

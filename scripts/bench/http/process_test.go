@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -142,7 +141,7 @@ func TestReadyTellsWhyNot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = ready(context.Background(), s, p)
+	err = ready(t.Context(), s, p)
 	if err == nil || !strings.Contains(err.Error(), "it ended at once: no such option") {
 		t.Errorf("got %v, want the end of the log", err)
 	}

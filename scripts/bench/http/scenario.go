@@ -21,6 +21,8 @@ type measurement struct {
 	Rate     float64 `json:"requests_per_second"`
 	P50      float64 `json:"p50_us"`
 	P99      float64 `json:"p99_us"`
+	// Late is the same quantile of how late the open loop's client was by itself.
+	Late float64 `json:"client_late_p99_us"`
 
 	// CPU time for each request, in microseconds: of the processes that the bytes go
 	// through, the part of it outside the kernel, and of the system's other processes.
@@ -148,12 +150,12 @@ func (i *instance) spent(work func() (int, error)) (measurement, error) {
 	if n == 0 {
 		return measurement{}, errors.New("no request was answered")
 	}
-	each := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 / float64(n) }
+	perRequest := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 / float64(n) }
 	return measurement{
 		Requests: n,
-		CPU:      each(proxiesAfter.total - proxies.total),
-		User:     each(proxiesAfter.user - proxies.user),
-		Others:   each(othersAfter.total - others.total),
+		CPU:      perRequest(proxiesAfter.total - proxies.total),
+		User:     perRequest(proxiesAfter.user - proxies.user),
+		Others:   perRequest(othersAfter.total - others.total),
 	}, nil
 }
 
@@ -178,7 +180,8 @@ func runOpen(ctx context.Context, b *bench, i *instance) (measurement, error) {
 		return len(got.latencies), err
 	})
 	us := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
-	m.Errors, m.P50, m.P99 = got.failed, us(got.quantile(0.5)), us(got.quantile(0.99))
+	m.Errors, m.P50, m.P99 = got.failed, us(quantile(got.latencies, 0.5)), us(quantile(got.latencies, 0.99))
+	m.Late = us(quantile(got.late, 0.99))
 	m.Rate = float64(len(got.latencies)) / o.period.Seconds()
 	return m, err
 }

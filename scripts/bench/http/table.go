@@ -17,6 +17,7 @@ const (
 	rateFigure   = "requests/s"
 	p50Figure    = "p50 us"
 	p99Figure    = "p99 us"
+	lateFigure   = "p99 us of the client itself"
 	memoryFigure = "bytes/connection"
 	errorFigure  = "errors"
 )
@@ -37,6 +38,7 @@ func rows() []figure {
 		{rateFigure, "%.0f", func(m measurement) float64 { return m.Rate }},
 		{p50Figure, "%.0f", func(m measurement) float64 { return m.P50 }},
 		{p99Figure, "%.0f", func(m measurement) float64 { return m.P99 }},
+		{lateFigure, "%.0f", func(m measurement) float64 { return m.Late }},
 		{memoryFigure, "%.0f", func(m measurement) float64 { return m.Memory }},
 		{errorFigure, "%.0f", func(m measurement) float64 { return float64(m.Errors) }},
 	}
@@ -70,6 +72,33 @@ func pairs(names []string) []pair {
 
 // judged is the pair that the target is about.
 func (t target) judged() pair { return pair{"tandem", cmp.Or(t.against, "haproxy")} }
+
+// tables lays out a table for each set of systems that some scenarios were measured
+// with.
+func tables(list []measurement, what []scenario, names []string) string {
+	groups := make(map[string][]scenario)
+	var order [][]string
+	for _, sc := range what {
+		var measured []string
+		for _, name := range names {
+			if len(figures(list, sc.name, name, func(measurement) float64 { return 0 })) > 0 {
+				measured = append(measured, name)
+			}
+		}
+		key := strings.Join(measured, ",")
+		if _, known := groups[key]; !known {
+			order = append(order, measured)
+		}
+		groups[key] = append(groups[key], sc)
+	}
+	var b strings.Builder
+	for _, measured := range order {
+		if len(measured) > 0 {
+			b.WriteString("\n" + table(list, groups[strings.Join(measured, ",")], measured))
+		}
+	}
+	return b.String()
+}
 
 // table lays out the medians of the systems, their ratios, and the targets. Figures
 // that are zero throughout a scenario are left out.

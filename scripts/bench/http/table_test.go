@@ -34,6 +34,28 @@ idle       bytes/connection                     -       -               1025    
 	}
 }
 
+func TestTablesForEachSetOfSystems(t *testing.T) {
+	what := []scenario{{name: "a"}, {name: "b"}, {name: "c"}, {name: "never run"}}
+	m := func(scenario, system string) measurement {
+		return measurement{Scenario: scenario, System: system, P50: 1}
+	}
+	got := tables([]measurement{m("a", "haproxy"), m("a", "tandem"), m("b", "tandem"), m("c", "haproxy"), m("c", "tandem")},
+		what, []string{"haproxy", "nginx", "tandem"})
+	want := `
+scenario   figure   haproxy   tandem   tandem/haproxy   target
+────────   ──────   ───────   ──────   ──────────────   ──────
+a          p50 us         1        1            1.00x
+c          p50 us         1        1            1.00x
+
+scenario   figure   tandem   target
+────────   ──────   ──────   ──────
+b          p50 us        1
+`
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("tables (-want +got):\n%s", diff)
+	}
+}
+
 func TestVerdict(t *testing.T) {
 	ratio := scenario{targets: []target{{figure: cpuFigure, limit: 0.85}}}
 	for _, test := range []struct {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,7 @@ import (
 
 func TestTunnelsEcho(t *testing.T) {
 	address := startTestBackend(t)
-	err := each(context.Background(), 100, func(n int) error {
+	err := each(t.Context(), 100, func(n int) error {
 		c, err := openTunnel(address)
 		if err != nil {
 			return err
@@ -57,7 +56,7 @@ func TestRefusedUpgradeIsNoticed(t *testing.T) {
 
 func TestEachStopsAtAnError(t *testing.T) {
 	want := errors.New("no more")
-	err := each(context.Background(), 1_000_000_000, func(n int) error {
+	err := each(t.Context(), 1_000_000_000, func(n int) error {
 		if n == 100 {
 			return want
 		}
