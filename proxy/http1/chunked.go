@@ -168,7 +168,7 @@ func (d *Decoder) stepSize(c byte) *Error {
 	case '\r':
 		d.state = chunkLineEnd
 		return nil
-	case ' ', '\t', ';':
+	case ';':
 		d.state = chunkExtBlank
 		return d.stepExtension(c)
 	}
@@ -189,6 +189,8 @@ func (d *Decoder) begin() {
 // dropped:
 //
 //	*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )
+//
+// But white space right behind the size is refused, as others do.
 func (d *Decoder) stepExtension(c byte) *Error {
 	if c != '\r' {
 		d.chunkExt++
