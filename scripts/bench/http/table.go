@@ -27,20 +27,21 @@ type figure struct {
 	name   string
 	format string
 	of     func(measurement) float64
+	raw    bool // a ratio would say nothing
 }
 
 // rows returns the figures in their order.
 func rows() []figure {
 	return []figure{
-		{cpuFigure, "%.2f", func(m measurement) float64 { return m.CPU }},
-		{userFigure, "%.2f", func(m measurement) float64 { return m.User }},
-		{othersFigure, "%.3f", func(m measurement) float64 { return m.Others }},
-		{rateFigure, "%.0f", func(m measurement) float64 { return m.Rate }},
-		{p50Figure, "%.0f", func(m measurement) float64 { return m.P50 }},
-		{p99Figure, "%.0f", func(m measurement) float64 { return m.P99 }},
-		{lateFigure, "%.0f", func(m measurement) float64 { return m.Late }},
-		{memoryFigure, "%.0f", func(m measurement) float64 { return m.Memory }},
-		{errorFigure, "%.0f", func(m measurement) float64 { return float64(m.Errors) }},
+		{cpuFigure, "%.2f", func(m measurement) float64 { return m.CPU }, false},
+		{userFigure, "%.2f", func(m measurement) float64 { return m.User }, false},
+		{othersFigure, "%.3f", func(m measurement) float64 { return m.Others }, true},
+		{rateFigure, "%.0f", func(m measurement) float64 { return m.Rate }, false},
+		{p50Figure, "%.0f", func(m measurement) float64 { return m.P50 }, false},
+		{p99Figure, "%.0f", func(m measurement) float64 { return m.P99 }, false},
+		{lateFigure, "%.0f", func(m measurement) float64 { return m.Late }, true},
+		{memoryFigure, "%.0f", func(m measurement) float64 { return m.Memory }, false},
+		{errorFigure, "%.0f", func(m measurement) float64 { return float64(m.Errors) }, true},
 	}
 }
 
@@ -110,6 +111,9 @@ func table(list []measurement, what []scenario, names []string) string {
 	cells := [][]string{append(heading, "target", "")}
 	for _, sc := range what {
 		name := sc.name
+		failed := slices.ContainsFunc(list, func(m measurement) bool {
+			return m.Scenario == sc.name && m.System == "tandem" && m.Errors > 0
+		})
 		for _, f := range rows() {
 			medians := make(map[string]float64)
 			row := []string{name, f.name}
@@ -129,9 +133,13 @@ func table(list []measurement, what []scenario, names []string) string {
 				continue
 			}
 			for _, p := range pairs(names) {
-				row = append(row, ratioText(medians, p))
+				row = append(row, ratioText(medians, p, f.raw))
 			}
-			cells = append(cells, append(row, verdict(sc, f.name, medians)...))
+			judged := verdict(sc, f.name, medians)
+			if judged[1] == "met" && failed {
+				judged[1] = "met, WITH ERRORS" // which are cheap
+			}
+			cells = append(cells, append(row, judged...))
 			name = "" // once is enough
 		}
 	}
@@ -148,9 +156,12 @@ func ratio(medians map[string]float64, p pair) (float64, bool) {
 	return ours / theirs, true
 }
 
-func ratioText(medians map[string]float64, p pair) string {
+func ratioText(medians map[string]float64, p pair, raw bool) string {
 	r, ok := ratio(medians, p)
-	if !ok {
+	switch {
+	case raw:
+		return ""
+	case !ok:
 		return "-"
 	}
 	return fmt.Sprintf("%.2fx", r)

@@ -23,11 +23,11 @@ func TestTable(t *testing.T) {
 		{Scenario: "idle", System: "tandem", Memory: 1025},
 	}, what, []string{"haproxy", "nginx", "tandem"})
 	want := `scenario   figure                         haproxy   nginx             tandem   tandem/haproxy   tandem/nginx     target
-────────   ────────────────   ───────────────────   ─────   ────────────────   ──────────────   ────────────   ────────   ──────
-few        CPU us/request     11.00 [10.00-12.00]    8.00   9.35 [9.00-9.50]            0.85x          1.17x   <= 0.85x      met
-           requests/s             1000 [900-1200]       0               1040            1.04x              -   >= 1.05x   MISSED
-           errors                               0       0            0 [0-2]                -              -
-idle       bytes/connection                     -       -               1025                -              -    <= 1024   MISSED
+────────   ────────────────   ───────────────────   ─────   ────────────────   ──────────────   ────────────   ────────   ────────────────
+few        CPU us/request     11.00 [10.00-12.00]    8.00   9.35 [9.00-9.50]            0.85x          1.17x   <= 0.85x   met, WITH ERRORS
+           requests/s             1000 [900-1200]       0               1040            1.04x              -   >= 1.05x             MISSED
+           errors                               0       0            0 [0-2]
+idle       bytes/connection                     -       -               1025                -              -    <= 1024             MISSED
 `
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("table (-want +got):\n%s", diff)
