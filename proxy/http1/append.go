@@ -21,7 +21,8 @@ type Edit struct {
 	Target []byte     // of a request instead of its own, if not nil
 	Host   []byte     // of a request instead of its own, if not nil
 	Drop   Set        // fields that are not forwarded
-	Add    []Addition // fields behind those that are
+	Lines  []byte     // of fields behind those that are, each with its CRLF; checked like Add
+	Add    []Addition // fields behind these
 
 	Reframe bool // the body is sent as Body, not as it came
 	Body    Body
@@ -139,6 +140,7 @@ func (h *Head) appendRange(dst []byte, from, to int, drop Set) []byte {
 
 // appendEnd appends what we add to the fields, and the end of the head.
 func (h *Head) appendEnd(dst []byte, e *Edit, body Body) []byte {
+	dst = append(dst, e.Lines...)
 	for i := range e.Add {
 		a := &e.Add[i]
 		dst = append(append(append(append(dst, a.Name...), ": "...), a.Value...), "\r\n"...)
@@ -234,6 +236,17 @@ func (e *Edit) check() error {
 	}
 	if e.Upgrade != nil && !protocol(e.Upgrade) {
 		return refuse("value of field \"Upgrade\"", e.Upgrade)
+	}
+	for c := (cursor{}); c.line < len(e.Lines); {
+		end, reason, over := c.next(e.Lines, len(e.Lines), len(e.Lines))
+		if reason != "" || over != 0 {
+			return refuse("field lines", e.Lines)
+		}
+		name, _, colon := bytes.Cut(e.Lines[c.line:end], []byte{':'})
+		if !colon || !isToken(name) || rebuilt.Has(KnownName(name)) {
+			return refuse("field line", e.Lines[c.line:end])
+		}
+		c.advance(end)
 	}
 	return checkAdditions(e.Add)
 }

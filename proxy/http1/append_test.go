@@ -27,8 +27,9 @@ func TestEditedRequest(t *testing.T) {
 		{"Host", http1.Edit{Host: []byte("b:81")}, start + "HOST: b:81\r\n" + fields + length},
 		{"empty Host", http1.Edit{Host: []byte{}}, start + "HOST: \r\n" + fields + length},
 		{"target", http1.Edit{Target: []byte("/new?x")}, "POST /new?x HTTP/1.1\r\nX: 1\r\nHOST: a\r\n" + fields + length},
-		{"P2 removal before addition", http1.Edit{Drop: http1.Forwarding, Add: []http1.Addition{{"X-Forwarded-For", []byte("1.2.3.4")}, {"Via", []byte("1.1 tandem")}, {"X-Empty", nil}}},
-			start + "HOST: a\r\n" + end + "X-Forwarded-For: 1.2.3.4\r\nVia: 1.1 tandem\r\nX-Empty: \r\n" + length},
+		{"P2 removal before addition", http1.Edit{Drop: http1.Forwarding, Add: []http1.Addition{{"X-Forwarded-For", []byte("1.2.3.4")}, {"Via", []byte("1.1 tandem")}, {"X-Empty", nil}, {"X-Tab", []byte("a\tb\xff")}}},
+			start + "HOST: a\r\n" + end + "X-Forwarded-For: 1.2.3.4\r\nVia: 1.1 tandem\r\nX-Empty: \r\nX-Tab: a\tb\xff\r\n" + length},
+		{"lines", http1.Edit{Lines: []byte("X-A: 1\r\nvia:x\ty\r\n"), Add: []http1.Addition{{"X-B", []byte("2")}}}, start + "HOST: a\r\n" + fields + "X-A: 1\r\nvia:x\ty\r\nX-B: 2\r\n" + length},
 		{"dropping unknown fields drops nothing", http1.Edit{Drop: http1.SetOf(http1.Unknown, http1.Cookie)}, start + "HOST: a\r\nX-Forwarded-For: 6.6.6.6\r\nx-forwarded-other: 1\r\nY: 2\r\n" + length},
 		{"close", http1.Edit{Close: true}, start + "HOST: a\r\n" + fields + length + "Connection: close\r\n"},
 		{"U1 upgrade", http1.Edit{Upgrade: []byte("websocket")}, start + "HOST: a\r\n" + fields + length + "Upgrade: websocket\r\nConnection: upgrade\r\n"},
@@ -48,6 +49,28 @@ func TestEditedRequest(t *testing.T) {
 				t.Errorf("head (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestCallersPolicyDropsFields(t *testing.T) {
+	var r http1.Request
+	if n, err := feed(t, &r, get("X: 1\r\nY: 2\r\nX: 3\r\nZ: 4\r\n"), nil, limits()); n == 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	for i, f := range r.Fields() {
+		if string(r.Bytes(f.Name)) == "X" {
+			r.Fields()[i].Flags |= http1.Dropped
+		}
+	}
+	if got, want := forward(t, &r, &http1.Edit{}), get("Y: 2\r\nZ: 4\r\n"); got != want {
+		t.Errorf("forwarded %q, want %q", got, want)
+	}
+	if v, ok := r.Lookup("x"); ok {
+		t.Errorf("a dropped field is %q", v)
+	}
+	// The flag does not outlive the request.
+	if got, want := judgeRequest(t, &r, get("X: 1\r\n"), nil), get("X: 1\r\n"); got != want {
+		t.Errorf("the next request is forwarded as %q, want %q", got, want)
 	}
 }
 
@@ -71,6 +94,14 @@ func TestUnsafeEditsAreRefused(t *testing.T) {
 		{"H10 coding", add("Transfer-Encoding", "chunked")},
 		{"H10 connection", add("Connection", "close")},
 		{"H10 second Host", add("Host", "b")},
+		{"H10 lines without an end", http1.Edit{Lines: []byte("X: 1")}},
+		{"H10 lines with half an end", http1.Edit{Lines: []byte("X: 1\r")}},
+		{"H10 empty line", http1.Edit{Lines: []byte("X: 1\r\n\r\n")}},
+		{"H10 bare LF in lines", http1.Edit{Lines: []byte("X: 1\nY: 2\r\n")}},
+		{"H10 NUL in lines", http1.Edit{Lines: []byte("X: 1\x00\r\n")}},
+		{"H10 line without a colon", http1.Edit{Lines: []byte("X: 1\r\nY\r\n")}},
+		{"H10 folded line", http1.Edit{Lines: []byte("X: 1\r\n Y: 2\r\n")}},
+		{"H10 length in lines", http1.Edit{Lines: []byte("X: 1\r\ncontent-length: 2\r\n")}},
 		{"H10 CRLF in Host", http1.Edit{Host: []byte("a\r\nX: 1")}},
 		{"H10 space in Host", http1.Edit{Host: []byte("a b")}},
 		{"H10 CRLF in the target", http1.Edit{Target: []byte("/\r\n")}},

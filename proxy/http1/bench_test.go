@@ -57,7 +57,7 @@ var work = map[string]func(testing.TB) (bytes int, do func()){
 func parseRequest(t testing.TB, head string, forward bool) func() {
 	var r http1.Request
 	buf, lim, dst := []byte(head), limits(), make([]byte, 0, 4096)
-	edit := http1.Edit{Drop: http1.Forwarding, Add: []http1.Addition{
+	edit := http1.Edit{Drop: http1.Forwarding, Lines: []byte("X-Forwarded-Port: 80\r\n"), Add: []http1.Addition{
 		{Name: "X-Forwarded-For", Value: []byte("192.0.2.77")},
 		{Name: "X-Forwarded-Proto", Value: []byte("http")},
 		{Name: "X-Forwarded-Host", Value: []byte("shop.example")},

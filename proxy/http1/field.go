@@ -21,6 +21,8 @@ const (
 	Alias
 	// Repeated fields say again what must be said once (in responses).
 	Repeated
+	// Dropped is for the caller to set, by Fields, on what its policy keeps back.
+	Dropped
 )
 
 // Field is a field of a head or of trailers. Name and Value are parts of the buffer.

@@ -72,7 +72,7 @@ func (r *Request) frame() *Error {
 		r.Body = Body{Kind: Sized, Length: length}
 		return err
 	}
-	if err := r.coding(); err != nil {
+	if err := r.coding(r.Minor); err != nil {
 		return err
 	}
 	if r.seen.Has(ContentLength) {
@@ -95,8 +95,6 @@ func (h *Head) length() (int64, *Error) {
 // coding judges Transfer-Encoding, which is there: it must be chunked, just once.
 // HTTP/1.0 does not know it, so who sends it and who passed it on may disagree (RFC
 // 9112, section 6.1).
-func (r *Request) coding() *Error { return r.Head.coding(r.Minor) }
-
 func (h *Head) coding(minor uint8) *Error {
 	value := h.fields[h.first[TransferEncoding]].Value
 	reason := CodingInvalid

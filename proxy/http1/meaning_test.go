@@ -187,3 +187,47 @@ func TestFloodIsRefusedAtTheLimit(t *testing.T) {
 		}
 	}
 }
+
+func TestMethods(t *testing.T) {
+	tests := []struct {
+		text             string
+		method           http1.Method
+		safe, idempotent bool
+	}{
+		{"GET", http1.MethodGet, true, true}, {"HEAD", http1.MethodHead, true, true}, {"OPTIONS", http1.MethodOptions, true, true},
+		{"TRACE", http1.MethodTrace, true, true}, {"PUT", http1.MethodPut, false, true}, {"DELETE", http1.MethodDelete, false, true},
+		{"POST", http1.MethodPost, false, false}, {"PATCH", http1.MethodPatch, false, false}, {"Get", http1.MethodOther, false, false},
+		{"PROPFIND", http1.MethodOther, false, false},
+	}
+	for _, tt := range tests {
+		var r http1.Request
+		if n, err := feed(t, &r, line(tt.text+" / HTTP/1.1"), nil, limits()); n == 0 || err != nil {
+			t.Fatal(n, err)
+		}
+		if m := r.Method; m != tt.method || m.Safe() != tt.safe || m.Idempotent() != tt.idempotent || string(r.MethodText()) != tt.text {
+			t.Errorf("%s is method %v %q, safe %v, idempotent %v", tt.text, m, r.MethodText(), m.Safe(), m.Idempotent())
+		}
+	}
+}
+
+func TestEmptyBodies(t *testing.T) {
+	for b, want := range map[http1.Body]bool{
+		{}: true, {Kind: http1.Sized}: true, {Kind: http1.Sized, Length: 1}: false,
+		{Kind: http1.Chunked}: false, {Kind: http1.UntilClose}: false, {Kind: http1.Tunnel}: false,
+	} {
+		if b.Empty() != want {
+			t.Errorf("body %v is empty: %v", b, b.Empty())
+		}
+	}
+}
+
+func TestAnAbandonedRequestIsForgotten(t *testing.T) {
+	var r http1.Request
+	if n, err := r.Parse([]byte("POST /old HTTP/1.1\r\nHost: OLD\r\nContent-Length: 5\r\nConnection: close, x\r\nExp"), limits()); n != 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	r.Reset()
+	if got, want := judgeRequest(t, &r, get("X: 1\r\n"), nil), get("X: 1\r\n"); got != want || !r.KeepAlive {
+		t.Errorf("the request behind it is forwarded as %q, want %q", got, want)
+	}
+}
