@@ -351,7 +351,11 @@ func TestSpliceSaysWhichSideFailed(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			r := start(t, 1)
 			l := r.Loops()[0]
-			source, sink := server(t, test.source), server(t, test.sink)
+			source := server(t, func(c *net.TCPConn) {
+				io.ReadFull(c, make([]byte, 1)) // not before the dial has returned
+				test.source(c)
+			})
+			sink := server(t, test.sink)
 			do(t, l, func() error {
 				src, err := l.Dial(source, DialOptions{})
 				if err != nil {
@@ -363,6 +367,9 @@ func TestSpliceSaysWhichSideFailed(t *testing.T) {
 					return err
 				}
 				defer dst.Abort()
+				if _, err := src.Write([]byte("x")); err != nil {
+					return err
+				}
 				if test.deadline != nil {
 					test.deadline(dst, src, l)
 				}
@@ -389,7 +396,10 @@ func waitForEnd(c *net.TCPConn) {
 		return
 	}
 	raw.Read(func(fd uintptr) bool {
-		errno, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
-		return err != nil || errno != 0
+		if errno, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR); err != nil || errno != 0 {
+			return true
+		}
+		n, _, err := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK)
+		return n == 0 && err == nil
 	})
 }
