@@ -213,6 +213,29 @@ func TestStatusTextIsTheRegisteredOne(t *testing.T) {
 	}
 }
 
+// TestEveryByteOfAValueIsJudged tries each byte at each place of a machine word.
+func TestEveryByteOfAValueIsJudged(t *testing.T) {
+	for n := 1; n < 20; n++ {
+		for at := range n {
+			for c := range 256 {
+				value := bytes.Repeat([]byte{'a'}, n)
+				value[at] = byte(c)
+				want := c == '\t' || c >= ' ' && c != 0x7f
+				_, err := http1.AppendReply(nil, &http1.Reply{Status: 200, Fields: []http1.Addition{{Name: "X", Value: value}}})
+				if (err == nil) != want {
+					t.Fatalf("value %q: %v", value, err)
+				}
+				// White space at an end is none of the value.
+				var r http1.Request
+				got := judgeRequest(t, &r, get("X: a"+string(value)+"a\r\n"), nil)
+				if (got == get("X: a"+string(value)+"a\r\n")) != want {
+					t.Fatalf("request with value %q: %q", value, got)
+				}
+			}
+		}
+	}
+}
+
 func TestKnownNames(t *testing.T) {
 	known := 0
 	for k := http1.Host; k.String() != ""; k++ {

@@ -85,7 +85,8 @@ func slot[T string | []byte](name T) int {
 	return (n + 2*int(name[0]|0x20) + 52*int(name[max(n-4, 0)]|0x20)) & 127
 }
 
-// KnownName returns which field name is, in any case.
+// KnownName returns which field name is, in any case. A name that holds control
+// characters, which no message has, may be taken for another.
 func KnownName[T string | []byte](name T) Known {
 	if len(name) == 0 {
 		return Unknown

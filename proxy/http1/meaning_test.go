@@ -64,7 +64,10 @@ func TestMeaningOfARequest(t *testing.T) {
 		{"HTTP/1.0 closes", "GET / HTTP/1.0\r\nHost: a\r\n\r\n", plain(func(m *meaning) { m.Minor, m.Keep = 0, false })},
 		{"HTTP/1.0 that asks to be kept", "GET / HTTP/1.0\r\nHost: a\r\nConnection: Keep-Alive\r\n\r\n", plain(func(m *meaning) { m.Minor = 0 })},
 		{"HTTP/1.2", line("GET / HTTP/1.2"), plain(func(*meaning) {})},
-		{"E1 expectation", get("Expect: 100-CONTINUE\r\n"), plain(func(m *meaning) { m.Continue = true })},
+		{"E1 expectation", get("Expect: 100-CONTINUE\r\nContent-Length: 5\r\n"), plain(func(m *meaning) {
+			m.Continue, m.Body = true, http1.Body{Kind: http1.Sized, Length: 5}
+		})},
+		{"E1 expectation without a body", get("Expect: 100-continue\r\n"), plain(func(*meaning) {})},
 		{"E4 expectation of HTTP/1.0", "GET / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\n\r\n", plain(func(m *meaning) { m.Minor, m.Keep = 0, false })},
 		{"P6 trailers", get("TE: gzip , Trailers\r\n"), plain(func(m *meaning) { m.Trailers = true })},
 		{"P6 trailers in the second field", get("TE: gzip\r\nTE: trailers\r\n"), plain(func(m *meaning) { m.Trailers = true })},

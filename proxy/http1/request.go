@@ -217,7 +217,7 @@ func (r *Request) readIntentions() *Error {
 		case !fold(r.Bytes(f.Value), "100-continue"):
 			return r.fail(UnknownExpect, int(f.Value.Off), "expectation "+quote(r.Bytes(f.Value)))
 		default:
-			r.ExpectContinue = true
+			r.ExpectContinue = !r.Body.Empty()
 		}
 	}
 	return nil
