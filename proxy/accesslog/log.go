@@ -73,8 +73,8 @@ func (l *Log) NewBuffer() *Buffer {
 }
 
 // Run writes until ctx ends, and then what the buffers hold: their owners have
-// stopped by then. It returns an error when the writer takes too long; a goroutine that
-// hangs in it is left behind, as nothing can end it.
+// stopped by then. It returns an error when the writer takes too long; a goroutine
+// that hangs in it is left behind, as nothing can end it.
 func (l *Log) Run(ctx context.Context) error {
 	doneC := make(chan struct{})
 	go func() {
