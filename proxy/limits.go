@@ -15,8 +15,8 @@ type ListenerLimits struct {
 
 	// The others are of HTTP.
 
-	LineBytes   int   // of a request line; beyond it the answer is 414
-	HeaderBytes int   // of a request's head, and again of its trailers; 431
+	LineBytes   int   // of a request line; beyond it the answer is 414; of a field, 431
+	HeaderBytes int   // of a request's head together with its trailers; 431
 	Headers     int   // fields of a request's head, and again of its trailers; 431
 	BodyBytes   int64 // of a request's body; 413
 	// MinRate is the least number of bytes a second, averaged from the start of a
