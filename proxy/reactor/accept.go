@@ -30,17 +30,15 @@ func (ln *Listener) accept() {
 			ln.place(fd, peer)
 		case unix.EAGAIN:
 			return
-		case unix.EINTR:
 		case unix.EMFILE, unix.ENFILE:
 			ln.failed.Add(1)
 			ln.refuse()
 			ln.rest()
-		case unix.ECONNABORTED, unix.EPROTO, unix.EPERM, unix.ENETDOWN, unix.ENOPROTOOPT, unix.EHOSTDOWN,
-			unix.ENONET, unix.EHOSTUNREACH, unix.EOPNOTSUPP, unix.ENETUNREACH:
-			ln.failed.Add(1) // that one is gone; the next may be well
-		default:
+		case unix.ENOBUFS, unix.ENOMEM, unix.EBADF, unix.EINVAL:
 			ln.failed.Add(1)
 			ln.rest()
+		default: // an error of that connection; the next may be well
+			ln.failed.Add(1)
 		}
 	}
 }
@@ -146,7 +144,7 @@ func (ln *Listener) rest() {
 	ln.resting = true
 	ln.watch()
 	l := ln.loop
-	l.wheel.set(&ln.timer, tickAfter(l.now+int64(acceptRest)))
+	l.timers.Set(&ln.timer, tickAfter(l.now+int64(acceptRest)))
 }
 
 // expire ends the rest.

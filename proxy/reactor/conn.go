@@ -1,8 +1,10 @@
 package reactor
 
 import (
+	"io"
 	"net"
 	"net/netip"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -60,7 +62,7 @@ type Conn struct {
 // fails.
 func (l *Loop) register(fd int, remote netip.AddrPort) (*Conn, error) {
 	c := &Conn{loop: l, fd: int32(fd), remote: remote}
-	c.timer.owner = c
+	c.timer.Owner = c
 	if !remote.IsValid() {
 		c.flags |= unixSocket
 	}
@@ -112,7 +114,7 @@ func (c *Conn) usable(by int64) error {
 	case c.flags&closed != 0:
 		return net.ErrClosed
 	case by != 0 && by <= c.loop.now:
-		return errDeadline
+		return os.ErrDeadlineExceeded
 	}
 	return nil
 }
@@ -124,7 +126,7 @@ func (c *Conn) Close() error {
 	}
 	c.flags |= closed
 	c.loop.conns.remove(c.slot)
-	c.loop.wheel.remove(&c.timer)
+	c.loop.timers.Remove(&c.timer)
 	c.loop.open.Add(-1)
 	unix.Close(int(c.fd)) // and out of epoll: no other descriptor has the socket
 	c.fd = -1
@@ -225,7 +227,7 @@ func (c *Conn) pending() (bool, error) {
 	case errno == 0 && n > 0:
 		return true, nil
 	case errno == 0:
-		return false, errEOF
+		return false, io.EOF
 	case errno == syscall.EAGAIN:
 		c.flags |= drained
 		return false, nil

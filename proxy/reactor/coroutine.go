@@ -35,7 +35,7 @@ type coroutine struct {
 
 func (l *Loop) newCoroutine() *coroutine {
 	co := &coroutine{loop: l}
-	co.timer.owner = co
+	co.timer.Owner = co
 	co.next, co.stop = iter.Pull(co.body)
 	return co
 }
@@ -156,9 +156,9 @@ func (l *Loop) Sleep(d time.Duration) error {
 		if err := l.closedError(); err != nil {
 			return err
 		}
-		l.wheel.set(&co.timer, tickAfter(until))
+		l.timers.Set(&co.timer, tickAfter(until))
 		co.park()
-		l.wheel.remove(&co.timer)
+		l.timers.Remove(&co.timer)
 	}
 	return l.closedError()
 }

@@ -3,7 +3,30 @@ package reactor
 import (
 	"net"
 	"time"
+
+	"github.com/tandemlb/tandem/proxy/reactor/wheel"
 )
+
+// tickShift makes a tick of the timers 2^23 ns, which are 8.4 ms.
+const tickShift = 23
+
+// tickAfter returns the first tick that begins at or after ns, so that nothing
+// expires early.
+func tickAfter(ns int64) int64 { return (ns + 1<<tickShift - 1) >> tickShift }
+
+// tickAt returns the tick that has begun at ns.
+func tickAt(ns int64) int64 { return ns >> tickShift }
+
+// timer belongs to a connection, a coroutine or a listener.
+type timer = wheel.Timer[expirer]
+
+// expirer has a timer.
+type expirer interface {
+	// expire acts on what is due at now, and returns when it is to be called
+	// again, later than now; 0 means never. Both are nanoseconds of the loop's
+	// clock.
+	expire(now int64) (again int64)
+}
 
 // SetDeadline sets both deadlines.
 func (c *Conn) SetDeadline(t time.Time) error {
@@ -58,8 +81,8 @@ func (c *Conn) arm(by int64) {
 	if by == 0 {
 		return
 	}
-	if tick := tickAfter(by); c.timer.at == 0 || c.timer.at > tick {
-		c.loop.wheel.set(&c.timer, tick)
+	if tick := tickAfter(by); c.timer.At() == 0 || c.timer.At() > tick {
+		c.loop.timers.Set(&c.timer, tick)
 	}
 }
 

@@ -2,7 +2,6 @@ package reactor
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -16,10 +15,6 @@ import (
 type DialOptions struct {
 	// Deadline ends the attempt with os.ErrDeadlineExceeded.
 	Deadline time.Time
-
-	// Source is the local address to connect from, with a port or 0. The zero
-	// value leaves both to the kernel.
-	Source netip.AddrPort
 
 	// Watch ends the attempt with ErrHangup when the peer of this connection
 	// closes it; see [Conn.WatchHangup]. The watch goes on in the new connection.
@@ -37,7 +32,7 @@ func (l *Loop) Dial(addr netip.AddrPort, o DialOptions) (*Conn, error) {
 	return c, nil
 }
 
-// DialUnix is Dial for the unix stream socket with that path. Source is ignored.
+// DialUnix is Dial for the unix stream socket with that path.
 func (l *Loop) DialUnix(path string, o DialOptions) (*Conn, error) {
 	co := l.current("DialUnix")
 	c, err := l.dialUnix(co, path, o)
@@ -64,13 +59,7 @@ func (l *Loop) dialTCP(co *coroutine, addr netip.AddrPort, o DialOptions) (*Conn
 		unix.Close(fd)
 		return nil, os.NewSyscallError("setsockopt TCP_NODELAY", err)
 	}
-	if o.Source.IsValid() {
-		if err := bind(fd, family, o.Source); err != nil {
-			unix.Close(fd)
-			return nil, fmt.Errorf("bind to %s: %w", o.Source, err)
-		}
-	}
-	c, err := l.connecting(co, fd, addr, o, connect(fd, addr))
+	c, err := l.connect(co, fd, addr, o, sockaddr(addr))
 	if err != nil {
 		return nil, err
 	}
@@ -83,30 +72,12 @@ func (l *Loop) dialTCP(co *coroutine, addr netip.AddrPort, o DialOptions) (*Conn
 	return c, nil
 }
 
-func bind(fd, family int, source netip.AddrPort) error {
-	if source.Port() == 0 {
-		// Let connect choose the port, when it knows the destination: one local
-		// port then serves for many servers.
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
-	}
-	if family == unix.AF_INET {
-		return unix.Bind(fd, &unix.SockaddrInet4{Port: int(source.Port()), Addr: source.Addr().Unmap().As4()})
-	}
-	return unix.Bind(fd, &unix.SockaddrInet6{Port: int(source.Port()), Addr: source.Addr().As16(), ZoneId: scope(source.Addr().Zone())})
-}
-
 func (l *Loop) dialUnix(co *coroutine, path string, o DialOptions) (*Conn, error) {
 	fd, err := l.socket(unix.AF_UNIX)
 	if err != nil {
 		return nil, err
 	}
-	err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
-	errno, ok := err.(syscall.Errno)
-	if err != nil && !ok {
-		unix.Close(fd)
-		return nil, err
-	}
-	return l.connecting(co, fd, netip.AddrPort{}, o, errno)
+	return l.connect(co, fd, netip.AddrPort{}, o, &unix.SockaddrUnix{Name: path})
 }
 
 func (l *Loop) socket(family int) (int, error) {
@@ -117,19 +88,21 @@ func (l *Loop) socket(family int) (int, error) {
 	return fd, os.NewSyscallError("socket", err)
 }
 
-// connecting waits for a connect that has returned errno. It owns fd.
-func (l *Loop) connecting(co *coroutine, fd int, addr netip.AddrPort, o DialOptions, errno syscall.Errno) (*Conn, error) {
-	if errno != 0 && errno != unix.EINPROGRESS {
+// connect makes a connection of fd, which it owns.
+func (l *Loop) connect(co *coroutine, fd int, addr netip.AddrPort, o DialOptions, to unix.Sockaddr) (*Conn, error) {
+	begun := unix.Connect(fd, to)
+	if begun != nil && begun != unix.EINPROGRESS {
 		unix.Close(fd)
-		return nil, os.NewSyscallError("connect", errno)
+		return nil, os.NewSyscallError("connect", begun)
 	}
+	// Not before: epoll reports a socket that does not connect as hung up.
 	c, err := l.register(fd, addr)
 	if err != nil {
 		return nil, err
 	}
 	l.open.Add(1)
 	c.WatchHangup(o.Watch)
-	if errno == 0 {
+	if begun == nil {
 		c.flags |= drained
 		return c, nil
 	}
@@ -144,23 +117,15 @@ func (l *Loop) connecting(co *coroutine, fd int, addr netip.AddrPort, o DialOpti
 
 // connected waits until the connection is established.
 func (c *Conn) connected(co *coroutine) error {
-	for {
-		if err := c.usable(c.writeBy); err != nil {
-			return err
-		}
-		if err := c.waitWrite(co); err != nil {
-			return err
-		}
-		errno, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
-		if err == nil && errno != 0 {
-			err = syscall.Errno(errno)
-		}
-		if err != nil {
-			return os.NewSyscallError("connect", err)
-		}
-		// Woken without an event? Then the connection has no peer yet.
-		if _, err := unix.Getpeername(int(c.fd)); err == nil {
-			return nil
-		}
+	if err := c.usable(c.writeBy); err != nil {
+		return err
 	}
+	if err := c.waitWrite(co); err != nil {
+		return err
+	}
+	errno, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
+	if err == nil && errno != 0 {
+		err = syscall.Errno(errno)
+	}
+	return os.NewSyscallError("connect", err)
 }

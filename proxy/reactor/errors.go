@@ -2,7 +2,6 @@ package reactor
 
 import (
 	"errors"
-	"io"
 	"net"
 	"os"
 	"syscall"
@@ -39,15 +38,4 @@ func (c *Conn) opError(op string, err error) error {
 
 func (c *Conn) sysError(op, call string, errno syscall.Errno) error {
 	return c.opError(op, os.NewSyscallError(call, errno))
-}
-
-// splicing returns err with the side on which it came, where it does not say.
-func (c *Conn) splicing(op string, err error) error {
-	if err == nil || err == io.EOF {
-		return err
-	}
-	if _, ok := errors.AsType[*net.OpError](err); ok {
-		return err
-	}
-	return c.opError(op, err)
 }

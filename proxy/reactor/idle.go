@@ -1,6 +1,9 @@
 package reactor
 
-import "net"
+import (
+	"io"
+	"net"
+)
 
 // SetIdle says that nobody waits in the connection and nothing is expected from
 // its peer, as in a pool of upstream connections. gone is called once, on the
@@ -42,7 +45,7 @@ func (c *Conn) Idle() error {
 	case some:
 		return ErrUnexpected
 	case c.ended():
-		return errEOF
+		return io.EOF
 	}
 	return c.usable(c.readBy)
 }

@@ -2,18 +2,7 @@ package reactor
 
 import (
 	"io"
-	"net"
-	"os"
 	"syscall"
-
-	"golang.org/x/sys/unix"
-)
-
-// Short names: what is returned is the value itself.
-var (
-	errEOF      = io.EOF
-	errDeadline = os.ErrDeadlineExceeded
-	errClosed   = net.ErrClosed
 )
 
 // Read waits until there is something to read and takes it.
@@ -106,94 +95,47 @@ func (c *Conn) waitWrite(co *coroutine) error {
 // Write writes all of b, or fails. It waits while the peer does not take it.
 func (c *Conn) Write(b []byte) (int, error) {
 	co := c.loop.current("Write")
-	co.turn()
-	for written := 0; ; {
-		if err := c.usable(c.writeBy); err != nil {
-			return written, err
-		}
-		if written == len(b) {
-			return written, nil
-		}
-		n, errno := send(c.fd, b[written:])
-		written += n
-		c.loop.spend(n)
-		switch {
-		case errno == syscall.EAGAIN:
-			if err := c.waitWrite(co); err != nil {
-				return written, err
-			}
-		case errno != 0:
-			return written, c.sysError("write", "sendto", errno)
-		case written == len(b):
-			return written, nil
-		default:
-			co.turn()
-		}
-	}
+	bufs := [1][]byte{b}
+	n, err := c.write(co, bufs[:])
+	return int(n), err
 }
 
-// TryWrite writes what the socket takes without waiting. It may be called by any
-// code on the loop; the error is ErrWouldBlock when the socket took nothing.
-func (c *Conn) TryWrite(b []byte) (int, error) {
-	if err := c.usable(c.writeBy); err != nil {
-		return 0, err
-	}
-	n, errno := send(c.fd, b)
-	switch {
-	case errno == syscall.EAGAIN:
-		return 0, ErrWouldBlock
-	case errno != 0:
-		return 0, c.sysError("write", "sendto", errno)
-	}
-	return n, nil
+// WriteBuffers writes all of bufs in order, as Write does: a head and a body in
+// one system call and one packet. It keeps and changes none of them.
+func (c *Conn) WriteBuffers(bufs ...[]byte) (int64, error) {
+	co := c.loop.current("WriteBuffers")
+	return c.write(co, bufs)
 }
 
 // maxBuffers is how many buffers go into one system call.
 const maxBuffers = 8
 
-// WriteBuffers writes all of bufs in order, or fails, as Write does: a head and a
-// body in one system call and one packet. It keeps and changes none of them.
-func (c *Conn) WriteBuffers(bufs ...[]byte) (int64, error) {
-	co := c.loop.current("WriteBuffers")
-	co.turn()
-	var written int64
-	first, skip := 0, 0 // what is next: bufs[first][skip:]
+func (c *Conn) write(co *coroutine, bufs [][]byte) (written int64, err error) {
+	skip := 0 // of the first buffer
 	for {
-		for first < len(bufs) && skip >= len(bufs[first]) {
-			skip -= len(bufs[first])
-			first++
+		co.turn()
+		for len(bufs) > 0 && skip >= len(bufs[0]) {
+			skip -= len(bufs[0])
+			bufs = bufs[1:]
 		}
 		if err := c.usable(c.writeBy); err != nil {
 			return written, err
 		}
-		if first == len(bufs) {
+		if len(bufs) == 0 {
 			return written, nil
 		}
-		n, errno := sendBuffers(c.fd, bufs[first:], skip)
+		n, errno := sendBuffers(c.fd, bufs, skip)
 		written += int64(n)
 		skip += n
 		c.loop.spend(n)
 		switch errno {
 		case 0:
-			co.turn()
 		case syscall.EAGAIN:
 			if err := c.waitWrite(co); err != nil {
 				return written, err
 			}
 		default:
-			return written, c.sysError("write", "sendmsg", errno)
+			return written, c.sysError("write", "sendto", errno)
 		}
 	}
-}
-
-// Buffered returns how many written bytes the peer has not acknowledged yet.
-func (c *Conn) Buffered() (int, error) {
-	if err := c.usable(0); err != nil {
-		return 0, err
-	}
-	n, err := unix.IoctlGetInt(int(c.fd), unix.SIOCOUTQ)
-	if err != nil {
-		return 0, c.opError("query", err)
-	}
-	return n, nil
 }

@@ -3,6 +3,8 @@ package reactor
 import (
 	"errors"
 	"fmt"
+	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -77,7 +79,7 @@ func (r *Reactor) Listen(l syscall.Conn, o ListenOptions) (*Listener, error) {
 		return nil, fmt.Errorf("take over the listening socket: %w", err)
 	}
 	ln := &Listener{options: o, fd: fd, spare: openSpare()}
-	ln.timer.owner = ln
+	ln.timer.Owner = ln
 	ln.loop = r.loops[int(r.placed.Add(1)-1)%len(r.loops)]
 	if err := ln.loop.listeners.add(&ln.loop.kernel, ln); err != nil {
 		ln.release()
@@ -195,7 +197,7 @@ func (ln *Listener) watch() {
 
 func (ln *Listener) release() {
 	ln.gone = true
-	ln.loop.wheel.remove(&ln.timer)
+	ln.loop.timers.Remove(&ln.timer)
 	unix.Close(ln.fd)
 	if ln.spare >= 0 {
 		unix.Close(ln.spare)
@@ -215,7 +217,7 @@ func (s *listeners) add(p *poller, ln *Listener) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return errClosed
+		return net.ErrClosed
 	}
 	ln.key = int32(wakeKey - 1 - len(s.all))
 	if err := p.add(ln.fd, unix.EPOLLIN, ln.key, 0); err != nil {
@@ -239,28 +241,21 @@ func (s *listeners) remove(ln *Listener) {
 		return
 	}
 	s.all[wakeKey-1-ln.key] = nil
-	ln.stopWatching()
+	// The socket is shared with others, and what epoll forgets with the last
+	// descriptor is a socket. An error would be that it is not watched.
+	_ = ln.loop.kernel.control(unix.EPOLL_CTL_DEL, ln.fd, 0, 0, 0)
 	ln.release()
 }
 
 // close removes all, and lets none be added.
 func (s *listeners) close() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.closed = true
-	for i, ln := range s.all {
+	all := slices.Clone(s.all)
+	s.mu.Unlock()
+	for _, ln := range all {
 		if ln != nil {
-			s.all[i] = nil
-			ln.stopWatching()
-			ln.release()
+			s.remove(ln)
 		}
-	}
-}
-
-// stopWatching is needed although the descriptor is closed next: the socket is
-// shared with others, and epoll forgets a socket, not a descriptor.
-func (ln *Listener) stopWatching() {
-	if err := ln.loop.kernel.control(unix.EPOLL_CTL_DEL, ln.fd, 0, 0, 0); err != nil {
-		panic("reactor: " + err.Error()) // it is watched: no reason to fail
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tandemlb/tandem/proxy/reactor/wheel"
 )
 
 // Loop runs coroutines on one goroutine. Its methods are called by code that runs
@@ -28,7 +30,7 @@ type Loop struct {
 type sources struct {
 	kernel    poller
 	inbox     inbox
-	wheel     wheel
+	timers    *wheel.Wheel[expirer]
 	conns     slots
 	listeners listeners
 	awaits    sync.WaitGroup
@@ -49,7 +51,7 @@ type schedule struct {
 func newLoop(r *Reactor, id int) (*Loop, error) {
 	l := &Loop{reactor: r, id: id, base: time.Now()}
 	l.tick()
-	l.wheel.init(tickAt(l.now))
+	l.timers = wheel.New[expirer](tickAt(l.now))
 	if err := l.kernel.open(); err != nil {
 		return nil, err
 	}
@@ -109,9 +111,9 @@ func (l *Loop) turn() {
 		l.deliver(ev.Fd, uint32(ev.Pad), ev.Events)
 	}
 	l.kernel.n = 0
-	for t := l.wheel.pop(tickAt(l.now)); t != nil; t = l.wheel.pop(tickAt(l.now)) {
-		if again := t.owner.expire(l.now); again != 0 {
-			l.wheel.set(t, tickAfter(again))
+	for t := l.timers.Pop(tickAt(l.now)); t != nil; t = l.timers.Pop(tickAt(l.now)) {
+		if again := t.Owner.expire(l.now); again != 0 {
+			l.timers.Set(t, tickAfter(again))
 		}
 	}
 	l.takePosted()
@@ -130,7 +132,7 @@ func (l *Loop) collect() {
 	l.inbox.asleep.Store(true)
 	if l.inbox.empty() {
 		until := int64(0)
-		if tick, ok := l.wheel.next(); ok {
+		if tick, ok := l.timers.Next(); ok {
 			until = tick << tickShift
 		}
 		l.kernel.wait(l.now, until, l.base)
@@ -220,8 +222,8 @@ func (l *Loop) shutdown() {
 			s.conn.terminate()
 		}
 	}
-	l.wheel.all(func(t *timer) {
-		if co, ok := t.owner.(*coroutine); ok {
+	l.timers.All(func(t *timer) {
+		if co, ok := t.Owner.(*coroutine); ok {
 			co.wake()
 		}
 	})

@@ -43,27 +43,17 @@ func (c *Conn) unpark() {
 		if c.flags&drained != 0 {
 			return
 		}
-		// An end that came with bytes is for the handler to find.
-		if some, err := c.pendingAtEnd(); err != nil {
-			c.end(err)
-			return
-		} else if !some {
-			return
+		if c.ended() { // with bytes before the end, it is for the handler to find
+			if some, err := c.pending(); !some {
+				c.end(err)
+				return
+			}
 		}
 	}
 	c.flags &^= parked | fresh
 	co := c.loop.worker()
 	co.conn = c
 	c.loop.resume(co)
-}
-
-// pendingAtEnd is pending, and supposes that there is something to read without
-// asking while the peer has not ended its side.
-func (c *Conn) pendingAtEnd() (bool, error) {
-	if !c.ended() {
-		return true, nil
-	}
-	return c.pending()
 }
 
 // serve runs the handler once, on a coroutine.
@@ -89,10 +79,7 @@ func (c *Conn) serve() {
 // drain ends a parked connection, unless a request is on its way: that has
 // arrived, or is the first one, for which the peer has just connected.
 func (c *Conn) drain() {
-	if c.flags&parked == 0 {
-		return
-	}
-	if c.flags&fresh != 0 {
+	if c.flags&parked == 0 || c.flags&fresh != 0 {
 		return
 	}
 	if some, _ := c.pending(); some {

@@ -3,6 +3,7 @@ package reactor
 import (
 	"fmt"
 	"io"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -74,7 +75,7 @@ func (l *Loop) Splice(dst, src *Conn, n int64) (moved int64, err error) {
 			room = min(room, n-moved)
 		}
 		if held, err = src.spliceTo(co, p, int(room)); err != nil {
-			return moved, src.splicing("read", err)
+			return moved, src.opError("read", err)
 		}
 		if held == 0 {
 			if n >= 0 {
@@ -87,7 +88,7 @@ func (l *Loop) Splice(dst, src *Conn, n int64) (moved int64, err error) {
 			held -= written
 			moved += int64(written)
 			if err != nil {
-				return moved, dst.splicing("write", err)
+				return moved, dst.opError("write", err)
 			}
 		}
 	}
@@ -110,7 +111,7 @@ func (c *Conn) spliceTo(co *coroutine, p pipe, n int) (int, error) {
 			case syscall.EAGAIN: // the pipe is empty: it is the socket that is, too
 				c.flags |= drained
 			default:
-				return 0, c.sysError("read", "splice", errno)
+				return 0, os.NewSyscallError("splice", errno)
 			}
 		}
 		if err := c.waitRead(co); err != nil {
@@ -134,7 +135,7 @@ func (c *Conn) spliceFrom(co *coroutine, p pipe, n int) (int, error) {
 				return 0, err
 			}
 		default:
-			return 0, c.sysError("write", "splice", errno)
+			return 0, os.NewSyscallError("splice", errno)
 		}
 	}
 }

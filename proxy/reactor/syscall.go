@@ -11,76 +11,55 @@ import (
 )
 
 // The calls of the fast path are raw: on a non-blocking descriptor they end soon,
-// and need not tell the scheduler about it. All retry when interrupted.
+// and need not tell the scheduler. None fails with EINTR: what does not sleep is
+// not interrupted, and Go's signal handlers restart the rest.
 
 // recv returns n = 0 with every error.
 func recv(fd int32, b []byte, flags int) (n int, errno syscall.Errno) {
-	for {
-		r, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), uintptr(flags), 0, 0)
-		switch errno {
-		case 0:
-			return int(r), 0
-		case unix.EINTR:
-		default:
-			return 0, errno
-		}
-	}
+	r, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), uintptr(flags), 0, 0)
+	return count(r, errno)
 }
 
 func send(fd int32, b []byte) (n int, errno syscall.Errno) {
-	for {
-		r, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
-		switch errno {
-		case 0:
-			return int(r), 0
-		case unix.EINTR:
-		default:
-			return 0, errno
-		}
-	}
+	r, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
+	return count(r, errno)
 }
 
 // sendBuffers sends up to maxBuffers of bufs without the first skip bytes of the
 // first.
 func sendBuffers(fd int32, bufs [][]byte, skip int) (n int, errno syscall.Errno) {
+	if len(bufs) == 1 {
+		return send(fd, bufs[0][skip:])
+	}
 	var vectors [maxBuffers]unix.Iovec
-	count := 0
+	used := 0
 	for _, b := range bufs {
 		if b = b[skip:]; len(b) > 0 {
-			vectors[count].Base = &b[0]
-			vectors[count].SetLen(len(b))
-			count++
+			vectors[used].Base = &b[0]
+			vectors[used].SetLen(len(b))
+			used++
 		}
-		if skip = 0; count == maxBuffers {
+		if skip = 0; used == maxBuffers {
 			break
 		}
 	}
 	message := unix.Msghdr{Iov: &vectors[0]}
-	message.SetIovlen(count)
-	for {
-		r, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&message)), unix.MSG_NOSIGNAL)
-		switch errno {
-		case 0:
-			return int(r), 0
-		case unix.EINTR:
-		default:
-			return 0, errno
-		}
-	}
+	message.SetIovlen(used)
+	r, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&message)), unix.MSG_NOSIGNAL)
+	return count(r, errno)
 }
 
 // splice moves up to n bytes between a socket and a pipe.
 func splice(from, to int32, n int) (moved int, errno syscall.Errno) {
-	for {
-		r, _, errno := unix.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n), unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
-		switch errno {
-		case 0:
-			return int(r), 0
-		case unix.EINTR:
-		default:
-			return 0, errno
-		}
+	r, _, errno := unix.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n), unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
+	return count(r, errno)
+}
+
+func count(r uintptr, errno syscall.Errno) (int, syscall.Errno) {
+	if errno != 0 {
+		return 0, errno
 	}
+	return int(r), 0
 }
 
 // accept returns a non-blocking socket and the address of its peer, which is
@@ -95,18 +74,12 @@ func accept(fd int) (conn int, peer netip.AddrPort, errno syscall.Errno) {
 	return int(r), addrPort(&sa), 0
 }
 
-// connect begins to connect fd to addr.
-func connect(fd int, addr netip.AddrPort) syscall.Errno {
+// sockaddr returns addr for the calls of package unix.
+func sockaddr(addr netip.AddrPort) unix.Sockaddr {
 	if addr.Addr().Is4() {
-		sa := unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: addr.Addr().As4()}
-		putPort(&sa.Port, addr.Port())
-		_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&sa)), unix.SizeofSockaddrInet4)
-		return errno
+		return &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}
 	}
-	sa := unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: addr.Addr().As16(), Scope_id: scope(addr.Addr().Zone())}
-	putPort(&sa.Port, addr.Port())
-	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&sa)), unix.SizeofSockaddrInet6)
-	return errno
+	return &unix.SockaddrInet6{Port: int(addr.Port()), Addr: addr.Addr().As16(), ZoneId: scope(addr.Addr().Zone())}
 }
 
 // scope returns the index of the interface with that name or number, and 0 for
@@ -154,14 +127,8 @@ func addrPort(sa *unix.RawSockaddrAny) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// Ports are in network byte order, whatever that of the host.
-
+// port converts a port from network byte order, whatever that of the host.
 func port(raw *uint16) uint16 {
 	b := (*[2]byte)(unsafe.Pointer(raw))
 	return uint16(b[0])<<8 | uint16(b[1])
-}
-
-func putPort(raw *uint16, port uint16) {
-	b := (*[2]byte)(unsafe.Pointer(raw))
-	b[0], b[1] = byte(port>>8), byte(port)
 }

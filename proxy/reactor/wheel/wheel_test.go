@@ -1,4 +1,4 @@
-package reactor
+package wheel
 
 import (
 	"math/rand/v2"
@@ -8,9 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// drainWheel returns the ticks of the timers that expire until tick.
-func drainWheel(w *wheel, tick int64, live map[*timer]int64) (fired []int64) {
-	for t := w.pop(tick); t != nil; t = w.pop(tick) {
+// expired returns the ticks of the timers that expire until tick.
+func expired(w *Wheel[int], tick int64, live map[*Timer[int]]int64) (fired []int64) {
+	for t := w.Pop(tick); t != nil; t = w.Pop(tick) {
 		fired = append(fired, live[t])
 		delete(live, t)
 	}
@@ -35,23 +35,22 @@ func TestTimersExpireInOrderAndNeverEarly(t *testing.T) {
 		{"a long sleep", 99, []int64{1, 300, 100000}, []int64{1 << 30}, [][]int64{{1, 300, 100000}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			var w wheel
-			w.init(test.start)
-			live := map[*timer]int64{}
+			w := New[int](test.start)
+			live := map[*Timer[int]]int64{}
 			for _, at := range test.set {
-				tm := &timer{}
+				tm := &Timer[int]{}
 				live[tm] = at
-				w.set(tm, test.start+at)
+				w.Set(tm, test.start+at)
 			}
 			var got [][]int64
 			for _, step := range test.steps {
-				got = append(got, drainWheel(&w, test.start+step, live))
+				got = append(got, expired(w, test.start+step, live))
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("expired (-want +got):\n%s", diff)
 			}
-			if _, ok := w.next(); ok {
-				t.Error("next() finds a timer in the empty wheel")
+			if _, ok := w.Next(); ok {
+				t.Error("Next() finds a timer in the empty wheel")
 			}
 		})
 	}
@@ -65,26 +64,25 @@ func FuzzWheel(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed1, seed2 uint64, operations uint16) {
 		random := rand.New(rand.NewPCG(seed1, seed2))
 		now := random.Int64N(1 << 20)
-		var w wheel
-		w.init(now)
-		model := map[*timer]int64{}
-		timers := make([]timer, 40)
+		w := New[int](now)
+		model := map[*Timer[int]]int64{}
+		timers := make([]Timer[int], 40)
 		distance := func() int64 { return random.Int64N(1 << random.IntN(19)) }
 		for range operations {
 			tm := &timers[random.IntN(len(timers))]
 			switch random.IntN(4) {
 			case 0:
-				w.remove(tm)
+				w.Remove(tm)
 				delete(model, tm)
 			case 1, 2:
 				at := now + distance()
-				w.set(tm, at)
+				w.Set(tm, at)
 				model[tm] = max(at, now+1)
 			default:
-				if next, ok := w.next(); ok != (len(model) > 0) {
-					t.Fatalf("next() = %d, %v with %d timers", next, ok, len(model))
+				if next, ok := w.Next(); ok != (len(model) > 0) {
+					t.Fatalf("Next() = %d, %v with %d timers", next, ok, len(model))
 				} else if earliest := earliest(model); ok && next > earliest {
-					t.Fatalf("next() = %d, a timer is due at %d", next, earliest)
+					t.Fatalf("Next() = %d, a timer is due at %d", next, earliest)
 				}
 				now += distance()
 				var want []int64
@@ -94,71 +92,24 @@ func FuzzWheel(f *testing.F) {
 					}
 				}
 				slices.Sort(want)
-				if diff := cmp.Diff(want, drainWheel(&w, now, model)); diff != "" {
+				if diff := cmp.Diff(want, expired(w, now, model)); diff != "" {
 					t.Fatalf("expired until %d (-want +got):\n%s", now, diff)
 				}
 			}
 		}
 		for tm := range model {
-			w.remove(tm)
+			w.Remove(tm)
 		}
-		if next, ok := w.next(); ok {
-			t.Errorf("next() = %d in the empty wheel", next)
+		if next, ok := w.Next(); ok {
+			t.Errorf("Next() = %d in the empty wheel", next)
 		}
 	})
 }
 
-func earliest(model map[*timer]int64) int64 {
+func earliest(model map[*Timer[int]]int64) int64 {
 	first := int64(1 << 62)
 	for _, at := range model {
 		first = min(first, at)
 	}
 	return first
-}
-
-func TestTheRunQueueKeepsItsOrderWhileItGrows(t *testing.T) {
-	var q queue
-	var conns [500]Conn
-	in, out := 0, 0
-	for in < len(conns) || q.n > 0 {
-		for range min(7, len(conns)-in) {
-			q.push(runnable{conn: &conns[in]})
-			in++
-		}
-		for range min(3, q.n) {
-			if r := q.pop(); r.conn != &conns[out] {
-				t.Fatalf("item %d is out of order", out)
-			}
-			out++
-		}
-	}
-	if out != len(conns) {
-		t.Errorf("%d items came out of %d", out, len(conns))
-	}
-}
-
-func TestAnEventOfAClosedConnectionFindsNothing(t *testing.T) {
-	var s slots
-	first, second := &Conn{}, &Conn{}
-	key, generation := s.put(first)
-	if got := s.get(key, generation); got != first {
-		t.Fatalf("get(%d, %d) = %p, want the connection", key, generation, got)
-	}
-	s.remove(key)
-	if got := s.get(key, generation); got != nil {
-		t.Error("get found a removed connection")
-	}
-	again, later := s.put(second)
-	if again != key {
-		t.Errorf("slot %d was not used again, but %d", key, again)
-	}
-	if got := s.get(key, generation); got != nil {
-		t.Error("an old event found the successor")
-	}
-	if got := s.get(again, later); got != second {
-		t.Error("the successor is not found")
-	}
-	if got := s.get(99, 0); got != nil {
-		t.Error("get found a slot that never was")
-	}
 }

@@ -1,67 +1,59 @@
-package reactor
+// Package wheel keeps timers in rings of slots: setting, moving and removing one
+// is a few stores, however many there are. It counts in ticks and knows no clock.
+package wheel
 
 import "math/bits"
 
-// Deadlines are hashed into two rings of 256 slots: one of ticks of 8.4 ms, so
-// 2.1 s long, and one whose slots are as long as the first ring. What is farther
-// away (over nine minutes) waits in the last slot and is put in again from there.
+// Timers are hashed into two rings of 256 slots: one of ticks, and one whose slots
+// are as long as the first ring. What is farther away waits in the last slot, and
+// is put in again from there.
 const (
-	tickShift  = 23 // 2^23 ns are 8.4 ms
 	ringShift  = 8
 	ringSlots  = 1 << ringShift
 	ringMask   = ringSlots - 1
 	ringSlot64 = ringSlots / 64
 )
 
-// tickAfter returns the first tick that begins at or after ns, so that nothing
-// expires early.
-func tickAfter(ns int64) int64 { return (ns + 1<<tickShift - 1) >> tickShift }
-
-// tickAt returns the tick that has begun at ns.
-func tickAt(ns int64) int64 { return ns >> tickShift }
-
-// expirer has a timer.
-type expirer interface {
-	// expire acts on what is due at now, and returns when it is to be called
-	// again, later than now; 0 means never. Both are nanoseconds of the loop's
-	// clock.
-	expire(now int64) (again int64)
-}
-
-// timer is an entry of a wheel. It is part of what it belongs to: setting one
+// Timer is an entry of a wheel. It is part of what it belongs to: setting one
 // allocates nothing.
-type timer struct {
-	next, prev *timer
-	at         int64 // tick; 0: not in a wheel
-	owner      expirer
+type Timer[T any] struct {
+	// Owner is what the timer is for.
+	Owner T
+
+	next, prev *Timer[T]
+	at         int64 // 0: not in a wheel
 }
 
-// wheel holds timers. It knows ticks, not the time. The zero wheel is not ready:
-// init it.
-type wheel struct {
+// At returns the tick at which the timer expires; 0 means that it is not set.
+func (t *Timer[T]) At() int64 { return t.at }
+
+// Wheel holds timers. New ones are ready to use.
+type Wheel[T any] struct {
 	tick  int64 // all until here have expired
-	rings [2]ring
+	rings [2]ring[T]
 }
 
 // ring is a circle of lists, each with a sentinel, and which of them are used.
-type ring struct {
-	slots [ringSlots]timer
+type ring[T any] struct {
+	slots [ringSlots]Timer[T]
 	used  [ringSlot64]uint64
 }
 
-func (w *wheel) init(tick int64) {
-	w.tick = tick
+// New returns an empty wheel, in which all until tick has expired.
+func New[T any](tick int64) *Wheel[T] {
+	w := &Wheel[T]{tick: tick}
 	for r := range w.rings {
 		for i := range w.rings[r].slots {
 			s := &w.rings[r].slots[i]
 			s.next, s.prev = s, s
 		}
 	}
+	return w
 }
 
-// set makes t expire at tick, or at the next one when that has passed.
-func (w *wheel) set(t *timer, tick int64) {
-	w.remove(t)
+// Set makes t expire at tick, or at the next one when that has passed.
+func (w *Wheel[T]) Set(t *Timer[T], tick int64) {
+	w.Remove(t)
 	t.at = max(tick, w.tick+1)
 	if t.at-w.tick <= ringSlots {
 		w.rings[0].insert(t, t.at)
@@ -70,8 +62,8 @@ func (w *wheel) set(t *timer, tick int64) {
 	w.rings[1].insert(t, min(t.at>>ringShift, w.tick>>ringShift+ringMask))
 }
 
-// remove takes t out of the wheel, if it is in it.
-func (w *wheel) remove(t *timer) {
+// Remove takes t out of the wheel, if it is in it.
+func (w *Wheel[T]) Remove(t *Timer[T]) {
 	if t.at == 0 {
 		return
 	}
@@ -80,8 +72,8 @@ func (w *wheel) remove(t *timer) {
 	t.next, t.prev, t.at = nil, nil, 0
 }
 
-// next returns a tick until which nothing expires.
-func (w *wheel) next() (tick int64, ok bool) {
+// Next returns a tick until which nothing expires.
+func (w *Wheel[T]) Next() (tick int64, ok bool) {
 	near, okNear := w.rings[0].first(w.tick + 1)
 	far, okFar := w.rings[1].first(w.tick>>ringShift + 1)
 	far <<= ringShift
@@ -93,11 +85,11 @@ func (w *wheel) next() (tick int64, ok bool) {
 	}
 }
 
-// pop takes out one timer that expires until tick, in order, or returns nil and
+// Pop takes out one timer that expires until tick, in order, or returns nil and
 // has then advanced to tick.
-func (w *wheel) pop(tick int64) *timer {
+func (w *Wheel[T]) Pop(tick int64) *Timer[T] {
 	for {
-		due, ok := w.next()
+		due, ok := w.Next()
 		if !ok || due > tick {
 			w.tick = max(w.tick, tick)
 			return nil
@@ -108,23 +100,23 @@ func (w *wheel) pop(tick int64) *timer {
 		}
 		if s := &w.rings[0].slots[due&ringMask]; s.next != s && s.next.at == due {
 			t := s.next
-			w.remove(t)
+			w.Remove(t)
 			return t
 		}
 	}
 }
 
 // cascade moves the timers of a slot of the far ring to where they belong now.
-func (w *wheel) cascade(block int64) {
+func (w *Wheel[T]) cascade(block int64) {
 	s := &w.rings[1].slots[block&ringMask]
 	for s.next != s {
 		t := s.next
-		w.set(t, t.at)
+		w.Set(t, t.at)
 	}
 }
 
-// all calls f for each timer. f may remove that timer.
-func (w *wheel) all(f func(*timer)) {
+// All calls f for each timer. f may remove that timer.
+func (w *Wheel[T]) All(f func(*Timer[T])) {
 	for r := range w.rings {
 		for i := range w.rings[r].slots {
 			s := &w.rings[r].slots[i]
@@ -137,7 +129,7 @@ func (w *wheel) all(f func(*timer)) {
 	}
 }
 
-func (r *ring) insert(t *timer, position int64) {
+func (r *ring[T]) insert(t *Timer[T], position int64) {
 	i := position & ringMask
 	s := &r.slots[i]
 	t.prev, t.next = s.prev, s
@@ -147,7 +139,7 @@ func (r *ring) insert(t *timer, position int64) {
 
 // first returns the first position from from on that holds a timer, at most one
 // circle away.
-func (r *ring) first(from int64) (position int64, ok bool) {
+func (r *ring[T]) first(from int64) (position int64, ok bool) {
 	for n := int64(0); n < ringSlots; {
 		i := (from + n) & ringMask
 		word := r.used[i/64] >> (i % 64)

@@ -1,0 +1,50 @@
+package reactor
+
+import "testing"
+
+func TestTheRunQueueKeepsItsOrderWhileItGrows(t *testing.T) {
+	var q queue
+	var conns [500]Conn
+	in, out := 0, 0
+	for in < len(conns) || q.n > 0 {
+		for range min(7, len(conns)-in) {
+			q.push(runnable{conn: &conns[in]})
+			in++
+		}
+		for range min(3, q.n) {
+			if r := q.pop(); r.conn != &conns[out] {
+				t.Fatalf("item %d is out of order", out)
+			}
+			out++
+		}
+	}
+	if out != len(conns) {
+		t.Errorf("%d items came out of %d", out, len(conns))
+	}
+}
+
+func TestAnEventOfAClosedConnectionFindsNothing(t *testing.T) {
+	var s slots
+	first, second := &Conn{}, &Conn{}
+	key, generation := s.put(first)
+	if got := s.get(key, generation); got != first {
+		t.Fatalf("get(%d, %d) = %p, want the connection", key, generation, got)
+	}
+	s.remove(key)
+	if got := s.get(key, generation); got != nil {
+		t.Error("get found a removed connection")
+	}
+	again, later := s.put(second)
+	if again != key {
+		t.Errorf("slot %d was not used again, but %d", key, again)
+	}
+	if got := s.get(key, generation); got != nil {
+		t.Error("an old event found the successor")
+	}
+	if got := s.get(again, later); got != second {
+		t.Error("the successor is not found")
+	}
+	if got := s.get(99, 0); got != nil {
+		t.Error("get found a slot that never was")
+	}
+}
