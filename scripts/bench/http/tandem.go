@@ -18,12 +18,12 @@ type tandem struct {
 
 // newTandem asks the binary whether it knows of an access log, which is younger than
 // this bench.
-func newTandem(binary string) (*tandem, error) {
+func newTandem(binary string) (t *tandem, err error) {
 	f, err := os.CreateTemp("", "bench-http-*.yaml")
 	if err != nil {
 		return nil, fmt.Errorf("make a config to be checked: %w", err)
 	}
-	defer os.Remove(f.Name())
+	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
 	_, err = f.WriteString(tandemConfig(site{listen: "127.0.0.1:8080", backend: "127.0.0.1:8081"}, true, ""))
 	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("write a config to be checked: %w", err)
