@@ -140,7 +140,7 @@ func chunkRows() []chunkRow {
 	return rows
 }
 
-const forbiddenTrailers = "Content-Length: 1\r\nTransfer-Encoding: chunked\r\nHost: b\r\nAuthorization: x\r\nContent-Type: x\r\n" +
+const forbiddenTrailers = "Content-Length: 1\r\ncontent-length: 2\r\nTransfer-Encoding: chunked\r\nHost: b\r\nAuthorization: x\r\nContent-Type: x\r\n" +
 	"Trailer: X\r\nConnection: x\r\nKeep-Alive: x\r\nX-Forwarded-For: x\r\nx-forwarded-any: x\r\nForwarded: x\r\nX-Real-IP: x\r\n" +
 	"Cookie: x\r\nSet-Cookie: x\r\nTE: x\r\nUpgrade: x\r\nExpect: x\r\nContent-Encoding: x\r\nContent-Range: x\r\nCache-Control: x\r\n"
 

@@ -47,7 +47,7 @@ type Head struct {
 	// What Connection lists.
 	close, keepAlive, upgrade bool
 	named                     Set    // known fields
-	listed                    []byte // other fields, in lower case, a comma behind each
+	listed                    []byte // other fields, a comma behind each
 }
 
 // stage is how far a head is parsed.
@@ -285,10 +285,7 @@ func (h *Head) option(option []byte) {
 			h.named |= 1 << k
 			return
 		}
-		for _, c := range option {
-			h.listed = append(h.listed, lower(c))
-		}
-		h.listed = append(h.listed, ',')
+		h.listed = append(append(h.listed, option...), ',')
 	}
 }
 

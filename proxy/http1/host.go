@@ -82,7 +82,7 @@ func validIPv6(b []byte) bool {
 		groups++
 		b = b[n:]
 	}
-	return groups == 8 || compressed && groups < 8
+	return compressed && groups < 8 || !compressed && groups == 8
 }
 
 // cutIPv4 returns what follows the IPv4 address at the start of b, or nil if there

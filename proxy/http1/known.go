@@ -104,17 +104,14 @@ func KnownName[T string | []byte](name T) Known {
 // underscore from a dash, like those behind CGI, WSGI and their like.
 func knownAlias(name []byte) Known {
 	var dashed [32]byte
-	// X-Forwarded- is known by its beginning, all others by all of a short name.
+	// Whatever is longer than all known names is known by its beginning, if at all.
 	n := copy(dashed[:], name)
 	for i, c := range dashed[:n] {
 		if c == '_' {
 			dashed[i] = '-'
 		}
 	}
-	if k := KnownName(dashed[:n]); n == len(name) || k == XForwardedOther {
-		return k
-	}
-	return Unknown
+	return KnownName(dashed[:n])
 }
 
 // String returns the name in lower case; "" for Unknown.

@@ -224,13 +224,43 @@ func TestEmptyBodies(t *testing.T) {
 	}
 }
 
-func TestAnAbandonedRequestIsForgotten(t *testing.T) {
+func TestAnEarlierRequestIsForgotten(t *testing.T) {
 	var r http1.Request
-	if n, err := r.Parse([]byte("POST /old HTTP/1.1\r\nHost: OLD\r\nContent-Length: 5\r\nConnection: close, x\r\nExp"), limits()); n != 0 || err != nil {
+	if n, err := r.Parse([]byte("POST /old HTTP/1.1\r\nHost: OLD\r\nContent-Length: 5\r\nConnection: close, x, cache-control\r\nX: 1\r\n\r\n"), limits()); n == 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	if n, err := r.Parse([]byte("PUT /old HTTP/1.1\r\nHost: a\r\nHost"), limits()); n != 0 || err != nil {
 		t.Fatal(n, err)
 	}
 	r.Reset()
-	if got, want := judgeRequest(t, &r, get("X: 1\r\n"), nil), get("X: 1\r\n"); got != want || !r.KeepAlive {
+	if got, want := judgeRequest(t, &r, get("Cache-Control: 1\r\nX: 1\r\n"), nil), get("Cache-Control: 1\r\nX: 1\r\n"); got != want || !r.KeepAlive {
 		t.Errorf("the request behind it is forwarded as %q, want %q", got, want)
+	}
+}
+
+// TestLimitsMeet has a line and a head that reach their limits at nearly the same byte.
+func TestLimitsMeet(t *testing.T) {
+	const first = "GET /0123456789 HTTP/1.1" // 24 bytes, and Host takes 9
+	in := first + "\r\nHost: a\r\n\r\n"
+	for _, tt := range []struct {
+		line, header int
+		want         string
+	}{
+		{24, len(in), ""}, {24, len(in) - 1, "431 head_too_large"}, {23, len(in), "414 request_line_too_long"},
+		{24, 26, "431 head_too_large"}, {24, 25, "414 request_line_too_long"}, {24, 24, "414 request_line_too_long"},
+		{24, 33, "431 head_too_large"}, {24, 34, "431 head_too_large"}, {24, 35, "431 head_too_large"}, {24, 36, "431 head_too_large"},
+	} {
+		for _, cuts := range []func(string) []int{whole, bytewise} {
+			lim := limits()
+			lim.Line, lim.Header = tt.line, tt.header
+			var r http1.Request
+			got := ""
+			if _, err := feed(t, &r, in, cuts(in), lim); err != nil {
+				got = refusal(t, err)
+			}
+			if got != tt.want {
+				t.Errorf("limits of %d and %d bytes: %q, want %q", tt.line, tt.header, got, tt.want)
+			}
+		}
 	}
 }

@@ -143,6 +143,7 @@ func lineRows() []requestRow {
 		{"L8 without a path", line("GET http://a HTTP/1.1"), plainGet},
 		{"L8 without a path, with a query", line("GET http://a?q HTTP/1.1"), line("GET /?q HTTP/1.1")},
 		{"L8 OPTIONS without a path", line("OPTIONS http://a HTTP/1.1"), line("OPTIONS * HTTP/1.1")},
+		{"L8 OPTIONS without a path, with a query", line("OPTIONS http://a?q HTTP/1.1"), line("OPTIONS /?q HTTP/1.1")},
 		{"L8 HTTP/1.0 without Host", "GET http://a/ HTTP/1.0\r\n\r\n", plainGet},
 		{"L8 empty authority", line("GET http:///p HTTP/1.1"), "400 target_invalid"},
 		{"L8 user in the authority", line("GET http://a@a/p HTTP/1.1"), "400 target_invalid"},
@@ -202,8 +203,8 @@ func hostRows() []requestRow {
 		{"L10 empty", host(""), "GET / HTTP/1.1\r\nHost: \r\n\r\n"},
 		{"L10 empty beside absolute-form", "GET http://a/ HTTP/1.1\r\nHost:\r\n\r\n", "400 host_conflict"},
 	}
-	for _, h := range []string{"a/b", "/", "u@a", "a,b", "a b", "a:65536", "a:99999", "a:100000", "a:+1", "a:-1", "a:1a", "a: 1", "a :1", ":80", ":", "a:80:80", "a\\b", "a?b", "a#b", "a%41", "a;b", "\xc3\xa4", "a\tb", "\"a\"", "http://a",
-		"[", "[]", "[::1", "::1", "[::1]]", "[[::1]]", "[::1]a", "[::1]80", "[g::1]", "[1]", "[1:2:3:4:5:6:7]", "[1:2:3:4:5:6:7:8:9]", "[1::2::3]", "[:::]", "[1:]", "[:1]", "[1:::2]", "[12345::]", "[::1.2.3]", "[::1.2.3.256]", "[::1.2.3.04]", "[::1.2.3.4.5]", "[1.2.3.4]", "[fe80::1%25eth0]", "[fe80::1%eth0]", "[v1.a]", "[1:2:3:4:5:6:7::8:9]", "[1:2:3:4:5:6:7:1.2.3.4]", "[::1.2.3.4:5]", "a[::1]"} {
+	for _, h := range []string{"a/b", "/", "u@a", "a,b", "a b", "a:65536", "a:99999", "a:100000", "a:000080", "a:+1", "a:-1", "a:1a", "a: 1", "a :1", ":80", ":", "a:80:80", "a\\b", "a?b", "a#b", "a%41", "a;b", "\xc3\xa4", "a\tb", "\"a\"", "http://a",
+		"[", "[]", "[::1", "::1", "[::1]]", "[[::1]]", "[::1]a", "[::1]80", "[g::1]", "[1]", "[1:2:3:4:5:6:7]", "[1:2:3:4:5:6:7:8:9]", "[1::2::3]", "[:::]", "[1:]", "[:1]", "[1:::2]", "[12345::]", "[::1.2.3]", "[::1.2.3.256]", "[::1.2.3.04]", "[::1.2.3.4.5]", "[1.2.3.4]", "[fe80::1%25eth0]", "[fe80::1%eth0]", "[v1.a]", "[1:2:3:4:5:6:7::8:9]", "[1:2:3:4::5:6:7:8]", "[::1:2:3:4:5:6:7:8]", "[1:2:3:4:5:6:7:8::]", "[1:2:3:4:5:6:7:1.2.3.4]", "[::1.2.3.4:5]", "a[::1]"} {
 		rows = append(rows, requestRow{"L10 host " + h, host(h), "400 host_invalid"})
 	}
 	for _, h := range []string{"a", "A.Example.COM", "a:80", "a:", "a:0", "a:65535", "a:00080", "a_b-c~d.e", "a.", "127.0.0.1:8080", "xn--bcher-kva.example", "[::]", "[::1]:80", "[2001:DB8::1]", "[1:2:3:4:5:6:7:8]", "[1:2:3:4:5:6:7::]", "[::2:3:4:5:6:7:8]", "[::ffff:1.2.3.4]", "[1:2:3:4:5:6:1.2.3.4]", "[64:ff9b::10.0.0.255]:443"} {
@@ -224,6 +225,7 @@ func fieldRows() []requestRow {
 		{"H3 tab before the first field", "GET / HTTP/1.1\r\n\tHost: a\r\n\r\n", "400 folded_field"},
 		{"H3 line of white space before the first field", "GET / HTTP/1.1\r\n \r\nHost: a\r\n\r\n", "400 folded_field"},
 		{"H6 trimmed", get("X: \t 1 \t \r\nY:2\r\nZ:\r\nW: \r\n"), get("X: 1\r\nY: 2\r\nZ: \r\nW: \r\n")},
+		{"H6 tab before a value", get("X:\t1\r\nY: 2\r\n"), get("X: 1\r\nY: 2\r\n")},
 		{"H6 nothing else is trimmed", get("X: \xa0\x85 1 \x85\xa0\r\n"), get("X: \xa0\x85 1 \x85\xa0\r\n")},
 		{"H5 tab and bytes above ASCII in a value", get("X: a\tb\xff\r\n"), get("X: a\tb\xff\r\n")},
 		{"H7 Content-Type twice", post("Content-Type: a\r\nContent-Type: a\r\n"), "400 field_repeated"},
