@@ -34,9 +34,10 @@ type Edit struct {
 }
 
 // AppendHead appends the head of r as a server is to get it, changed by e: HTTP/1.1,
-// the target in origin-form, Host in its old place or else at the front, the other
-// fields in their old order and case (RFC 9110, section 5.3). An error is an *Error
-// of reason UnsafeEdit, and dst is returned as it was.
+// the target in origin-form, Host in its old place or else at the front (empty, if a
+// client of HTTP/1.0 named no host), the other fields in their old order and case
+// (RFC 9110, section 5.3). An error is an *Error of reason UnsafeEdit, and dst is
+// returned as it was.
 func (r *Request) AppendHead(dst []byte, e *Edit) ([]byte, error) {
 	if err := e.check(); err != nil {
 		return dst, err

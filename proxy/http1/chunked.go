@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Decoder takes a body apart that is sent in chunks (RFC 9112, section 7.1). Call
-// Reset before each body. It belongs to one goroutine at a time.
+// Decoder takes a body apart that is sent in chunks (RFC 9112, section 7.1). It
+// needs a Reset before each body. It belongs to one goroutine at a time.
 type Decoder struct {
 	lim      *Limits
 	head     *Head // that the body belongs to
@@ -73,8 +73,8 @@ func (d *Decoder) Trailers() *Head { return &d.trailers }
 // the body cannot be decoded further; the data before it is sound.
 //
 // If any data is returned, two bytes behind it may be overwritten, or seven if the
-// body is Done, for FrameChunk and AppendLastChunk to end the chunk in the same
-// buffer: they are used ones, or behind b.
+// body is Done: they are used ones, or behind b. So FrameChunk, and AppendLastChunk
+// without trailers, can write in the same buffer.
 func (d *Decoder) Decode(b []byte) (data, used int, err error) {
 	for used < len(b) && d.state != chunkDone {
 		if d.failed != nil {

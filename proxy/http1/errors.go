@@ -25,16 +25,16 @@ const (
 	VersionInvalid     Reason = "version_invalid"       // 400
 	VersionUnsupported Reason = "version_unsupported"   // 505
 
-	HeadTooLarge     Reason = "head_too_large"      // 431
-	FieldTooLong     Reason = "field_too_long"      // 431
-	TooManyFields    Reason = "too_many_fields"     // 431
-	TrailersTooLarge Reason = "trailers_too_large"  // 431: head and trailers together
-	FieldNameInvalid Reason = "field_name_invalid"  // 400
-	SpaceBeforeColon Reason = "space_before_colon"  // 400
-	FoldedField      Reason = "folded_field"        // 400: or white space before the first one
-	FieldRepeated    Reason = "field_repeated"      // 400: one that must be single
-	ConnectionTooBig Reason = "connection_too_long" // 400: lists too many options
-	UnknownExpect    Reason = "unknown_expectation" // 417
+	HeadTooLarge      Reason = "head_too_large"      // 431
+	FieldTooLong      Reason = "field_too_long"      // 431
+	TooManyFields     Reason = "too_many_fields"     // 431
+	TrailersTooLarge  Reason = "trailers_too_large"  // 431: head and trailers together
+	FieldNameInvalid  Reason = "field_name_invalid"  // 400
+	SpaceBeforeColon  Reason = "space_before_colon"  // 400
+	FoldedField       Reason = "folded_field"        // 400: or white space before the first one
+	FieldRepeated     Reason = "field_repeated"      // 400: one that must be single
+	ConnectionTooLong Reason = "connection_too_long" // 400: lists too many options
+	UnknownExpect     Reason = "unknown_expectation" // 417
 
 	HostMissing  Reason = "host_missing"  // 400
 	HostRepeated Reason = "host_repeated" // 400
@@ -51,7 +51,7 @@ const (
 	ChunkSizeInvalid Reason = "chunk_size_invalid"            // 400
 	ChunkExtInvalid  Reason = "chunk_extension_invalid"       // 400
 	ChunkExtTooLong  Reason = "chunk_extension_too_long"      // 400
-	ChunkUnended     Reason = "chunk_data_without_its_crlf"   // 400
+	ChunkUnended     Reason = "chunk_data_unended"            // 400
 	StatusInvalid    Reason = "status_line_invalid"           // of responses only
 	StatusTooLong    Reason = "status_line_too_long"          // of responses only
 	TooManyInterim   Reason = "too_many_interim_responses"    // of responses only
@@ -66,7 +66,7 @@ func Reasons() []Reason {
 		BareLF, BareCR, ControlCharacter, EmptyLines, RequestLineInvalid, RequestLineTooLong, MethodInvalid,
 		MethodTooLong, TargetInvalid, VersionInvalid, VersionUnsupported,
 		HeadTooLarge, FieldTooLong, TooManyFields, TrailersTooLarge, FieldNameInvalid, SpaceBeforeColon, FoldedField,
-		FieldRepeated, ConnectionTooBig, UnknownExpect,
+		FieldRepeated, ConnectionTooLong, UnknownExpect,
 		HostMissing, HostRepeated, HostInvalid, HostConflict,
 		LengthInvalid, LengthRepeated, LengthAndCoding, CodingInvalid, CodingRepeated, CodingUnknown, CodingInHTTP10,
 		ChunkSizeInvalid, ChunkExtInvalid, ChunkExtTooLong, ChunkUnended,

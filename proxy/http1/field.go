@@ -256,7 +256,7 @@ func (h *Head) readConnection() *Error {
 					continue
 				}
 				if options++; options > maxConnectionOptions {
-					return h.fail(ConnectionTooBig, int(f.Value.Off), "too many options in field \"Connection\"")
+					return h.fail(ConnectionTooLong, int(f.Value.Off), "too many options in field \"Connection\"")
 				}
 				h.option(option)
 			}

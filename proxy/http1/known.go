@@ -149,7 +149,7 @@ const (
 	// protected fields are forwarded even if Connection lists them. Otherwise a
 	// client could take away what another proxy had said about it.
 	protected Set = 1<<Host | 1<<ContentLength | 1<<Authorization | forwarding | 1<<XRequestID | 1<<Cookie |
-		1<<SetCookie | 1<<Via | 1<<Traceparent | 1<<Tracestate | 1<<EarlyData | 1<<MaxForwards
+		1<<SetCookie | 1<<Expect | 1<<Via | 1<<Traceparent | 1<<Tracestate | 1<<EarlyData | 1<<MaxForwards
 
 	forwarding Set = 1<<Forwarded | 1<<XForwardedFor | 1<<XForwardedHost | 1<<XForwardedProto | 1<<XForwardedPort |
 		1<<XForwardedOther | 1<<XRealIP

@@ -78,8 +78,7 @@ type Request struct {
 	empty   uint8  // lines before the request line
 }
 
-// Reset forgets what was parsed, in full or in part. The limits of what is reused
-// stay.
+// Reset forgets what was parsed, in full or in part, but keeps its memory.
 func (r *Request) Reset() {
 	r.start(ofRequest)
 	*r = Request{Head: r.Head, host: authority{port: -1}, lowered: r.lowered}

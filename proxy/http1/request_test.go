@@ -263,7 +263,7 @@ func fieldRows() []requestRow {
 			rows = append(rows, requestRow{fmt.Sprintf("H5 byte %#02x in a value", c), get("X: a" + string(rune(c)) + "b\r\n"), want})
 		}
 	}
-	for _, name := range []string{"Host", "Content-Length", "Authorization", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Whatever", "Forwarded", "traceparent", "tracestate", "X-Request-ID", "Cookie", "X-Real-IP", "Via"} {
+	for _, name := range []string{"Host", "Content-Length", "Authorization", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Whatever", "Forwarded", "traceparent", "tracestate", "X-Request-ID", "Cookie", "X-Real-IP", "Via", "Set-Cookie", "Early-Data", "Max-Forwards"} {
 		head := "GET / HTTP/1.1\r\n"
 		if name != "Host" {
 			head += "Host: a\r\n"
@@ -280,6 +280,7 @@ func fieldRows() []requestRow {
 func expectRows() []requestRow {
 	return []requestRow{
 		{"E1 expectation is forwarded", post("Expect: 100-Continue\r\nContent-Length: 1\r\n"), post("Expect: 100-Continue\r\nContent-Length: 1\r\n")},
+		{"E1 expectation listed by Connection", post("Connection: expect\r\nExpect: 100-continue\r\nContent-Length: 1\r\n"), post("Expect: 100-continue\r\nContent-Length: 1\r\n")},
 		{"E3 another expectation", post("Expect: 200-ok\r\n"), "417 unknown_expectation"},
 		{"E3 empty expectation", post("Expect:\r\n"), "417 unknown_expectation"},
 		{"E3 one more expectation", post("Expect: 100-continue, x\r\n"), "417 unknown_expectation"},
