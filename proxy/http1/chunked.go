@@ -48,7 +48,9 @@ const (
 	chunkDone                    //
 )
 
-// Reset makes d ready for the body behind head, which may be nil in tests.
+// Reset makes d ready for the body behind head, which must stay until the body is
+// Done: its size and what Connection lists bear on the trailers. Without a head the
+// body counts as that of a request.
 func (d *Decoder) Reset(head *Head, lim *Limits) {
 	*d = Decoder{lim: lim, head: head, buf: d.buf[:0], trailers: d.trailers}
 	d.trailers.start(ofTrailers)
