@@ -107,6 +107,23 @@ func (c *Conn) WriteBuffers(bufs ...[]byte) (int64, error) {
 	return c.write(co, bufs)
 }
 
+// TryWrite writes what the socket takes without waiting, and returns ErrWouldBlock
+// when that is nothing. It may be called by any code on the loop.
+func (c *Conn) TryWrite(b []byte) (int, error) {
+	if err := c.usable(c.writeBy); err != nil {
+		return 0, err
+	}
+	n, errno := send(c.fd, b)
+	c.loop.spend(n)
+	switch errno {
+	case 0:
+		return n, nil
+	case syscall.EAGAIN:
+		return 0, ErrWouldBlock
+	}
+	return n, c.sysError("write", "sendto", errno)
+}
+
 // maxBuffers is how many buffers go into one system call.
 const maxBuffers = 8
 

@@ -197,6 +197,7 @@ func TestAClosedConnectionSaysSo(t *testing.T) {
 			"Read":          func() error { _, err := c.Read(make([]byte, 1)); return err },
 			"TryRead":       func() error { _, err := c.TryRead(make([]byte, 1)); return err },
 			"Write":         func() error { _, err := c.Write([]byte("x")); return err },
+			"TryWrite":      func() error { _, err := c.TryWrite([]byte("x")); return err },
 			"WriteBuffers":  func() error { _, err := c.WriteBuffers([]byte("x")); return err },
 			"SetDeadline":   func() error { return c.SetDeadline(l.Now()) },
 			"SetNoDelay":    func() error { return c.SetNoDelay(true) },
