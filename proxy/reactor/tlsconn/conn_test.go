@@ -194,7 +194,9 @@ func pendingBytes(c *reactor.Conn) (n int, err error) {
 func TestMuchGoesBothWaysAtOnce(t *testing.T) {
 	serverConfig, clientConfig := certificate(t)
 	data := bytes.Repeat([]byte("0123456789abcdef"), 1<<19) // 8 MiB
+	served := make(chan bool, 1)
 	_, addr := serve(t, serverConfig, func(c *Conn) bool {
+		defer func() { served <- true }()
 		l := c.Raw().Loop()
 		writing := l.Go(func() {
 			if n, err := c.Write(data); err != nil || n != len(data) {
@@ -222,6 +224,7 @@ func TestMuchGoesBothWaysAtOnce(t *testing.T) {
 	if err := receive(t, "the client's write", written); err != nil {
 		t.Error(err)
 	}
+	receive(t, "the server", served)
 }
 
 // The server's writer waits for a client that reads nothing and sends a record
