@@ -140,6 +140,16 @@ func (b *bench) measure(ctx context.Context, s system, sc scenario) (m measureme
 	return m, err
 }
 
+// logsAccess starts an instance of the system to see whether it has an access log.
+func (b *bench) logsAccess(ctx context.Context, s system) (logs bool, err error) {
+	i, err := s.begin(ctx, b.dir, b.backend, b.files)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, i.stop()) }()
+	return i.writesAccess(ctx)
+}
+
 // openRate returns the rate of the open loop, the same in all rounds: what was asked
 // for, or half of what HAProxy had in the closed loop. When that was not measured
 // yet, it is now.

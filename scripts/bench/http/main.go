@@ -110,7 +110,7 @@ func (o options) bench(ctx context.Context) (err error) {
 		if res.Versions[s.name], err = s.version(); err != nil {
 			return err
 		}
-		res.AccessLog[s.name] = !isTandem(s) || t.accessLog
+		res.AccessLog[s.name] = true
 	}
 	b, backend, err := newBench(ctx, all, o.seconds)
 	if err != nil {
@@ -118,6 +118,13 @@ func (o options) bench(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, b.close(backend)) }()
 	b.rate, res.Files = o.rate, b.files
+	for _, s := range chosen {
+		if isTandem(s) {
+			if res.AccessLog[s.name], err = b.logsAccess(ctx, s); err != nil {
+				return err
+			}
+		}
+	}
 	var failed error
 	if len(what) > 0 {
 		failed = b.compare(ctx, chosen, what, o.rounds)
@@ -179,7 +186,7 @@ func (r result) print(what []scenario, chosen []system) {
 		columns = append(columns, s.name)
 		log := "with an access log"
 		if !r.AccessLog[s.name] {
-			log = "WITHOUT AN ACCESS LOG, which it does not have: it does less than the others"
+			log = "WITHOUT AN ACCESS LOG, which it does not write: it does less than the others"
 		}
 		fmt.Printf("%s: %s, threads: %d, %s\n", s.name, r.Versions[s.name], s.threads, log)
 	}

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -62,5 +65,28 @@ func TestConfigs(t *testing.T) {
 				t.Errorf("badly formatted:\n%s", test.text)
 			}
 		})
+	}
+}
+
+func TestAccessLogIsSeen(t *testing.T) {
+	i := &instance{site: site{dir: t.TempDir()}}
+	file, err := os.Create(i.path("log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := file.WriteString(`{"msg": "serving"}` + "\n"); err != nil {
+		t.Fatal(err)
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if logs, err := i.writesAccess(over); logs || !errors.Is(err, context.Canceled) {
+		t.Errorf("without a line for a request: got %v, %v; want to wait for one", logs, err)
+	}
+	if _, err := file.WriteString(`{"path": "/small"}` + "\n"); err != nil {
+		t.Fatal(err)
+	}
+	if logs, err := i.writesAccess(t.Context()); !logs || err != nil {
+		t.Errorf("with a line for a request: got %v, %v; want true", logs, err)
 	}
 }

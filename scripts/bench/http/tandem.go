@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,12 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 )
 
 // tandem starts the binary as a proxy that stands alone, which takes no privilege.
 type tandem struct {
 	binary    string
-	accessLog bool // whether it has one
+	accessLog bool // whether it knows the key for one
 }
 
 // newTandem asks the binary whether it knows of an access log, which is younger than
@@ -33,6 +35,24 @@ func newTandem(binary string) (t *tandem, err error) {
 		return nil, fmt.Errorf("check a config with %s: %w", binary, err)
 	}
 	return &tandem{binary: binary, accessLog: err == nil}, nil
+}
+
+// writesAccess reports whether an instance writes down, within two seconds, the request
+// that it answered when it began. That a config may ask for a log is no proof of it.
+func (i *instance) writesAccess(ctx context.Context) (bool, error) {
+	for range 20 {
+		text, err := os.ReadFile(i.path("log"))
+		if err != nil {
+			return false, fmt.Errorf("look for an access log: %w", err)
+		}
+		if bytes.Contains(text, []byte(small)) {
+			return true, nil
+		}
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
 }
 
 // tandemConfig is Tandem with what the others have. another is a second listener,
