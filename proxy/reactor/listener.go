@@ -18,8 +18,9 @@ type ListenOptions struct {
 	// Serve serves a connection that has something to read, on a coroutine. When
 	// it returns true, the connection is parked: it holds no coroutine, and Serve
 	// is called again when the next bytes arrive. Bytes that Serve has taken from
-	// the connection and not used are the caller's to keep, in State. When it
-	// returns false, the connection is closed. Required.
+	// the connection and not used are the caller's to keep, in State, and so is
+	// the read deadline for the next ones. When it returns false, the connection
+	// is closed. Required.
 	Serve func(c *Conn) (keep bool)
 
 	// Closed is called once for each connection after it was closed, outside a
@@ -33,8 +34,8 @@ type ListenOptions struct {
 	// which the server speaks first.
 	AtOnce bool
 
-	// Timeout is the read deadline of a new connection, from its accept. 0 means
-	// none.
+	// Timeout is the read deadline of a new connection, from its accept: for its
+	// first bytes, and for Serve until it sets another one. 0 means none.
 	Timeout time.Duration
 
 	// Refusal is sent to a connection that cannot be served because the process
@@ -219,11 +220,18 @@ func (s *listeners) add(p *poller, ln *Listener) error {
 	if s.closed {
 		return net.ErrClosed
 	}
-	ln.key = int32(wakeKey - 1 - len(s.all))
+	// A late event of the listener that had this place before is harmless: there
+	// is nothing to accept.
+	i := slices.Index(s.all, nil)
+	if i < 0 {
+		i = len(s.all)
+		s.all = append(s.all, nil)
+	}
+	ln.key = int32(wakeKey - 1 - i)
 	if err := p.add(ln.fd, unix.EPOLLIN, ln.key, 0); err != nil {
 		return err
 	}
-	s.all = append(s.all, ln)
+	s.all[i] = ln
 	return nil
 }
 

@@ -86,7 +86,7 @@ func (p *poller) control(op, fd int, events uint32, key int32, generation uint32
 // wake ends the present or the next wait.
 func (p *poller) wake() {
 	one := uint64(1)
-	unix.RawSyscall(unix.SYS_WRITE, uintptr(p.wakeFD), uintptr(unsafe.Pointer(&one)), 8)
+	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(p.wakeFD), uintptr(unsafe.Pointer(&one)), 8)
 }
 
 // poll takes the events there are.
