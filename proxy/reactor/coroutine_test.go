@@ -147,18 +147,18 @@ func TestOnlyWhatPanicsEnds(t *testing.T) {
 			if _, err := failing.Write([]byte("!")); err != nil {
 				t.Fatal(err)
 			}
-			if err := receive(t, "the end of the failing connection", ends); err != ErrPanicked {
+			if err := receive(t, "the end of the failing connection", ends); !errors.Is(err, ErrPanicked) {
 				t.Errorf("ended with %v, want %v", err, ErrPanicked)
 			}
-			if _, err := failing.Read(make([]byte, 1)); err != io.EOF {
+			if _, err := failing.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 				t.Errorf("the failing client reads %v, want EOF", err)
 			}
 			if err := ask(healthy, "b"); err != nil {
 				t.Errorf("the other connection: %v", err)
 			}
 			do(t, l, func() error {
-				if err := l.Go(func() { test.fail(l) }).Wait(); err != ErrPanicked {
-					return fmt.Errorf("a task ended with %v, want %v", err, ErrPanicked)
+				if err := l.Go(func() { test.fail(l) }).Wait(); !errors.Is(err, ErrPanicked) {
+					return fmt.Errorf("a task ended with %w, want %w", err, ErrPanicked)
 				}
 				return nil
 			})

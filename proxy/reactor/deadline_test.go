@@ -41,14 +41,14 @@ func TestReadAndWriteEndAtTheirDeadline(t *testing.T) {
 				err = test.op(c)
 				var timeout net.Error
 				if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, &timeout) || !timeout.Timeout() {
-					return fmt.Errorf("got %v, want a timeout", err)
+					return fmt.Errorf("got %w, want a timeout", err)
 				}
 				if early := brief - time.Since(began); early > 0 {
 					return fmt.Errorf("%s too early", early)
 				}
 				// As with net.Conn: it stays passed until it is set anew.
 				if err := test.op(c); !errors.Is(err, os.ErrDeadlineExceeded) {
-					return fmt.Errorf("a second time: %v", err)
+					return fmt.Errorf("a second time: %w", err)
 				}
 				return nil
 			})
@@ -79,7 +79,7 @@ func TestADeadlineMayBeMovedWhileAnotherCoroutineWaits(t *testing.T) {
 			return err
 		}
 		if !errors.Is(failure, os.ErrDeadlineExceeded) {
-			return fmt.Errorf("got %v, want a timeout", failure)
+			return fmt.Errorf("got %w, want a timeout", failure)
 		}
 		return nil
 	})
@@ -114,7 +114,7 @@ func TestADeadlineThatIsMovedAwayDoesNotExpire(t *testing.T) {
 		}
 		read.Wait()
 		if n != 4 || failure != nil {
-			return fmt.Errorf("read %d bytes, %v", n, failure)
+			return fmt.Errorf("read %d bytes, %w", n, failure)
 		}
 		return nil
 	})
@@ -132,7 +132,7 @@ func TestANewConnectionWithoutBytesEndsAtItsDeadline(t *testing.T) {
 	if err := receive(t, "the end", ends); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %v, want a timeout", err)
 	}
-	if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("the client reads %v, want EOF", err)
 	}
 }

@@ -101,9 +101,9 @@ func (l *Loop) connect(co *coroutine, fd int, addr netip.AddrPort, o DialOptions
 		return nil, err
 	}
 	l.open.Add(1)
+	c.flags |= drained // else an event follows
 	c.WatchHangup(o.Watch)
 	if begun == nil {
-		c.flags |= drained
 		return c, nil
 	}
 	c.writeBy = l.deadline(o.Deadline)

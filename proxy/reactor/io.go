@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"errors"
 	"io"
 	"syscall"
 )
@@ -11,7 +12,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 	co.turn()
 	for {
 		n, err := c.TryRead(b)
-		if err != ErrWouldBlock {
+		if err == nil || !errors.Is(err, ErrWouldBlock) {
 			return n, err
 		}
 		if err := c.waitRead(co); err != nil {

@@ -136,14 +136,14 @@ func TestAResetIsReportedAsSuch(t *testing.T) {
 		}
 		_, err = c.Read(make([]byte, 1))
 		if operation, ok := errors.AsType[*net.OpError](err); !ok || operation.Op != "read" || !errors.Is(err, syscall.ECONNRESET) {
-			return fmt.Errorf("got %v, want a read that was reset", err)
+			return fmt.Errorf("got %w, want a read that was reset", err)
 		}
 		if !c.HungUp() {
 			return errors.New("HungUp() = false after a reset")
 		}
 		_, err = c.Write([]byte("x"))
 		if operation, ok := errors.AsType[*net.OpError](err); !ok || operation.Op != "write" || !errors.Is(err, syscall.EPIPE) {
-			return fmt.Errorf("got %v, want a broken pipe", err)
+			return fmt.Errorf("got %w, want a broken pipe", err)
 		}
 		return nil
 	})
@@ -171,7 +171,7 @@ func TestCloseEndsTheWaitsInAConnection(t *testing.T) {
 				read.Wait()
 				write.Wait()
 				for _, err := range failures {
-					if err != net.ErrClosed {
+					if !errors.Is(err, net.ErrClosed) {
 						return fmt.Errorf("ended with %w, want %w", err, net.ErrClosed)
 					}
 				}
@@ -230,13 +230,74 @@ func TestDialErrorsSayWhatWasAttempted(t *testing.T) {
 	do(t, l, func() error {
 		_, err := l.Dial(addr, DialOptions{})
 		if want := fmt.Sprintf("dial tcp %s: connect: connection refused", addr); err == nil || err.Error() != want || !errors.Is(err, syscall.ECONNREFUSED) {
-			return fmt.Errorf("got %q, want %q", err, want)
+			return fmt.Errorf("got %w, want %q", err, want)
 		}
 		_, err = l.DialUnix("/does/not/exist", DialOptions{})
 		if want := "dial unix /does/not/exist: connect: no such file or directory"; err == nil || err.Error() != want {
-			return fmt.Errorf("got %q, want %q", err, want)
+			return fmt.Errorf("got %w, want %q", err, want)
 		}
 		return nil
+	})
+}
+
+func TestNoDelayIsTheDefaultOnBothSides(t *testing.T) {
+	r := start(t, 1)
+	l := r.Loops()[0]
+	accepted := make(chan int, 1)
+	noDelay := func(c *Conn) (value int) {
+		if err := c.Control(func(fd int) (err error) {
+			value, err = unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY)
+			return err
+		}); err != nil {
+			t.Error(err)
+		}
+		return value
+	}
+	_, addr := r.listen(t, ListenOptions{AtOnce: true, Serve: func(c *Conn) bool {
+		accepted <- noDelay(c)
+		return false
+	}})
+	do(t, l, func() error {
+		c, err := l.Dial(addr, DialOptions{})
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		for _, want := range []bool{true, false, true} {
+			if err := c.SetNoDelay(want); err != nil {
+				return err
+			}
+			if got := noDelay(c) != 0; got != want {
+				return fmt.Errorf("TCP_NODELAY = %v, want %v", got, want)
+			}
+		}
+		return nil
+	})
+	if receive(t, "the accepted connection", accepted) == 0 {
+		t.Error("TCP_NODELAY is off on an accepted connection")
+	}
+}
+
+func TestTryWriteTakesWhatTheSocketTakes(t *testing.T) {
+	r := start(t, 1)
+	l := r.Loops()[0]
+	c := dialled(t, r)
+	do(t, l, func() error {
+		defer c.Abort()
+		b := make([]byte, 1<<20)
+		for range 1000 {
+			n, err := c.TryWrite(b)
+			if errors.Is(err, ErrWouldBlock) {
+				if ErrWouldBlock.Timeout() || n != 0 {
+					return fmt.Errorf("wrote %d: %w", n, err)
+				}
+				return nil
+			}
+			if err != nil || n == 0 {
+				return fmt.Errorf("wrote %d: %w", n, err)
+			}
+		}
+		return errors.New("the socket takes a gigabyte that nobody reads")
 	})
 }
 
@@ -376,10 +437,10 @@ func TestSpliceSaysWhichSideFailed(t *testing.T) {
 				}
 				n, err := l.Splice(dst, src, test.n)
 				if !errors.Is(err, test.want) || n < int64(test.atLeast) {
-					return fmt.Errorf("moved %d, %v; want %v", n, err, test.want)
+					return fmt.Errorf("moved %d, %w; want %w", n, err, test.want)
 				}
 				if operation, ok := errors.AsType[*net.OpError](err); ok != (test.op != "") || ok && operation.Op != test.op {
-					return fmt.Errorf("%v does not blame %q", err, test.op)
+					return fmt.Errorf("%w does not blame %q", err, test.op)
 				}
 				if len(l.pipes) != test.pipes {
 					return fmt.Errorf("%d pipes are kept, want %d: one with bytes must not be", len(l.pipes), test.pipes)

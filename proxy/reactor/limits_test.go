@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -258,7 +259,7 @@ func TestDrainServesWhatHasComeAndClosesTheRest(t *testing.T) {
 		var b [100]byte
 		n, err := c.TryRead(b[:])
 		if err != nil {
-			return err == ErrWouldBlock
+			return errors.Is(err, ErrWouldBlock)
 		}
 		if b[0] == 'w' {
 			inServe <- c
@@ -281,14 +282,14 @@ func TestDrainServesWhatHasComeAndClosesTheRest(t *testing.T) {
 	receive(t, "the busy one", inServe)
 	until(t, "all are accepted", func() bool { return ln.Open() == 3 })
 	ln.Drain()
-	if _, err := idle.Read(make([]byte, 1)); err != io.EOF {
+	if _, err := idle.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("the idle one reads %v, want EOF", err)
 	}
 	close(proceed)
 	exchange(busy, "", "wtrue")
 	exchange(fresh, "f", "ftrue")
 	for _, c := range []net.Conn{busy, fresh} {
-		if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("after its answer: %v, want EOF", err)
 		}
 	}

@@ -1,6 +1,12 @@
 package reactor
 
-import "testing"
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
 
 func TestTheRunQueueKeepsItsOrderWhileItGrows(t *testing.T) {
 	var q queue
@@ -47,4 +53,34 @@ func TestAnEventOfAClosedConnectionFindsNothing(t *testing.T) {
 	if got := s.get(99, 0); got != nil {
 		t.Error("get found a slot that never was")
 	}
+}
+
+// The same on a loop: what epoll says of a closed connection does not reach the
+// one that got its slot, and perhaps its descriptor, within the batch.
+func TestAStaleEventDoesNotReachTheSuccessor(t *testing.T) {
+	r := start(t, 1)
+	l := r.Loops()[0]
+	silent := dialled(t, r).RemoteAddrPort()
+	do(t, l, func() error {
+		first, err := l.Dial(silent, DialOptions{})
+		if err != nil {
+			return err
+		}
+		key, generation := first.slot, l.conns.all[first.slot].generation
+		first.Close()
+		second, err := l.Dial(silent, DialOptions{})
+		if err != nil {
+			return err
+		}
+		defer second.Close()
+		if second.slot != key {
+			return fmt.Errorf("slot %d was not used again: nothing was tested", key)
+		}
+		before := second.flags
+		l.deliver(key, generation, unix.EPOLLIN|unix.EPOLLHUP)
+		if second.flags != before {
+			return errors.New("the successor took the event for its own")
+		}
+		return nil
+	})
 }

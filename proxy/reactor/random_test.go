@@ -125,7 +125,7 @@ func carry(dst, src *Conn, seed uint64) error {
 }
 
 func ignoreEnd(err error) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil
 	}
 	return err

@@ -80,7 +80,7 @@ func TestTheEndOfTheReactorEndsAllThatRuns(t *testing.T) {
 		}
 	}
 	for _, l := range r.Loops() {
-		if err := l.Post(func() { t.Error("ran after the end") }); err != net.ErrClosed {
+		if err := l.Post(func() { t.Error("ran after the end") }); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Post after the end: %v, want %v", err, net.ErrClosed)
 		}
 	}

@@ -82,7 +82,7 @@ func TestAHangupIsReportedOnce(t *testing.T) {
 				_, err = up.Read(make([]byte, 1))
 			}
 			if !errors.Is(err, ErrHangup) {
-				return fmt.Errorf("first: %v, want %v", err, ErrHangup)
+				return fmt.Errorf("first: %w, want %w", err, ErrHangup)
 			}
 			if up == nil {
 				return nil // it was found while dialling
@@ -93,7 +93,7 @@ func TestAHangupIsReportedOnce(t *testing.T) {
 			}
 			b := make([]byte, 6)
 			if _, err := io.ReadFull(up, b); err != nil || string(b) != "answer" {
-				return fmt.Errorf("then: %q, %v", b, err)
+				return fmt.Errorf("then: %q, %w", b, err)
 			}
 			return nil
 		}()

@@ -135,7 +135,7 @@ func ask(c io.ReadWriter, message string) error {
 	}
 	b := make([]byte, len(message))
 	if _, err := io.ReadFull(c, b); err != nil || string(b) != message {
-		return fmt.Errorf("sent %q, got %q, %v", message, b, err)
+		return fmt.Errorf("sent %q, got %q, %w", message, b, err)
 	}
 	return nil
 }
