@@ -27,7 +27,7 @@ type Reactor struct {
 	placed  atomic.Uint32 // listeners, over the loops in turn
 }
 
-// New returns a reactor. The caller runs it, or closes it.
+// New returns a reactor. Only Run releases what it holds.
 func New(o Options) (*Reactor, error) {
 	if o.Loops <= 0 {
 		o.Loops = runtime.GOMAXPROCS(0)
@@ -36,7 +36,9 @@ func New(o Options) (*Reactor, error) {
 	for i := range o.Loops {
 		l, err := newLoop(r, i)
 		if err != nil {
-			r.Close()
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			_ = r.Run(ctx) // releases those that were started; it has no errors
 			return nil, fmt.Errorf("start event loop %d of %d: %w", i+1, o.Loops, err)
 		}
 		r.loops = append(r.loops, l)
@@ -58,8 +60,8 @@ func (r *Reactor) Run(ctx context.Context) error {
 	return nil
 }
 
-// Close begins the end of Run and returns at once; a reactor that was never run
-// must still be run, with a context that has ended, to release what it holds.
+// Close begins the end of Run, as the end of its context does, and returns at once.
+// Before Run, it makes Run end as soon as it has released everything.
 func (r *Reactor) Close() {
 	for _, l := range r.loops {
 		_ = l.Post(l.shutdown) // else it has ended already

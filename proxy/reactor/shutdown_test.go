@@ -127,6 +127,17 @@ func TestAReactorThatNeverRanLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestAReactorThatCannotStartLeavesNothing(t *testing.T) {
+	before, highest := countDescriptors(t), highestDescriptor(t)
+	withDescriptors(t, func(uint64) uint64 { return uint64(highest + 20) })
+	if _, err := New(Options{Loops: 50}); !errors.Is(err, unix.EMFILE) {
+		t.Errorf("New: %v, want %v", err, unix.EMFILE)
+	}
+	if after := countDescriptors(t); after != before {
+		t.Errorf("%d descriptors before and %d after", before, after)
+	}
+}
+
 // fullBacklog returns an address to which connects get no answer.
 func fullBacklog(t *testing.T) (addr netip.AddrPort) {
 	t.Helper()
