@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tandemlb/tandem/proxy/reactor/socket"
 )
 
 const (
@@ -24,7 +26,7 @@ func (ln *Listener) accept() {
 		if ln.stopped || ln.resting {
 			return
 		}
-		fd, peer, errno := accept(ln.fd)
+		fd, peer, errno := socket.Accept(ln.fd)
 		switch errno {
 		case 0:
 			ln.place(fd, peer)
@@ -77,7 +79,12 @@ func (l *Loop) adopt(ln *Listener, fd int, peer netip.AddrPort) {
 		c.readBy = l.now + int64(ln.options.Timeout)
 		c.arm(c.readBy)
 	}
-	if ln.options.AtOnce {
+	early := ln.options.AtOnce
+	if f := ln.options.Accepted; f != nil {
+		l.protect(func() { early = !f(c) || early })
+	}
+	if early && c.flags&closed == 0 {
+		c.flags |= atOnce
 		c.enqueue()
 	}
 }
@@ -93,50 +100,22 @@ func (l *Loop) disown(ln *Listener, fd int) {
 func (ln *Listener) refuse() {
 	for range refuseBatch {
 		if ln.spare < 0 {
-			if ln.spare = openSpare(); ln.spare < 0 {
+			if ln.spare = socket.OpenSpare(); ln.spare < 0 {
 				return
 			}
 		}
 		unix.Close(ln.spare)
 		ln.spare = -1
-		fd, _, errno := accept(ln.fd)
+		fd, _, errno := socket.Accept(ln.fd)
 		if errno == 0 {
 			ln.refused.Add(1)
-			turnAway(fd, ln.options.Refusal)
+			socket.TurnAway(fd, ln.options.Refusal)
 		}
-		ln.spare = openSpare()
+		ln.spare = socket.OpenSpare()
 		if errno != 0 {
 			return
 		}
 	}
-}
-
-func turnAway(fd int, refusal []byte) {
-	defer unix.Close(fd)
-	if len(refusal) == 0 {
-		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-		return
-	}
-	// As far as it goes: nothing waits for this one. What the client has sent is
-	// taken, because closing with unread bytes resets the connection, and the
-	// client might lose the refusal with it.
-	_, _ = send(int32(fd), refusal)
-	_ = unix.Shutdown(fd, unix.SHUT_WR)
-	var b [4096]byte
-	for range 16 {
-		if n, errno := recv(int32(fd), b[:], 0); n == 0 || errno != 0 {
-			return
-		}
-	}
-}
-
-// openSpare returns a descriptor for nothing, or -1.
-func openSpare() int {
-	fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1
-	}
-	return fd
 }
 
 // rest leaves new connections alone for a while.

@@ -3,6 +3,8 @@ package reactor
 import (
 	"net"
 	"net/netip"
+
+	"github.com/tandemlb/tandem/proxy/reactor/socket"
 )
 
 // RemoteAddrPort returns the address of the peer; it is invalid for unix sockets.
@@ -15,7 +17,7 @@ func (c *Conn) LocalAddrPort() netip.AddrPort {
 	if c.flags&(closed|unixSocket) != 0 {
 		return netip.AddrPort{}
 	}
-	return localAddr(c.fd)
+	return socket.LocalAddr(c.fd)
 }
 
 // RemoteAddr is RemoteAddrPort as a *net.TCPAddr or *net.UnixAddr.

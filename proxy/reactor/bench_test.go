@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tandemlb/tandem/proxy/reactor/socket"
 )
 
 // onLoop runs the benchmark on a coroutine, and counts only what f does.
@@ -146,10 +148,10 @@ func BenchmarkEchoFloor(b *testing.B) {
 		fds = [2]int32{int32(fd), int32(other)}
 		var message [64]byte
 		for b.Loop() {
-			send(fds[0], message[:])
-			recv(fds[1], message[:], 0)
-			send(fds[1], message[:])
-			recv(fds[0], message[:], 0)
+			socket.Send(fds[0], message[:])
+			socket.Recv(fds[1], message[:], 0)
+			socket.Send(fds[1], message[:])
+			socket.Recv(fds[0], message[:], 0)
 		}
 	})
 }

@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tandemlb/tandem/proxy/reactor/socket"
 )
 
 // connEvents are watched for as long as a connection lives: edge-triggered, so
@@ -26,6 +28,7 @@ const (
 	closed
 	parked // accepted, and its handler waits for bytes
 	fresh  // its handler has never run
+	atOnce // its handler runs for the first time without something to read
 	queued // in the run queue
 	told   // its end was reported to the listener
 	hangup // a hangup of the watched connection is to be reported
@@ -50,6 +53,7 @@ type Conn struct {
 
 	reader, writer  *coroutine // who waits
 	readBy, writeBy int64      // deadlines on the loop's clock; 0: none
+	reads, writes   budget     // of the time that may be waited
 	timer           timer      // the nearer of those that are waited for, or earlier
 
 	watched, watcher *Conn // see WatchHangup
@@ -132,7 +136,7 @@ func (c *Conn) Close() error {
 	c.fd = -1
 	c.WatchHangup(nil)
 	if c.watcher != nil {
-		c.watcher.WatchHangup(nil)
+		c.watcher.hangUp() // whoever closed it, there is nobody any more
 	}
 	c.reader.wake()
 	c.writer.wake()
@@ -222,7 +226,7 @@ func (c *Conn) Closed() bool { return c.flags&closed != 0 }
 // one, and otherwise io.EOF, a reset and the like, or nil.
 func (c *Conn) pending() (bool, error) {
 	var b [1]byte
-	n, errno := recv(c.fd, b[:], unix.MSG_PEEK)
+	n, errno := socket.Recv(c.fd, b[:], unix.MSG_PEEK)
 	switch {
 	case errno == 0 && n > 0:
 		return true, nil

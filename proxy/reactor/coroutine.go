@@ -163,6 +163,35 @@ func (l *Loop) Sleep(d time.Duration) error {
 	return l.closedError()
 }
 
+// every is a function that is called again and again.
+type every struct {
+	loop   *Loop
+	period int64 // 0: no more
+	f      func()
+	timer  timer
+}
+
+// Every calls f each time that d has passed, up to a tick (8.4 ms) late, until stop
+// is called or the loop ends. f runs outside a coroutine: it must not wait. Both may
+// be called by any code that runs on the loop.
+func (l *Loop) Every(d time.Duration, f func()) (stop func()) {
+	e := &every{loop: l, period: int64(max(d, 1<<tickShift)), f: f}
+	e.timer.Owner = e
+	l.timers.Set(&e.timer, tickAfter(l.now+e.period))
+	return func() {
+		e.period = 0
+		l.timers.Remove(&e.timer)
+	}
+}
+
+func (e *every) expire(now int64) int64 {
+	e.loop.protect(e.f)
+	if e.period == 0 || e.loop.closing {
+		return 0
+	}
+	return now + e.period
+}
+
 // Task is a function that runs on a coroutine of its own.
 type Task struct {
 	loop    *Loop

@@ -89,7 +89,7 @@ func (c *Conn) arm(by int64) {
 // expire ends the waits whose deadline has passed, and returns the deadline of
 // those that have not.
 func (c *Conn) expire(now int64) (again int64) {
-	if by := c.readBy; by != 0 && c.readWaited() {
+	if by := earlier(c.readBy, c.reads.until); by != 0 && c.readWaited() {
 		if by > now {
 			again = by
 		} else if c.reader != nil {
@@ -98,7 +98,7 @@ func (c *Conn) expire(now int64) (again int64) {
 			c.enqueue()
 		}
 	}
-	if by := c.writeBy; by != 0 && c.writer != nil {
+	if by := earlier(c.writeBy, c.writes.until); by != 0 && c.writer != nil {
 		if by <= now {
 			c.writer.wake()
 		} else if again == 0 || by < again {

@@ -153,3 +153,40 @@ func TestSleepNeverEndsEarly(t *testing.T) {
 		})
 	}
 }
+
+func TestEveryGoesOnUntilItIsStopped(t *testing.T) {
+	r := start(t, 1)
+	l := r.Loops()[0]
+	do(t, l, func() error {
+		const period = 20 * time.Millisecond
+		calls, began := 0, l.Now()
+		var stop func()
+		stop = l.Every(period, func() {
+			calls++
+			if took := l.Now().Sub(began); took < time.Duration(calls)*period {
+				t.Errorf("call %d came after %s", calls, took)
+			}
+			switch calls {
+			case 1:
+				panic("it goes on all the same")
+			case 3:
+				stop()
+			}
+		})
+		for until := l.Now().Add(patience); calls < 3 && l.Now().Before(until); {
+			if err := l.Sleep(period); err != nil {
+				return err
+			}
+		}
+		if err := l.Sleep(3 * period); err != nil {
+			return err
+		}
+		if calls != 3 || r.Panics() != 1 {
+			return fmt.Errorf("%d calls, %d panics", calls, r.Panics())
+		}
+		stop() // once more does nothing
+		l.Every(time.Hour, func() { t.Error("called too early") })
+		return nil
+	})
+	// The end of the loop does not wait for the last one.
+}

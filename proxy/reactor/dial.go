@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tandemlb/tandem/proxy/reactor/socket"
 )
 
 // DialOptions say how to connect. The zero value has no deadline.
@@ -59,7 +61,7 @@ func (l *Loop) dialTCP(co *coroutine, addr netip.AddrPort, o DialOptions) (*Conn
 		unix.Close(fd)
 		return nil, os.NewSyscallError("setsockopt TCP_NODELAY", err)
 	}
-	c, err := l.connect(co, fd, addr, o, sockaddr(addr))
+	c, err := l.connect(co, fd, addr, o, socket.Sockaddr(addr))
 	if err != nil {
 		return nil, err
 	}

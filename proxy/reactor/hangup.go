@@ -1,7 +1,7 @@
 package reactor
 
-// WatchHangup makes waits in c end with ErrHangup once the peer of other has
-// closed it, or its sending side: nobody may be left who wants the answer. It
+// WatchHangup makes waits in c end with ErrHangup once other is closed, or its peer
+// has closed it or its sending side: nobody may be left who wants the answer. It
 // also ends a wait that is due later, and so it costs nothing but two stores. The
 // hangup is reported once; the next wait goes on regardless, for an owner who
 // accepts half-closed clients.

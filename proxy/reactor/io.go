@@ -1,9 +1,11 @@
 package reactor
 
 import (
-	"errors"
 	"io"
+	"os"
 	"syscall"
+
+	"github.com/tandemlb/tandem/proxy/reactor/socket"
 )
 
 // Read waits until there is something to read and takes it.
@@ -12,7 +14,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 	co.turn()
 	for {
 		n, err := c.TryRead(b)
-		if err == nil || !errors.Is(err, ErrWouldBlock) {
+		if err != ErrWouldBlock { //nolint:errorlint // never wrapped, and met with each wait
 			return n, err
 		}
 		if err := c.waitRead(co); err != nil {
@@ -33,7 +35,7 @@ func (c *Conn) TryRead(b []byte) (int, error) {
 	if c.flags&drained != 0 {
 		return 0, ErrWouldBlock
 	}
-	n, errno := recv(c.fd, b, 0)
+	n, errno := socket.Recv(c.fd, b, 0)
 	c.loop.spend(n)
 	switch {
 	case errno == 0 && n > 0:
@@ -62,15 +64,23 @@ func (c *Conn) waitRead(co *coroutine) error {
 	if c.tookHangup() {
 		return ErrHangup
 	}
-	c.arm(c.readBy)
+	if !c.reads.begin(c.loop.now) {
+		return os.ErrDeadlineExceeded
+	}
+	c.arm(earlier(c.readBy, c.reads.until))
 	c.reader = co
 	co.park()
 	c.reader = nil
+	left := c.reads.end(c.loop.now)
 	if err := c.usable(c.readBy); err != nil {
 		return err
 	}
-	if c.flags&drained != 0 && c.tookHangup() {
+	switch {
+	case c.flags&drained == 0:
+	case c.tookHangup():
 		return ErrHangup
+	case !left:
+		return os.ErrDeadlineExceeded
 	}
 	return nil
 }
@@ -83,10 +93,16 @@ func (c *Conn) waitWrite(co *coroutine) error {
 	if c.tookHangup() {
 		return ErrHangup
 	}
-	c.arm(c.writeBy)
+	if !c.writes.begin(c.loop.now) {
+		return os.ErrDeadlineExceeded
+	}
+	c.arm(earlier(c.writeBy, c.writes.until))
 	c.writer = co
 	co.park()
 	c.writer = nil
+	// When it has run out with this wait, the next one ends at once: there may be
+	// room by now.
+	c.writes.end(c.loop.now)
 	if c.tookHangup() {
 		return ErrHangup
 	}
@@ -114,7 +130,7 @@ func (c *Conn) TryWrite(b []byte) (int, error) {
 	if err := c.usable(c.writeBy); err != nil {
 		return 0, err
 	}
-	n, errno := send(c.fd, b)
+	n, errno := socket.Send(c.fd, b)
 	c.loop.spend(n)
 	switch errno {
 	case 0:
@@ -124,9 +140,6 @@ func (c *Conn) TryWrite(b []byte) (int, error) {
 	}
 	return n, c.sysError("write", "sendto", errno)
 }
-
-// maxBuffers is how many buffers go into one system call.
-const maxBuffers = 8
 
 func (c *Conn) write(co *coroutine, bufs [][]byte) (written int64, err error) {
 	skip := 0 // of the first buffer
@@ -142,7 +155,7 @@ func (c *Conn) write(co *coroutine, bufs [][]byte) (written int64, err error) {
 		if len(bufs) == 0 {
 			return written, nil
 		}
-		n, errno := sendBuffers(c.fd, bufs, skip)
+		n, errno := socket.SendBuffers(c.fd, bufs, skip)
 		written += int64(n)
 		skip += n
 		c.loop.spend(n)

@@ -402,7 +402,7 @@ func TestSpliceSaysWhichSideFailed(t *testing.T) {
 			source: func(c *net.TCPConn) { c.Write(data) }, sink: func(c *net.TCPConn) { io.Copy(io.Discard, c) }},
 		{name: "a source that is reset", n: -1, op: "read", want: syscall.ECONNRESET, pipes: 1,
 			source: func(c *net.TCPConn) { c.SetLinger(0) }, sink: func(c *net.TCPConn) { io.Copy(io.Discard, c) }},
-		{name: "a source that is silent", n: -1, op: "read", want: os.ErrDeadlineExceeded, pipes: 1,
+		{name: "a source that is silent", n: -1, op: "read", want: os.ErrDeadlineExceeded, pipes: 0,
 			source: func(c *net.TCPConn) { io.Copy(io.Discard, c) }, sink: func(c *net.TCPConn) { io.Copy(io.Discard, c) },
 			deadline: func(_, src *Conn, l *Loop) { src.SetReadDeadline(l.Now().Add(brief)) }},
 		{name: "a sink that takes nothing", n: -1, op: "write", want: os.ErrDeadlineExceeded, pipes: 0,

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tandemlb/tandem/proxy/reactor/socket"
 )
 
 // ListenOptions say how the connections of a listener are served.
@@ -33,6 +35,11 @@ type ListenOptions struct {
 	// AtOnce calls Serve as soon as a connection is accepted, for protocols in
 	// which the server speaks first.
 	AtOnce bool
+
+	// Accepted is called once for each new connection, outside a coroutine: it must
+	// not wait. When it returns false, Serve is called as with AtOnce, to turn the
+	// connection away before it has said a word. Optional.
+	Accepted func(c *Conn) (wait bool)
 
 	// Timeout is the read deadline of a new connection, from its accept: for its
 	// first bytes, and for Serve until it sets another one. 0 means none.
@@ -75,11 +82,11 @@ func (r *Reactor) Listen(l syscall.Conn, o ListenOptions) (*Listener, error) {
 	if o.Serve == nil {
 		return nil, errors.New("listen: no function to serve connections")
 	}
-	fd, err := duplicate(l)
+	fd, err := socket.Share(l)
 	if err != nil {
 		return nil, fmt.Errorf("take over the listening socket: %w", err)
 	}
-	ln := &Listener{options: o, fd: fd, spare: openSpare()}
+	ln := &Listener{options: o, fd: fd, spare: socket.OpenSpare()}
 	ln.timer.Owner = ln
 	ln.loop = r.loops[int(r.placed.Add(1)-1)%len(r.loops)]
 	if err := ln.loop.listeners.add(&ln.loop.kernel, ln); err != nil {
@@ -87,30 +94,6 @@ func (r *Reactor) Listen(l syscall.Conn, o ListenOptions) (*Listener, error) {
 		return nil, fmt.Errorf("accept connections: %w", err)
 	}
 	return ln, nil
-}
-
-func duplicate(l syscall.Conn) (int, error) {
-	raw, err := l.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
-	fd := -1
-	if ctlErr := raw.Control(func(original uintptr) {
-		fd, err = unix.FcntlInt(original, unix.F_DUPFD_CLOEXEC, 0)
-	}); ctlErr != nil {
-		return -1, ctlErr
-	}
-	if err != nil {
-		return -1, err
-	}
-	if err := unix.SetNonblock(fd, true); err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	// Accepted sockets inherit it, which saves a system call for each. A unix
-	// socket has no such option.
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	return fd, nil
 }
 
 // Accepted returns how many connections were accepted, without those that were

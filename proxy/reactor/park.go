@@ -39,7 +39,7 @@ func (c *Conn) unpark() {
 		c.end(err)
 		return
 	}
-	if atOnce := c.flags&fresh != 0 && c.listener.options.AtOnce; !atOnce {
+	if c.flags&atOnce == 0 {
 		if c.flags&drained != 0 {
 			return
 		}
@@ -50,7 +50,7 @@ func (c *Conn) unpark() {
 			}
 		}
 	}
-	c.flags &^= parked | fresh
+	c.flags &^= parked | fresh | atOnce
 	co := c.loop.worker()
 	co.conn = c
 	c.loop.resume(co)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -200,5 +201,49 @@ func TestPipelinedBytesReachTheHandlerAgain(t *testing.T) {
 	}
 	if rest, err := io.ReadAll(c); err != nil || string(rest) != "!" {
 		t.Errorf("after half-close: %q, %v", rest, err)
+	}
+}
+
+func TestANewConnectionMayBeTurnedAwayBeforeItSpeaks(t *testing.T) {
+	for name, atOnce := range map[string]bool{"": false, "served at once": true} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, 2)
+			var n atomic.Int64
+			_, addr := r.listen(t, ListenOptions{
+				AtOnce: atOnce,
+				Accepted: func(c *Conn) bool {
+					c.State = n.Add(1)
+					return c.State == int64(1)
+				},
+				Serve: func(c *Conn) bool {
+					if c.State != int64(1) {
+						io.WriteString(c, "no")
+						return false
+					}
+					return echo(c)
+				},
+			})
+			first := connectTo(t, addr)
+			if err := ask(first, "ping"); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := io.ReadAll(connectTo(t, addr)); err != nil || string(got) != "no" {
+				t.Errorf("the second was told %q, %v", got, err)
+			}
+			if err := ask(first, "ping"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestAPanicOfAcceptedEndsNothing(t *testing.T) {
+	r := start(t, 1)
+	_, addr := r.listen(t, ListenOptions{Accepted: func(*Conn) bool { panic("oops") }, Serve: echo})
+	if err := ask(connectTo(t, addr), "ping"); err != nil {
+		t.Error(err)
+	}
+	if r.Panics() != 1 {
+		t.Errorf("%d panics", r.Panics())
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tandemlb/tandem/proxy/reactor/socket"
 )
 
 // Everything that can be on a loop is on it when the reactor ends; that nothing is
@@ -152,14 +154,14 @@ func fullBacklog(t *testing.T) (addr netip.AddrPort) {
 	if err := unix.Listen(fd, 0); err != nil {
 		t.Fatal(err)
 	}
-	addr = localAddr(int32(fd))
+	addr = socket.LocalAddr(int32(fd))
 	for range 4 { // the queue takes one more than its length
 		c, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { unix.Close(c) })
-		if err := unix.Connect(c, sockaddr(addr)); err != nil && err != unix.EINPROGRESS {
+		if err := unix.Connect(c, socket.Sockaddr(addr)); err != nil && err != unix.EINPROGRESS {
 			t.Fatal(err)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tandemlb/tandem/proxy/reactor/socket"
 )
 
 const (
@@ -63,61 +65,89 @@ func (l *Loop) Splice(dst, src *Conn, n int64) (moved int64, err error) {
 	if dst.loop != l || src.loop != l {
 		panic("reactor: Splice of a connection of another loop")
 	}
-	p, err := l.takePipe()
-	if err != nil {
-		return 0, err
-	}
-	held := 0
-	defer func() { l.putPipe(p, held) }()
 	for n < 0 || moved < n {
 		room := int64(pipeSize)
 		if n >= 0 {
 			room = min(room, n-moved)
 		}
-		if held, err = src.spliceTo(co, p, int(room)); err != nil {
-			return moved, src.opError("read", err)
-		}
-		if held == 0 {
-			if n >= 0 {
-				return moved, io.ErrUnexpectedEOF
-			}
+		k, end, err := l.splicePart(co, dst, src, int(room))
+		moved += int64(k)
+		switch {
+		case err != nil:
+			return moved, err
+		case end && n >= 0:
+			return moved, io.ErrUnexpectedEOF
+		case end:
 			return moved, nil
-		}
-		for held > 0 {
-			written, err := dst.spliceFrom(co, p, held)
-			held -= written
-			moved += int64(written)
-			if err != nil {
-				return moved, dst.opError("write", err)
-			}
 		}
 	}
 	return moved, nil
 }
 
-// spliceTo fills the empty pipe with up to n bytes that c received; 0 is the end.
-func (c *Conn) spliceTo(co *coroutine, p pipe, n int) (int, error) {
-	for {
-		co.turn()
-		if err := c.usable(c.readBy); err != nil {
-			return 0, err
+// splicePart moves what src has, up to n bytes. It takes a pipe only once there is
+// something to move: a tunnel that is silent holds no descriptors but its own.
+func (l *Loop) splicePart(co *coroutine, dst, src *Conn, n int) (moved int, end bool, _ error) {
+	if err := src.awaitData(co); err != nil {
+		return 0, false, src.opError("read", err)
+	}
+	p, err := l.takePipe()
+	if err != nil {
+		return 0, false, err
+	}
+	held := 0
+	defer func() { l.putPipe(p, held) }()
+	if held, err = src.spliceTo(p, n); err != nil {
+		if err == ErrWouldBlock {
+			return 0, false, nil
 		}
-		if c.flags&drained == 0 {
-			moved, errno := splice(c.fd, p.w, n)
-			switch errno {
-			case 0:
-				c.loop.spend(moved)
-				return moved, nil
-			case syscall.EAGAIN: // the pipe is empty: it is the socket that is, too
-				c.flags |= drained
-			default:
-				return 0, os.NewSyscallError("splice", errno)
-			}
-		}
-		if err := c.waitRead(co); err != nil {
-			return 0, err
+		return 0, false, src.opError("read", err)
+	}
+	end = held == 0
+	for held > 0 {
+		written, err := dst.spliceFrom(co, p, held)
+		held -= written
+		moved += written
+		if err != nil {
+			return moved, false, dst.opError("write", err)
 		}
 	}
+	return moved, end, nil
+}
+
+// WaitReadable waits until there may be something to read, without a buffer to read
+// it into. Read may wait all the same.
+func (c *Conn) WaitReadable() error {
+	return c.awaitData(c.loop.current("WaitReadable"))
+}
+
+// awaitData waits until there may be something to read.
+func (c *Conn) awaitData(co *coroutine) error {
+	co.turn()
+	for {
+		if err := c.usable(c.readBy); err != nil {
+			return err
+		}
+		if c.flags&drained == 0 {
+			return nil
+		}
+		if err := c.waitRead(co); err != nil {
+			return err
+		}
+	}
+}
+
+// spliceTo fills the empty pipe with up to n bytes that c received; 0 is the end.
+func (c *Conn) spliceTo(p pipe, n int) (int, error) {
+	moved, errno := socket.Splice(c.fd, p.w, n)
+	switch errno {
+	case 0:
+		c.loop.spend(moved)
+		return moved, nil
+	case syscall.EAGAIN: // the pipe is empty: it is the socket that is, too
+		c.flags |= drained
+		return 0, ErrWouldBlock
+	}
+	return 0, os.NewSyscallError("splice", errno)
 }
 
 // spliceFrom sends some of the n bytes in the pipe.
@@ -126,7 +156,7 @@ func (c *Conn) spliceFrom(co *coroutine, p pipe, n int) (int, error) {
 		if err := c.usable(c.writeBy); err != nil {
 			return 0, err
 		}
-		moved, errno := splice(p.r, c.fd, n)
+		moved, errno := socket.Splice(p.r, c.fd, n)
 		switch errno {
 		case 0:
 			return moved, nil

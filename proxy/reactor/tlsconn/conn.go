@@ -6,6 +6,9 @@
 // whole loop with one record, because the lock blocks the goroutine that all of
 // it runs on. So nothing waits under that lock: what a socket does not take is
 // queued, and the writer waits after it has released the lock.
+//
+// TLS of listeners and to servers is to be built on it; crypto/tls must not be run
+// on a reactor.Conn directly.
 package tlsconn
 
 import (
