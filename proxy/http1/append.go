@@ -21,7 +21,7 @@ type Edit struct {
 	Target []byte     // of a request instead of its own, if not nil
 	Host   []byte     // of a request instead of its own, if not nil
 	Drop   Set        // fields that are not forwarded
-	Lines  []byte     // of fields behind those that are, each with its CRLF; checked like Add
+	Lines  []byte     // of fields behind those that are, each with its CRLF; none frames the message, for which the caller vouches
 	Add    []Addition // fields behind these
 
 	Reframe bool // the body is sent as Body, not as it came
@@ -238,18 +238,25 @@ func (e *Edit) check() error {
 	if e.Upgrade != nil && !protocol(e.Upgrade) {
 		return refuse("value of field \"Upgrade\"", e.Upgrade)
 	}
-	for c := (cursor{}); c.line < len(e.Lines); {
-		end, reason, over := c.next(e.Lines, len(e.Lines), len(e.Lines))
-		if reason != "" || over != 0 {
-			return refuse("field lines", e.Lines)
-		}
-		name, _, colon := bytes.Cut(e.Lines[c.line:end], []byte{':'})
-		if !colon || !isToken(name) || rebuilt.Has(KnownName(name)) {
-			return refuse("field line", e.Lines[c.line:end])
-		}
-		c.advance(end)
+	if !areLines(e.Lines) {
+		return refuse("field lines", e.Lines)
 	}
 	return checkAdditions(e.Add)
+}
+
+// areLines reports whether b is field lines, each with its end.
+func areLines(b []byte) bool {
+	for len(b) > 0 {
+		end := firstControl(b)
+		for end < len(b) && b[end] == '\t' {
+			end += 1 + firstControl(b[end+1:])
+		}
+		if end+1 >= len(b) || b[end] != '\r' || b[end+1] != '\n' || classes[b[0]]&classToken == 0 || bytes.IndexByte(b[:end], ':') < 0 {
+			return false
+		}
+		b = b[end+2:]
+	}
+	return true
 }
 
 func checkAdditions(all []Addition) error {

@@ -80,8 +80,10 @@ type Request struct {
 
 // Reset forgets what was parsed, in full or in part, but keeps its memory.
 func (r *Request) Reset() {
-	r.start(ofRequest)
-	*r = Request{Head: r.Head, host: authority{port: -1}, lowered: r.lowered}
+	r.start(ofRequest) // piece by piece: a Head is large to copy
+	r.Method, r.Form, r.Minor, r.Body = 0, 0, 0, Body{}
+	r.KeepAlive, r.ExpectContinue, r.TakesTrailers = false, false, false
+	r.method, r.target, r.host, r.upgrade, r.empty = Span{}, target{}, authority{port: -1}, Span{}, 0
 }
 
 // Parse parses the head of a request at the start of buf. While it is incomplete, n

@@ -27,8 +27,10 @@ func (r *Response) Reset(req *Request) { r.ResetFor(req.Method, req.Minor) }
 // ResetFor makes r ready for the responses to a request of method m, made by a
 // client of version HTTP/1.minor.
 func (r *Response) ResetFor(m Method, minor uint8) {
-	r.start(ofResponse)
-	*r = Response{Head: r.Head, contentLength: -1, method: m, client: minor}
+	r.start(ofResponse) // piece by piece: a Head is large to copy
+	r.Status, r.Minor, r.Body, r.Reusable = 0, 0, Body{}, false
+	r.reason, r.upgrade, r.contentLength = Span{}, Span{}, -1
+	r.method, r.client, r.interim, r.bytes = m, minor, 0, 0
 }
 
 // Parse parses the head of a response at the start of buf, as Request.Parse does.
