@@ -35,6 +35,9 @@ func (r *Request) Append(dst []byte) []byte {
 	dst = append(dst, ' ')
 	dst = append(dst, r.policy.Pseudonym...)
 	dst = append(dst, "\r\n"...)
+	if r.policy.RequestID == "" {
+		return dst
+	}
 	dst = append(dst, r.policy.RequestID...)
 	dst = append(dst, ": "...)
 	dst = append(dst, r.id...)

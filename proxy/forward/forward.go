@@ -17,7 +17,7 @@ type Policy struct {
 	// known: both nodes of a pair have the same one. It is a token (RFC 9110, section
 	// 5.6.2). A request that passes two listeners on purpose needs another one in each.
 	Pseudonym string
-	RequestID string // name of the field with the identity of a request, in lower case
+	RequestID string // name of the field with the identity of a request, in lower case; empty: it is not passed on
 }
 
 // Trusts reports whether what addr says about others is believed.
