@@ -7,4 +7,8 @@ type Traffic struct {
 	Requests uint64 // HTTP only
 	Failed   uint64 // connections or requests that no server answered
 	Panics   uint64 // handlers that ended in a panic; each is a bug
+	Shed     uint64 // connections turned away because the host was out of descriptors
+	// Refused counts, by reason, what clients and servers sent that was not carried,
+	// and the connections beyond a limit.
+	Refused map[string]uint64
 }

@@ -48,26 +48,38 @@ func (e *Error) Timeout() bool {
 func (d *Dialer) Dial(ctx context.Context, s *upstream.Server) (*net.TCPConn, error) {
 	nd := net.Dialer{Timeout: d.Timeout}
 	c, err := nd.DialContext(ctx, "tcp", s.Address().String())
-	now := time.Now()
-	if err == nil {
-		d.observe(s, s.Connected(now))
-		return c.(*net.TCPConn), nil
+	if ctx.Err() == nil || err == nil {
+		Judge(s, time.Now(), err, d.Observe)
 	}
-	if ctx.Err() == nil && !ownFault(err) {
-		d.observe(s, s.ConnectFailed(now, Evidence(err)))
+	if err != nil {
+		return nil, &Error{Server: s.Address(), Err: err}
 	}
-	return nil, &Error{Server: s.Address(), Err: err}
+	return c.(*net.TCPConn), nil
 }
 
-func (d *Dialer) observe(s *upstream.Server, v upstream.Verdict) {
+// Judge tells the health of s that a connect has succeeded, or failed with err. An
+// error that is not the server's doing leaves it alone. observe is called when that
+// changed the health or asks for a check.
+func Judge(s *upstream.Server, now time.Time, err error, observe func(*upstream.Server, upstream.Verdict)) {
+	var v upstream.Verdict
+	switch {
+	case err == nil:
+		v = s.Connected(now)
+	case !ownFault(err):
+		v = s.ConnectFailed(now, Evidence(err))
+	}
 	if v != (upstream.Verdict{}) {
-		d.Observe(s, v)
+		observe(s, v)
 	}
 }
 
-// ownFault reports whether a connect failed for want of something on this host: a
-// node that runs out of descriptors must not declare its servers dead.
+// ownFault reports whether a connect failed for want of something on this host, or
+// because it stops: a node that runs out of descriptors must not declare its servers
+// dead.
 func ownFault(err error) bool {
+	if errors.Is(err, net.ErrClosed) {
+		return true
+	}
 	for _, errno := range []unix.Errno{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.EADDRNOTAVAIL} {
 		if errors.Is(err, errno) {
 			return true
