@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
+	"time"
 
 	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/proxy/dial"
+	"github.com/tandemlb/tandem/proxy/http1"
 )
 
 // maxHead bounds the head of a probe's response.
@@ -20,10 +21,7 @@ func newProbe(address netip.AddrPort, check proxy.Check) probe {
 	case proxy.CheckTCP:
 		return func(ctx context.Context) (string, bool) { return probeTCP(ctx, address) }
 	case proxy.CheckHTTP:
-		// One connection a probe: a kept one would outlive the listener that the
-		// probe is to tell about.
-		transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: maxHead}
-		return func(ctx context.Context) (string, bool) { return probeHTTP(ctx, transport, address, check) }
+		return func(ctx context.Context) (string, bool) { return probeHTTP(ctx, address, check) }
 	default:
 		panic(fmt.Sprintf("check: unhandled kind %q", check.Kind))
 	}
@@ -39,30 +37,70 @@ func probeTCP(ctx context.Context, address netip.AddrPort) (string, bool) {
 	return "connected", true
 }
 
-func probeHTTP(ctx context.Context, rt http.RoundTripper, address netip.AddrPort, check proxy.Check) (string, bool) {
+func probeHTTP(ctx context.Context, address netip.AddrPort, check proxy.Check) (string, bool) {
 	what := check.Method + " " + check.Path
-	req, err := http.NewRequestWithContext(ctx, check.Method, "http://"+address.String()+check.Path, nil)
-	if err != nil {
-		return fmt.Sprintf("%s: %v", what, err), false
-	}
-	req.Header.Set("User-Agent", "tandem")
-	// The transport is used bare: a redirect is an answer, not something to follow.
-	res, err := rt.RoundTrip(req)
-	if err != nil {
+	status, err := ask(ctx, address, check)
+	switch {
+	case err != nil:
 		return what + ": " + evidence(err), false
+	// A redirect is an answer, not something to follow.
+	case !check.Expect.Contains(status):
+		return fmt.Sprintf("%s: status %d, expected %d-%d", what, status, check.Expect.Low, check.Expect.High), false
 	}
-	res.Body.Close()
-	if !check.Expect.Contains(res.StatusCode) {
-		return fmt.Sprintf("%s: status %d, expected %d-%d", what, res.StatusCode, check.Expect.Low, check.Expect.High), false
+	return fmt.Sprintf("%s: status %d", what, status), true
+}
+
+// ask sends a request and returns the status of the answer, on a connection of its
+// own: a kept one would outlive the listener that the probe is to tell about.
+func ask(ctx context.Context, address netip.AddrPort, check proxy.Check) (int, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "tcp", address.String())
+	if err != nil {
+		return 0, err
 	}
-	return fmt.Sprintf("%s: status %d", what, res.StatusCode), true
+	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	_, err = fmt.Fprintf(c, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: tandem\r\nConnection: close\r\n\r\n", check.Method, check.Path, address)
+	if err != nil {
+		return 0, err
+	}
+	limits := http1.DefaultLimits()
+	limits.Header, limits.Line = maxHead, maxHead
+	var r http1.Response
+	method := http1.MethodGet
+	if check.Method == "HEAD" {
+		method = http1.MethodHead
+	}
+	r.ResetFor(method, 1)
+	buf := make([]byte, 0, 4<<10)
+	for {
+		n, err := r.Parse(buf, &limits)
+		switch {
+		case err != nil:
+			return 0, err
+		case n > 0 && !r.Interim():
+			return r.Status, nil
+		case n > 0:
+			buf = buf[n:]
+			continue
+		}
+		if len(buf) == cap(buf) {
+			buf = append(make([]byte, 0, 2*len(buf)+1024), buf...)
+		}
+		k, err := c.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+k]
+		if k == 0 && err != nil {
+			return 0, err
+		}
+	}
 }
 
 func evidence(err error) string {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 		return dial.Evidence(err)
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
+	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
 		return "no answer in time"
 	}
 	return err.Error()

@@ -23,6 +23,9 @@ func TestProbes(t *testing.T) {
 			}
 		case "/moved":
 			http.Redirect(w, r, "/ok?deep=1", http.StatusFound)
+		case "/hints":
+			w.WriteHeader(http.StatusEarlyHints)
+			w.WriteHeader(http.StatusOK)
 		case "/slow":
 			<-r.Context().Done()
 		case "/cut":
@@ -55,6 +58,7 @@ func TestProbes(t *testing.T) {
 		{"tcp refused", tcp, gone, time.Minute, "connect: connection refused", false},
 		{"tcp timeout", tcp, here, time.Nanosecond, "connect: no answer in time", false},
 		{"http", get("/ok?deep=1"), here, time.Minute, "GET /ok?deep=1: status 200", true},
+		{"http behind an interim response", get("/hints"), here, time.Minute, "GET /hints: status 200", true},
 		{"http refused", get("/"), gone, time.Minute, "GET /: connect: connection refused", false},
 		{"http other status", get("/"), here, time.Minute, "GET /: status 503, expected 200-299", false},
 		{"http redirect is not followed", get("/moved"), here, time.Minute, "GET /moved: status 302, expected 200-299", false},
