@@ -1,0 +1,160 @@
+// Package tunnel carries bytes between a client and a server without looking at
+// them, on a loop of package reactor.
+package tunnel
+
+import (
+	"errors"
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tandemlb/tandem/proxy/reactor"
+)
+
+// Tunnel is two connections of one loop that speak with each other. Each direction
+// ends by itself (half-close); a reset of either side resets the other. It holds no
+// buffer: bytes move through a pipe of the kernel, which is taken while there are
+// some.
+type Tunnel struct {
+	Client, Server *reactor.Conn
+
+	// Silence is how long both sides may say nothing; 0: for ever.
+	Silence time.Duration
+
+	client, server side
+	end            End
+}
+
+// pipeRest is how long a direction waits when the host has no descriptors for a pipe.
+const pipeRest = 20 * time.Millisecond
+
+// End is how a tunnel ended.
+type End uint8
+
+// The ends.
+const (
+	Closed End = iota // both sides had finished
+	Broken            // a side was reset, or gone
+	Silent            // nothing was said for too long
+)
+
+// side is what is known of one of the connections.
+type side struct {
+	finished bool // our FIN was sent there
+	// broken: a write failed. It is gone, but what it sent before is still
+	// delivered; then the other side is reset.
+	broken bool
+}
+
+// Run carries bytes until both directions have ended, and closes both connections.
+// It is called on a coroutine.
+func (t *Tunnel) Run() End {
+	loop := t.Client.Loop()
+	for _, c := range []*reactor.Conn{t.Client, t.Server} {
+		c.WatchHangup(nil)
+		_ = c.SetDeadline(time.Time{}) // those of before
+		c.SetReadBudget(reactor.Unlimited)
+		c.SetWriteBudget(reactor.Unlimited)
+	}
+	if t.Silence > 0 {
+		defer t.watch(loop)()
+	}
+	up := loop.Go(func() { t.carry(t.Server, t.Client, &t.server, &t.client) })
+	t.carry(t.Client, t.Server, &t.client, &t.server)
+	_ = up.Wait() // its panic is counted where it is recovered
+	if t.client.broken || t.server.broken {
+		t.reset(Broken)
+	}
+	_ = t.Client.Close() // or it was reset
+	_ = t.Server.Close()
+	return t.end
+}
+
+// watch resets the tunnel when it has been silent for too long, until stop is called.
+//
+// The silence is looked for from outside, not by a limit of each wait: what has been
+// read and not yet written would be lost with a wait that ends early, and the silence
+// of one side is forgiven while the other speaks.
+func (t *Tunnel) watch(loop *reactor.Loop) (stop func()) {
+	seen, moved := t.progress(), loop.Now()
+	return loop.Every(max(t.Silence/4, 1), func() {
+		now := loop.Now()
+		if p := t.progress(); p != seen {
+			seen, moved = p, now
+			return
+		}
+		if now.Sub(moved) >= t.Silence {
+			t.reset(Silent)
+		}
+	})
+}
+
+// progress returns what grows when a peer says something, or takes something of what
+// was sent to it.
+func (t *Tunnel) progress() (n uint64) {
+	for _, c := range []*reactor.Conn{t.Client, t.Server} {
+		if info := tcpInfo(c); info != nil {
+			n += info.Bytes_received + info.Bytes_acked
+		}
+	}
+	return n
+}
+
+// carry moves what src says to dst, until its end, and passes that end on.
+func (t *Tunnel) carry(dst, src *reactor.Conn, to, from *side) {
+	loop := src.Loop()
+	for {
+		_, err := loop.Splice(dst, src, -1)
+		if _, of := errors.AsType[*net.OpError](err); err != nil && !of {
+			// Of neither side: there was no pipe. What is to be moved still waits.
+			if loop.Sleep(pipeRest) == nil && !src.Closed() && !dst.Closed() {
+				continue
+			}
+		}
+		// Neither the end nor the error tells which side it was: one socket has one
+		// pending error, which the other direction may have been given, leaving this
+		// one with what looks like a clean end. The state of src tells: it is closed
+		// after a reset, and otherwise only once both sides have sent their FIN.
+		closed := isClosed(src)
+		switch {
+		case err == nil && (!closed || from.finished):
+			to.finished = true
+			if dst.CloseWrite() != nil {
+				to.broken = true
+			}
+		case closed:
+			t.reset(Broken)
+		default:
+			to.broken = true
+		}
+		return
+	}
+}
+
+// isClosed reports whether the kernel is done with the connection.
+func isClosed(c *reactor.Conn) bool {
+	info := tcpInfo(c)
+	return info == nil || info.State == unix.BPF_TCP_CLOSE
+}
+
+// tcpInfo returns what the kernel knows of a connection; nil when it is closed.
+func tcpInfo(c *reactor.Conn) (info *unix.TCPInfo) {
+	_ = c.Control(func(fd int) (err error) { // then there is no info
+		info, err = unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		return err
+	})
+	return info
+}
+
+// reset resets both connections, which ends both directions.
+func (t *Tunnel) reset(why End) {
+	if t.end == Closed {
+		t.end = why
+	}
+	for _, c := range []*reactor.Conn{t.Client, t.Server} {
+		if err := c.Abort(); err != nil && !errors.Is(err, net.ErrClosed) {
+			panic("tunnel: " + err.Error()) // it has no other error
+		}
+	}
+}
