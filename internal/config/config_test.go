@@ -71,7 +71,7 @@ listeners:
 				Timeouts: proxy.PoolTimeouts{
 					Connect: 2 * time.Second, Response: 30 * time.Second, BodyIdle: 5 * time.Minute, Idle: time.Minute,
 				},
-				Limits: proxy.PoolLimits{Idle: 256, Age: 10 * time.Minute},
+				Limits: proxy.PoolLimits{Idle: 1024, Age: 10 * time.Minute},
 			}},
 			Log: proxy.Log{Access: true, Sample: 1, RequestID: "x-request-id"},
 		},

@@ -93,7 +93,7 @@ func (d *decoder) poolTimeouts(f field) proxy.PoolTimeouts {
 func (d *decoder) poolLimits(f field) proxy.PoolLimits {
 	o := d.object(f, "idle", "age")
 	return proxy.PoolLimits{
-		Idle: d.number(o["idle"], 256, 0, 100_000),
+		Idle: d.number(o["idle"], 1024, 0, 100_000),
 		Age:  d.duration(o["age"], 10*time.Minute, time.Second, 24*time.Hour),
 	}
 }
