@@ -19,7 +19,7 @@ import (
 const module = "github.com/tandemlb/tandem/"
 
 // pure packages take the time as an argument and touch nothing outside.
-var pure = []string{"vrrp", "proxy", "proxy/balance", "proxy/forward", "proxy/http1", "proxy/upstream", "internal/judge"}
+var pure = []string{"vrrp", "proxy", "proxy/balance", "proxy/forward", "proxy/http1", "proxy/reactor/wheel", "proxy/upstream", "internal/judge"}
 
 // notInPure are the imports that would make a package impure.
 var notInPure = []string{"net", "net/http", "os", "os/exec", "log", "syscall", "context", "go.uber.org/zap", "golang.org/x/sys/unix"}
@@ -28,18 +28,24 @@ var notInPure = []string{"net", "net/http", "os", "os/exec", "log", "syscall", "
 // module that it may import. A running package never imports config: what it
 // needs is passed to it as values of its own domain.
 var mayImport = map[string][]string{
-	"vrrp":               {},
-	"proxy":              {},
-	"proxy/balance":      {"proxy"},
-	"proxy/accesslog":    {"proxy"},
-	"proxy/forward":      {"proxy"},
-	"proxy/http1":        {},
-	"proxy/reactor":      {},
-	"proxy/upstream":     {"proxy", "proxy/balance"},
-	"proxy/dial":         {"proxy", "proxy/upstream"},
-	"proxy/check":        {"proxy", "proxy/upstream", "proxy/dial"},
-	"proxy/l4":           {"proxy", "proxy/upstream", "proxy/dial"},
-	"proxy/l7":           {"proxy", "proxy/upstream", "proxy/dial"},
+	"vrrp":                  {},
+	"proxy":                 {},
+	"proxy/balance":         {"proxy"},
+	"proxy/accesslog":       {},
+	"proxy/forward":         {},
+	"proxy/http1":           {},
+	"proxy/reactor":         {"proxy/reactor/socket", "proxy/reactor/wheel"},
+	"proxy/reactor/socket":  {},
+	"proxy/reactor/wheel":   {},
+	"proxy/reactor/tlsconn": {"proxy/reactor"},
+	"proxy/upstream":        {"proxy", "proxy/balance"},
+	"proxy/dial":            {"proxy/upstream"},
+	"proxy/check":           {"proxy", "proxy/upstream", "proxy/dial", "proxy/http1"},
+	"proxy/tunnel":          {"proxy/reactor"},
+	"proxy/frontend":        {"proxy", "proxy/reactor"},
+	"proxy/l4":              {"proxy", "proxy/dial", "proxy/frontend", "proxy/reactor", "proxy/tunnel", "proxy/upstream"},
+	"proxy/l7": {"proxy", "proxy/accesslog", "proxy/dial", "proxy/forward", "proxy/frontend", "proxy/http1", "proxy/reactor",
+		"proxy/tunnel", "proxy/upstream"},
 	"internal/config":    {"proxy", "vrrp", "internal/config/source"},
 	"internal/ipc":       {"proxy", "vrrp"},
 	"internal/await":     {},
@@ -54,7 +60,7 @@ var mayImport = map[string][]string{
 	"internal/realtime":  {},
 	"internal/ownership": {"internal/ipc", "internal/vmac"},
 	"internal/agent":     {"vrrp", "internal/await", "internal/ipc", "internal/netio", "internal/notice", "internal/ownership", "internal/vip", "internal/vmac"},
-	"internal/worker": {"proxy", "proxy/upstream", "proxy/balance", "proxy/dial", "proxy/check", "proxy/l4", "proxy/l7",
+	"internal/worker": {"proxy", "proxy/upstream", "proxy/check", "proxy/l4", "proxy/l7", "proxy/accesslog", "proxy/reactor",
 		"internal/ipc"},
 	"internal/config/source": {},
 	"internal/supervisor":    {"vrrp", "proxy", "internal/config", "internal/ipc", "internal/judge", "internal/peer", "internal/admin", "internal/vip", "internal/vmac"},

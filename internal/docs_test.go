@@ -2,65 +2,114 @@ package internal_test
 
 import (
 	"go/ast"
-	"go/parser"
-	"go/token"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/tandemlb/tandem/proxy/frontend"
+	"github.com/tandemlb/tandem/proxy/http1"
 )
 
-// testNames returns the names of all tests of the module.
-func testNames(t *testing.T) map[string]bool {
+func manual(t *testing.T, name string) string {
 	t.Helper()
-	names := map[string]bool{}
-	err := filepath.WalkDir("..", func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(p, "_test.go") {
-			return err
-		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), p, nil, parser.SkipObjectResolution)
-		if err != nil {
-			return err
-		}
-		for _, decl := range parsed.Decls {
-			if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil {
-				names[f.Name.Name] = true
-			}
-		}
-		return nil
-	})
+	text, err := os.ReadFile("../docs/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return names
+	return string(text)
 }
 
-// A table of requirements is worth what the tests that it names are.
-func TestConformanceTableNamesTests(t *testing.T) {
-	table, err := os.ReadFile("../docs/rfc9568.md")
-	if err != nil {
-		t.Fatal(err)
+// What an operator finds in a metric or in a line of the log is explained.
+func TestReasonsAreInTheManual(t *testing.T) {
+	text := manual(t, "http.md")
+	var reasons []string
+	for _, r := range http1.Reasons() {
+		reasons = append(reasons, string(r))
 	}
-	names := testNames(t)
-	rows := 0
-	for line := range strings.Lines(string(table)) {
-		named := regexp.MustCompile("`(Test[A-Za-z0-9]+)`").FindAllStringSubmatch(line, -1)
-		id := regexp.MustCompile(`^\| (V3-\d+) `).FindStringSubmatch(line)
-		if id != nil {
-			rows++
-			if len(named) == 0 {
-				t.Errorf("%s names no test", id[1])
-			}
-		}
-		for _, n := range named {
-			if !names[n[1]] {
-				t.Errorf("no test has the name %s: %s", n[1], line)
-			}
+	for _, l := range []frontend.Limit{frontend.Connections, frontend.ConnectionsPerClient} {
+		reasons = append(reasons, string(l))
+	}
+	for _, f := range sources(t) {
+		switch f.dir {
+		case "proxy/accesslog":
+			reasons = append(reasons, constants(f, "Reason")...)
+		case "proxy/l7":
+			reasons = append(reasons, refusals(f)...)
 		}
 	}
-	if rows < 40 {
-		t.Errorf("the table has %d rows with an id", rows)
+	if len(reasons) < 60 {
+		t.Fatalf("found only %d reasons: %q", len(reasons), reasons)
+	}
+	for _, r := range reasons {
+		if !strings.Contains(text, "`"+r+"`") {
+			t.Errorf("docs/http.md does not say what %q is", r)
+		}
+	}
+}
+
+// constants returns the values of the string constants of a type.
+func constants(f file, of string) (all []string) {
+	ast.Inspect(f.ast, func(n ast.Node) bool {
+		if v, ok := n.(*ast.ValueSpec); ok && len(v.Values) == 1 {
+			if t, ok := v.Type.(*ast.Ident); ok && t.Name == of {
+				all = append(all, literals(v.Values)...)
+			}
+		}
+		return true
+	})
+	return all
+}
+
+// refusals returns the reasons that are given to Refuse as they are.
+func refusals(f file) (all []string) {
+	ast.Inspect(f.ast, func(n ast.Node) bool {
+		if c, ok := n.(*ast.CallExpr); ok {
+			if s, ok := c.Fun.(*ast.SelectorExpr); ok && s.Sel.Name == "Refuse" {
+				all = append(all, literals(c.Args)...)
+			}
+		}
+		return true
+	})
+	return all
+}
+
+func literals(expressions []ast.Expr) (all []string) {
+	for _, e := range expressions {
+		if l, ok := e.(*ast.BasicLit); ok {
+			if s, err := strconv.Unquote(l.Value); err == nil {
+				all = append(all, s)
+			}
+		}
+	}
+	return all
+}
+
+func TestMetricsAreInTheManual(t *testing.T) {
+	text := manual(t, "election.md") + manual(t, "http.md")
+	found := 0
+	for _, f := range sources(t) {
+		if f.dir != "internal/admin" {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			c, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			if fun, ok := c.Fun.(*ast.Ident); !ok || fun.Name != "desc" {
+				return true
+			}
+			for _, name := range literals(c.Args[:1]) {
+				found++
+				if !strings.Contains(text, "tandem_"+name) {
+					t.Errorf("neither docs/election.md nor docs/http.md names tandem_%s", name)
+				}
+			}
+			return true
+		})
+	}
+	if found < 20 {
+		t.Errorf("found only %d metrics", found)
 	}
 }

@@ -60,7 +60,7 @@ func (workerCmd) Run(o output) error {
 		return err
 	}
 	defer log.Close()
-	return worker.Run(context.Background(), conn, log.Named("worker"), log.Level)
+	return worker.Run(context.Background(), conn, log.Named("worker"), log.Level, telemetry.Lines(o.err))
 }
 
 func ignoreSignals() {

@@ -10,8 +10,8 @@ import (
 	"github.com/tandemlb/tandem/vrrp"
 )
 
-// metrics serves what the node says of the election in the text format of
-// Prometheus.
+// metrics serves what the node says of the election and of its listeners in the text
+// format of Prometheus.
 func metrics(n Node) http.Handler {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collector{n})
@@ -48,7 +48,18 @@ var (
 	descAlive     = desc("peer_alive", "Whether the peer is alive by gossip.", "peer")
 	descVerdict   = desc("peer_verdict", "What this node makes of the peer: 1 for what holds.", "peer", "verdict")
 	descDrift     = desc("peer_config_drift", "Whether the peer runs another config.", "peer")
+
+	descOpen       = desc("listener_connections", "Connections that are open.", "listener")
+	descAccepted   = desc("listener_accepted_total", "Connections accepted.", "listener")
+	descFailed     = desc("listener_failed_total", "Connections (tcp) or requests (http) that no server answered.", "listener")
+	descRefused    = desc("listener_refused_total", "Connections and messages refused, by why.", "listener", "reason")
+	descPanics     = desc("worker_panics_total", "Connections that ended in a panic; each is a bug.")
+	descRequests   = desc("http_requests_total", "Requests of HTTP.", "listener")
+	descLogDropped = desc("access_log_dropped_total", "Lines of the access log that were lost, because it was not read fast enough.")
 )
+
+// shed is the reason of connections that are turned away for want of descriptors.
+const shed = "shed"
 
 // verdicts are those that a peer can have; see package judge.
 var verdicts = []string{"none", "death", "cut", "gossip_cut"}
@@ -58,6 +69,7 @@ func (c collector) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descFit, descDemoted, descRestarts, descLateness, descSleeps, descRole, descHolds, descPriority, descBase, descActivated,
 		descSent, descReceived, descDropped, descMismatch, descEpoch, descConflicts, descRemovals, descMisses, descAlive, descVerdict, descDrift,
+		descOpen, descAccepted, descFailed, descRefused, descPanics, descRequests, descLogDropped,
 	} {
 		to <- d
 	}
@@ -86,6 +98,11 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	for _, v := range s.VIPs {
 		m.vip(v)
 	}
+	for _, l := range s.Listeners {
+		m.listener(l)
+	}
+	m.counter(descLogDropped, float64(s.LogDropped))
+	m.counter(descPanics, float64(s.Panics))
 	for _, p := range s.Peers {
 		m.gauge(descAlive, truth(p.Alive), p.Name)
 		m.gauge(descDrift, truth(p.Drift), p.Name)
@@ -131,6 +148,19 @@ func (m sink) vip(v VIP) {
 	}
 	m.counter(descConflicts, conflicts, v.Name)
 	m.counter(descRemovals, float64(v.Removals), v.Name)
+}
+
+func (m sink) listener(l Listener) {
+	m.gauge(descOpen, float64(l.Connections), l.Name)
+	m.counter(descAccepted, float64(l.Accepted), l.Name)
+	m.counter(descFailed, float64(l.Failed), l.Name)
+	m.counter(descRefused, float64(l.Shed), l.Name, shed)
+	for reason, n := range l.Refused {
+		m.counter(descRefused, float64(n), l.Name, reason)
+	}
+	if l.Protocol == "http" {
+		m.counter(descRequests, float64(l.Requests), l.Name)
+	}
 }
 
 func truth(is bool) float64 {

@@ -24,7 +24,13 @@ type Status struct {
 	Peers     []Peer     `json:"peers"`
 	Cluster   string     `json:"cluster,omitempty"` // why the node is not a member
 	Listeners []Listener `json:"listeners"`
-	Pools     []Pool     `json:"pools"`
+	// LogDropped counts the lines of the access log that were lost, since the worker
+	// started, because the log was not read fast enough.
+	LogDropped uint64 `json:"accessLogDropped"`
+	// Panics counts what ended in a panic in the worker, one connection each; each is a
+	// bug.
+	Panics uint64 `json:"panics"`
+	Pools  []Pool `json:"pools"`
 	// Servers counts the servers that have a check, Reachable those of them that
 	// this node does not hold for dead.
 	Servers   int `json:"servers"`
@@ -191,6 +197,12 @@ type Listener struct {
 	Accepted    uint64   `json:"accepted"`
 	Requests    uint64   `json:"requests"`
 	Failed      uint64   `json:"failed"`
+	// Shed counts the connections that were turned away because the node was out of
+	// descriptors.
+	Shed uint64 `json:"shed"`
+	// Refused counts, by reason, the connections beyond a limit, and what clients and
+	// servers sent that was not carried.
+	Refused map[string]uint64 `json:"refused,omitempty"`
 }
 
 // Pool is one pool with its servers.

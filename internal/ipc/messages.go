@@ -197,6 +197,7 @@ type WorkerConfig struct {
 	Generation uint64
 	Spec       proxy.Spec
 	LogLevel   string // of zap; empty: info
+	Pseudonym  string // names the pair in Via: a token, the same on both nodes
 }
 
 // Applied answers a WorkerConfig. On an error the worker serves what it served
@@ -216,8 +217,10 @@ type Ping struct{ Seq uint64 }
 // WorkerState is what the worker publishes whenever a server's health changes,
 // and once a second.
 type WorkerState struct {
-	Listeners []ListenerState
-	Pools     []PoolState
+	Listeners  []ListenerState
+	Pools      []PoolState
+	LogDropped uint64 // lines of the access log that were lost
+	Panics     uint64 // that ended a connection or a callback; each is a bug
 }
 
 // ListenerState counts what a listener did since the worker started.
@@ -227,7 +230,9 @@ type ListenerState struct {
 	Accepted    uint64
 	Requests    uint64 // HTTP only
 	Failed      uint64 // connections or requests that no server answered
-	Panics      uint64 // handlers that ended in a panic; each is a bug
+	Shed        uint64 // connections turned away because the host was out of descriptors
+	// Refused counts, by reason, what was not carried.
+	Refused map[string]uint64 `json:",omitempty"`
 }
 
 // PoolState is the state of a pool's servers.

@@ -52,11 +52,35 @@ func bindOne(ctx context.Context, bind netip.AddrPort, have map[netip.AddrPort]*
 		return nil, fmt.Errorf("listen on %s: %w%s", address, err, bindHint(err, bind, have))
 	}
 	defer l.Close()
-	f, err := l.(*net.TCPListener).File()
+	f, err := hold(l.(*net.TCPListener), address)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
 	return f, nil
+}
+
+// hold returns a descriptor of l for the worker. This process never accepts from it,
+// and must not hear of the connections that come either: Go watches the descriptor of
+// a file that does not wait, and would wake up for each of them. So it is a file that
+// waits; whoever accepts makes the socket one that does not.
+func hold(l *net.TCPListener, name string) (*os.File, error) {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	fd := -1
+	if ctl := raw.Control(func(p uintptr) { fd, err = unix.FcntlInt(p, unix.F_DUPFD_CLOEXEC, 0) }); ctl != nil {
+		err = ctl
+	}
+	if err == nil {
+		if err = unix.SetNonblock(fd, false); err != nil {
+			unix.Close(fd)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), name), nil
 }
 
 // bindText writes an address as the config does: a port alone is every address

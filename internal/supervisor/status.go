@@ -36,6 +36,9 @@ func (s *Supervisor) status(now time.Time) *admin.Status {
 		Peers:     peers(sc, verdicts),
 		Listeners: listeners(w), Pools: pools(w), Servers: servers.Checked, Reachable: servers.Reachable,
 	}
+	if w.state != nil {
+		st.LogDropped, st.Panics = w.state.LogDropped, w.state.Panics
+	}
 	if s.agent != nil {
 		st.Agent = agentProcess(sc.agent)
 		st.VIPs = vips(now, sc, fit)
@@ -203,7 +206,8 @@ func listeners(w workerView) []admin.Listener {
 	for _, l := range w.serving.Spec.Listeners {
 		c := counters[l.Name]
 		a := admin.Listener{Name: l.Name, Protocol: string(l.Protocol), Pool: l.Pool,
-			Connections: c.Connections, Accepted: c.Accepted, Requests: c.Requests, Failed: c.Failed}
+			Connections: c.Connections, Accepted: c.Accepted, Requests: c.Requests, Failed: c.Failed,
+			Shed: c.Shed, Refused: c.Refused}
 		for _, b := range l.Bind {
 			a.Bind = append(a.Bind, bindText(b))
 		}

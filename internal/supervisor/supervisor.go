@@ -5,6 +5,8 @@ package supervisor
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -290,5 +292,24 @@ func (s *Supervisor) current() *loaded {
 }
 
 func (l *loaded) workerConfig() ipc.WorkerConfig {
-	return ipc.WorkerConfig{Generation: l.generation, Spec: l.config.Proxy, LogLevel: l.config.Log.Level}
+	return ipc.WorkerConfig{Generation: l.generation, Spec: l.config.Proxy, LogLevel: l.config.Log.Level, Pseudonym: pseudonym(l.config)}
+}
+
+// pseudonym names the pair in the Via field of what it forwards: the same on both
+// nodes, so that a request which comes again is known, and another one for another
+// pair, or another proxy of this host, so that one that passes two is not taken for
+// that.
+func pseudonym(c *config.Config) string {
+	sum := sha256.New()
+	for _, n := range c.Nodes {
+		fmt.Fprintf(sum, "node %s=%s\n", n.Name, n.Address)
+	}
+	if len(c.Nodes) == 0 {
+		host, _ := os.Hostname() // without one, where it listens is all that is known
+		fmt.Fprintf(sum, "host %s\n", host)
+	}
+	for _, l := range c.Proxy.Listeners {
+		fmt.Fprintf(sum, "listener %s=%s\n", l.Name, l.Bind)
+	}
+	return "tandem-" + hex.EncodeToString(sum.Sum(nil)[:4])
 }

@@ -253,3 +253,25 @@ func TestWorkerUserIsNotRoot(t *testing.T) {
 		t.Errorf("got %+v", cred)
 	}
 }
+
+func TestThePseudonymIsThatOfThePair(t *testing.T) {
+	const single = "listeners:\n  web: {bind: \"127.0.0.1:80\", servers: [192.0.2.21:8080]}\n"
+	of := func(text string) string { return pseudonym(parse(t, text)) }
+	if got := of(pairConfig); got != of(pairConfig) || !strings.HasPrefix(got, "tandem-") || len(got) != len("tandem-")+8 {
+		t.Errorf("pseudonym %q, and then %q", got, of(pairConfig))
+	}
+	for name, tc := range map[string]struct {
+		one, other string
+		same       bool
+	}{
+		"other servers":                {pairConfig, strings.Replace(pairConfig, ".21:", ".22:", 1), true},
+		"another vip":                  {pairConfig, strings.Replace(pairConfig, ".100/", ".101/", 1), true},
+		"other nodes":                  {pairConfig, strings.Replace(pairConfig, ".12}", ".13}", 1), false},
+		"a pair and a single proxy":    {pairConfig, single, false},
+		"two single proxies of a host": {single, strings.Replace(single, ":80\"", ":81\"", 1), false},
+	} {
+		if got := of(tc.one) == of(tc.other); got != tc.same {
+			t.Errorf("%s: the same: %v", name, got)
+		}
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 
 // plan is a config with everything done that can fail, and nothing live touched.
 type plan struct {
+	config    ipc.WorkerConfig
 	pools     []*pool
 	listeners []planned
 }
@@ -28,14 +28,14 @@ type planned struct {
 	opened map[netip.AddrPort]bind
 }
 
-// apply makes the worker serve spec. On an error it serves what it served before.
-func (w *worker) apply(spec proxy.Spec, now time.Time) error {
+// apply makes the worker serve what c says. On an error it serves what it served
+// before.
+func (w *worker) apply(c ipc.WorkerConfig, now time.Time) error {
 	if w.draining() {
 		return errors.New("the worker is draining")
 	}
-	p := &plan{}
-	if err := w.prepare(p, spec, now); err != nil {
-		p.discard()
+	p := &plan{config: c}
+	if err := w.prepare(p, c.Spec, now); err != nil {
 		return err
 	}
 	w.commit(p)
@@ -47,7 +47,7 @@ func (w *worker) prepare(p *plan, spec proxy.Spec, now time.Time) error {
 		if p.pool(s.Name) != nil {
 			return fmt.Errorf("pool %q is defined twice", s.Name)
 		}
-		pool, err := newPool(s, findPool(w.pools, s.Name), w.dialer, now)
+		pool, err := newPool(s, findPool(w.pools, s.Name), w.engine, now)
 		if err != nil {
 			return err
 		}
@@ -59,14 +59,14 @@ func (w *worker) prepare(p *plan, spec proxy.Spec, now time.Time) error {
 		}
 		l := planned{spec: s, pool: p.pool(s.Pool), opened: make(map[netip.AddrPort]bind)}
 		p.listeners = append(p.listeners, l)
-		if err := w.prepareListener(&p.listeners[len(p.listeners)-1]); err != nil {
+		if err := w.prepareListener(p, &p.listeners[len(p.listeners)-1]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *worker) prepareListener(l *planned) (err error) {
+func (w *worker) prepareListener(p *plan, l *planned) (err error) {
 	if l.pool == nil {
 		return fmt.Errorf("listener %q: unknown pool %q", l.spec.Name, l.spec.Pool)
 	}
@@ -75,33 +75,28 @@ func (w *worker) prepareListener(l *planned) (err error) {
 	})
 	if i >= 0 {
 		l.old = w.listeners[i]
-	} else if l.fresh, err = newService(l.spec, l.pool, w.dialer, w.log); err != nil {
+	} else if l.fresh, err = w.newService(p.served(l)); err != nil {
 		return err
 	}
 	for _, addr := range l.spec.Bind {
-		f := w.sockets[ipc.Socket{Listener: l.spec.Name, Bind: addr}]
-		if f == nil {
+		s := w.sockets[ipc.Socket{Listener: l.spec.Name, Bind: addr}]
+		if s == nil {
 			return fmt.Errorf("listener %q: no socket was handed over for %s", l.spec.Name, addr)
 		}
-		if l.old != nil && l.old.binds[addr].file == f || l.opened[addr].file == f {
+		if l.old != nil && l.old.binds[addr].socket == s || l.opened[addr].socket == s {
 			continue
 		}
-		ln, err := listen(f)
-		if err != nil {
+		if err := s.check(); err != nil {
 			return fmt.Errorf("listener %q on %s: %w", l.spec.Name, addr, err)
 		}
-		l.opened[addr] = bind{file: f, ln: ln}
+		l.opened[addr] = bind{socket: s}
 	}
 	return nil
 }
 
-// discard closes what a plan opened.
-func (p *plan) discard() {
-	for _, l := range p.listeners {
-		for _, b := range l.opened {
-			_ = b.ln.Close()
-		}
-	}
+// served returns what the service of l is to go by.
+func (p *plan) served(l *planned) served {
+	return served{listener: l.spec, pool: l.pool, log: p.config.Spec.Log, pseudonym: p.config.Pseudonym}
 }
 
 func (p *plan) pool(name string) *pool { return findPool(p.pools, name) }
@@ -114,12 +109,14 @@ func findPool(pools []*pool, name string) *pool {
 	return pools[i]
 }
 
-// commit swaps the plan in. Nothing here can fail.
+// commit swaps the plan in. Nothing here can fail, but for a host that has nothing
+// left to accept connections with: that ends the worker.
 func (w *worker) commit(p *plan) {
 	oldListeners, oldPools := w.listeners, w.pools
 	w.pools, w.listeners = p.pools, nil
-	for _, l := range p.listeners {
-		w.listeners = append(w.listeners, w.commitListener(l))
+	w.access.Configure(p.config.Spec.Log.Access, p.config.Spec.Log.Sample)
+	for i := range p.listeners {
+		w.listeners = append(w.listeners, w.commitListener(p, &p.listeners[i]))
 	}
 	for _, l := range oldListeners {
 		if !slices.Contains(w.listeners, l) {
@@ -141,46 +138,49 @@ func (w *worker) commit(p *plan) {
 	w.forgetSockets()
 }
 
-func (w *worker) commitListener(p planned) *listener {
+func (w *worker) commitListener(whole *plan, p *planned) *listener {
 	l := p.old
 	if l == nil {
 		l = &listener{service: p.fresh, binds: make(map[netip.AddrPort]bind)}
 	}
 	l.spec = p.spec
-	l.service.use(p.pool)
+	l.service.use(whole.served(p))
 	for addr, b := range l.binds {
 		if _, replaced := p.opened[addr]; replaced || !slices.Contains(p.spec.Bind, addr) {
-			_ = b.ln.Close()
+			b.stop()
 			delete(l.binds, addr)
 		}
 	}
 	for addr, b := range p.opened {
+		var err error
+		if b.stop, err = l.service.Listen(b.socket); err != nil {
+			b.stop = func() {}
+			w.broken(fmt.Errorf("listener %q on %s: %w", l.spec.Name, addr, err))
+		}
 		l.binds[addr] = b
-		l.serves.Go(func() { w.serve(l.service, b) })
 	}
 	return l
 }
 
-func (w *worker) serve(s service, b bind) {
-	if err := s.Serve(b.ln); err != nil {
-		select {
-		case w.brokenC <- err:
-		default: // one is enough to end the worker
-		}
+// broken ends the worker for want of something it cannot do without.
+func (w *worker) broken(err error) {
+	select {
+	case w.brokenC <- err:
+	default: // one is enough
 	}
 }
 
 // forgetSockets closes the sockets that the config in force does not name.
 func (w *worker) forgetSockets() {
-	used := make(map[*os.File]bool)
+	used := make(map[*socket]bool)
 	for _, l := range w.listeners {
 		for _, b := range l.binds {
-			used[b.file] = true
+			used[b.socket] = true
 		}
 	}
-	for name, f := range w.sockets {
-		if !used[f] {
-			f.Close()
+	for name, s := range w.sockets {
+		if !used[s] {
+			s.close()
 			delete(w.sockets, name)
 		}
 	}

@@ -37,8 +37,8 @@ func (w *worker) stopListening() {
 		w.retire(l)
 	}
 	w.listeners = nil
-	for name, f := range w.sockets {
-		f.Close()
+	for name, s := range w.sockets {
+		s.close()
 		delete(w.sockets, name)
 	}
 }
@@ -55,17 +55,16 @@ func (w *worker) close() {
 	for _, p := range w.pools {
 		p.backend.Retire(nil)
 	}
+	w.end()
+	w.running.Wait()
 }
 
 // retire stops l; its connections finish on their own.
 func (w *worker) retire(l *listener) {
 	for _, b := range l.binds {
-		_ = b.ln.Close()
+		b.stop()
 	}
-	w.services.Go(func() {
-		l.serves.Wait()
-		l.service.Shutdown(w.ctx)
-	})
+	w.services.Go(func() { l.service.Shutdown(w.ctx) })
 }
 
 // publish sends the state.
@@ -74,7 +73,7 @@ func (w *worker) publish(now time.Time) {
 }
 
 func (w *worker) state(now time.Time) *ipc.WorkerState {
-	var st ipc.WorkerState
+	st := ipc.WorkerState{LogDropped: w.access.Dropped(), Panics: w.loops.Panics()}
 	for _, l := range w.listeners {
 		t := l.service.Traffic()
 		st.Listeners = append(st.Listeners, ipc.ListenerState{
@@ -83,7 +82,8 @@ func (w *worker) state(now time.Time) *ipc.WorkerState {
 			Accepted:    t.Accepted,
 			Requests:    t.Requests,
 			Failed:      t.Failed,
-			Panics:      t.Panics,
+			Shed:        t.Shed,
+			Refused:     t.Refused,
 		})
 	}
 	for _, p := range w.pools {

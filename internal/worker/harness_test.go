@@ -40,6 +40,12 @@ type supervisor struct {
 
 func startWorker(t testing.TB) *supervisor {
 	t.Helper()
+	return startLogging(t, zap.NewNop(), io.Discard)
+}
+
+// startLogging is startWorker with its log and its access log.
+func startLogging(t testing.TB, log *zap.Logger, access io.Writer) *supervisor {
+	t.Helper()
 	conn, file, err := ipc.Pair[ipc.FromWorker, ipc.ToWorker]("worker")
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +63,7 @@ func startWorker(t testing.TB) *supervisor {
 		applied: make(chan ipc.Applied, 16),
 		pongs:   make(chan ipc.Ping, 16),
 	}
-	go func() { s.result <- Run(ctx, theirs, zap.NewNop(), s.level) }()
+	go func() { s.result <- Run(ctx, theirs, log, s.level, access) }()
 	received := make(chan struct{})
 	go func() {
 		defer close(received)

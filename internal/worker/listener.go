@@ -3,17 +3,15 @@ package worker
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
-	"os"
-	"sync"
+	"syscall"
 
 	"go.uber.org/zap"
 
 	"github.com/tandemlb/tandem/proxy"
-	"github.com/tandemlb/tandem/proxy/dial"
 	"github.com/tandemlb/tandem/proxy/l4"
 	"github.com/tandemlb/tandem/proxy/l7"
+	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
 // listener is a listener that runs.
@@ -21,52 +19,56 @@ type listener struct {
 	spec    proxy.Listener
 	service service
 	binds   map[netip.AddrPort]bind
-	serves  sync.WaitGroup // of the service, one a bind
 }
 
 // bind is one address that a listener accepts on.
 type bind struct {
-	file *os.File // that was handed over
-	ln   *net.TCPListener
+	socket *socket
+	stop   func() // ends the accepting
 }
 
 // service is what serves the connections of a listener.
 type service interface {
-	Serve(*net.TCPListener) error
+	Listen(syscall.Conn) (stop func(), err error)
 	Shutdown(context.Context)
 	Traffic() proxy.Traffic
-	use(*pool) // concerns new requests or connections
+	use(served) // concerns new requests or connections
+}
+
+// served is what a service goes by.
+type served struct {
+	listener  proxy.Listener
+	pool      *pool
+	log       proxy.Log
+	pseudonym string
 }
 
 type httpService struct{ *l7.Proxy }
 
-func (s httpService) use(p *pool) { s.SetBackend(p.backend) }
+func (s httpService) use(v served) { s.Configure(v.http()) }
 
-type tcpService struct{ *l4.Proxy }
+func (v served) http() l7.Config {
+	return l7.Config{Listener: v.listener, Backend: v.pool.backend, Log: v.log, Pseudonym: v.pseudonym}
+}
 
-func (s tcpService) use(p *pool) { s.SetPool(p.servers) }
+type tcpService struct {
+	*l4.Proxy
+	observe func(*upstream.Server, upstream.Verdict)
+}
 
-func newService(spec proxy.Listener, p *pool, d *dial.Dialer, log *zap.Logger) (service, error) {
-	switch spec.Protocol {
+func (s tcpService) use(v served) { s.Configure(v.tcp(s.observe)) }
+
+func (v served) tcp(observe func(*upstream.Server, upstream.Verdict)) l4.Config {
+	return l4.Config{Listener: v.listener, Pool: v.pool.servers, Observe: observe}
+}
+
+func (w *worker) newService(v served) (service, error) {
+	switch spec := v.listener; spec.Protocol {
 	case proxy.HTTP:
-		return httpService{l7.New(p.backend, log.With(zap.String("listener", spec.Name)))}, nil
+		return httpService{w.engine.New(v.http(), w.log.With(zap.String("listener", spec.Name)))}, nil
 	case proxy.TCP:
-		return tcpService{l4.New(p.servers, d)}, nil
+		return tcpService{l4.New(w.loops, v.tcp(w.observe)), w.observe}, nil
 	default:
 		return nil, fmt.Errorf("listener %q: unknown protocol %q (known: %s, %s)", spec.Name, spec.Protocol, proxy.HTTP, proxy.TCP)
 	}
-}
-
-// listen opens the listening socket f, which stays the caller's.
-func listen(f *os.File) (*net.TCPListener, error) {
-	l, err := net.FileListener(f)
-	if err != nil {
-		return nil, fmt.Errorf("open the socket handed over: %w", err)
-	}
-	tl, ok := l.(*net.TCPListener)
-	if !ok {
-		l.Close()
-		return nil, fmt.Errorf("open the socket handed over: it is of %s, not of tcp", l.Addr().Network())
-	}
-	return tl, nil
 }

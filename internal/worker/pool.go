@@ -6,7 +6,6 @@ import (
 
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/proxy"
-	"github.com/tandemlb/tandem/proxy/dial"
 	"github.com/tandemlb/tandem/proxy/l7"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
@@ -19,7 +18,7 @@ type pool struct {
 
 // newPool makes the pool that spec describes, out of what old, which may be nil,
 // has in common with it.
-func newPool(spec proxy.Pool, old *pool, d *dial.Dialer, now time.Time) (*pool, error) {
+func newPool(spec proxy.Pool, old *pool, e *l7.Engine, now time.Time) (*pool, error) {
 	if err := validCheck(spec.Check); err != nil {
 		return nil, fmt.Errorf("pool %q: %w", spec.Name, err)
 	}
@@ -30,7 +29,7 @@ func newPool(spec proxy.Pool, old *pool, d *dial.Dialer, now time.Time) (*pool, 
 	if err != nil {
 		return nil, err
 	}
-	return &pool{servers: servers, backend: l7.NewBackend(servers, old.backend, d)}, nil
+	return &pool{servers: servers, backend: e.NewBackend(servers, old.backend)}, nil
 }
 
 func validCheck(c proxy.Check) error {

@@ -1,8 +1,16 @@
 package worker
 
 import (
+	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -216,4 +224,118 @@ func TestLogLevelIsThatOfTheConfig(t *testing.T) {
 			t.Errorf("%s: level %s, want %s", tc.name, got, tc.want)
 		}
 	}
+}
+
+// upgrades answers with 101 and echoes from then on.
+func upgrades(w http.ResponseWriter, r *http.Request) {
+	c, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	io.WriteString(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	rw.Flush()
+	io.Copy(c, rw)
+}
+
+func TestReloadKeepsTunnelsAndConnectionsToServers(t *testing.T) {
+	var made atomic.Int64
+	server := httptest.NewUnstartedServer(says("a"))
+	server.Config.ConnState = func(_ net.Conn, st http.ConnState) {
+		if st == http.StateNew {
+			made.Add(1)
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	s := startWorker(t)
+	bind, wsBind := s.bind(t, "web"), s.bind(t, "ws")
+	kept := newSpecPool("web", netip.MustParseAddrPort(server.Listener.Addr().String()))
+	kept.Limits = proxy.PoolLimits{Idle: 10}
+	spec := proxy.Spec{
+		Listeners: []proxy.Listener{newSpecListener("web", proxy.HTTP, "web", bind), newSpecListener("ws", proxy.HTTP, "ws", wsBind)},
+		Pools:     pools(kept, newSpecPool("ws", web(t, upgrades))),
+	}
+	s.mustApply(t, spec)
+	var tunnels []client
+	for range 20 {
+		c := connect(t, wsBind)
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		if res, err := http.ReadResponse(c.r, nil); err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatal(res, err)
+		}
+		c.echo(t, "before")
+		tunnels = append(tunnels, c)
+	}
+	c := connect(t, bind)
+	for i := range 5 {
+		c.ask(t)
+		spec.Listeners[0].Limits.Headers = 50 + i
+		kept.Timeouts.Response = time.Duration(i+1) * time.Minute
+		spec.Pools[0] = kept
+		s.mustApply(t, spec)
+	}
+	c.ask(t)
+	if n := made.Load(); n != 1 {
+		t.Errorf("%d connections were made to the server, want 1 that is kept", n)
+	}
+
+	t.Log("# their listener and pool are removed: what is open goes on")
+	spec.Listeners, spec.Pools = spec.Listeners[:1], spec.Pools[:1]
+	s.mustApply(t, spec)
+	refused(t, wsBind)
+	for _, c := range tunnels {
+		c.echo(t, "after")
+	}
+}
+
+// Only the loop that accepts hears of a connection, also when the socket has been
+// served from before.
+func TestASocketIsWatchedOnce(t *testing.T) {
+	s := startWorker(t)
+	bind := s.bind(t, "web")
+	spec := proxy.Spec{
+		Listeners: []proxy.Listener{newSpecListener("web", proxy.HTTP, "web", bind)},
+		Pools:     pools(newSpecPool("web", web(t, says("a")))),
+	}
+	s.mustApply(t, spec)
+	connect(t, bind).ask(t)
+	inode := listening(t, bind.Port())
+	all, err := filepath.Glob("/proc/self/fdinfo/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, name := range all {
+		text, _ := os.ReadFile(name) // it may be closed by now
+		for line := range strings.Lines(string(text)) {
+			if strings.HasPrefix(line, "tfd:") && strings.Contains(line, fmt.Sprintf(" ino:%x ", inode)) {
+				n++
+			}
+		}
+	}
+	if n != 1 {
+		t.Errorf("the socket is watched %d times", n)
+	}
+}
+
+// listening returns the inode of the socket that listens on a port of 127.0.0.1.
+func listening(t *testing.T, port uint16) (inode uint64) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		t.Skip(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		if len(f) > 9 && f[3] == "0A" && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) {
+			if _, err := fmt.Sscan(f[9], &inode); err != nil {
+				t.Fatal(err)
+			}
+			return inode
+		}
+	}
+	t.Fatal("nothing listens")
+	return 0
 }

@@ -4,6 +4,7 @@ package worker
 
 import (
 	"context"
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -12,13 +13,13 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/tandemlb/tandem/internal/ipc"
-	"github.com/tandemlb/tandem/proxy/dial"
+	"github.com/tandemlb/tandem/proxy/accesslog"
+	"github.com/tandemlb/tandem/proxy/l7"
+	"github.com/tandemlb/tandem/proxy/reactor"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
 const (
-	// connectTimeout bounds one connect to a server.
-	connectTimeout = 2 * time.Second
 	// publishEvery is the longest time between two states.
 	publishEvery = time.Second
 	// orphanDrain is how long connections may go on without a supervisor.
@@ -34,10 +35,15 @@ type worker struct {
 	log    *zap.Logger
 	level  zap.AtomicLevel // of log
 	out    *outbox
-	dialer *dial.Dialer
+	loops  *reactor.Reactor
+	engine *l7.Engine
+	access *accesslog.Log
 	checks *checks
 
-	sockets   map[ipc.Socket]*os.File
+	end     context.CancelFunc // of what follows
+	running sync.WaitGroup     // the loops and the access log
+
+	sockets   map[ipc.Socket]*socket
 	listeners []*listener // in the order of the config
 	pools     []*pool     // in the order of the config
 
@@ -62,19 +68,23 @@ type message struct {
 // Run serves until the supervisor asks for a drain, or dies, and the connections
 // have finished; then it returns nil. The end of ctx ends everything at once. Run
 // closes conn, and sets level, which is that of log, to the config's.
-func Run(ctx context.Context, conn *Conn, log *zap.Logger, level zap.AtomicLevel) error {
+func Run(ctx context.Context, conn *Conn, log *zap.Logger, level zap.AtomicLevel, accessLog io.Writer) error {
 	w := &worker{
 		log:      log,
 		level:    level,
 		out:      newOutbox(),
-		sockets:  make(map[ipc.Socket]*os.File),
+		sockets:  make(map[ipc.Socket]*socket),
 		drained:  make(chan struct{}),
 		changedC: make(chan struct{}, 1),
 		brokenC:  make(chan error, 1),
 	}
 	w.ctx, w.cut = context.WithCancel(context.Background())
-	w.dialer = &dial.Dialer{Timeout: connectTimeout, Observe: w.observe}
 	w.checks = newChecks(w.observe)
+	if err := w.run(accessLog); err != nil {
+		w.cut()
+		_ = conn.Close()
+		return err
+	}
 
 	inbox := make(chan message)
 	var pumps sync.WaitGroup
@@ -90,6 +100,33 @@ func Run(ctx context.Context, conn *Conn, log *zap.Logger, level zap.AtomicLevel
 	}
 	pumps.Wait()
 	return err
+}
+
+// run starts the loops that connections run on, and the access log. close ends them.
+func (w *worker) run(accessLog io.Writer) error {
+	loops, err := reactor.New(reactor.Options{Panicked: func(v any, stack []byte) {
+		w.log.Error("handler panicked", zap.Any("panic", v), zap.ByteString("stack", stack))
+	}})
+	if err != nil {
+		return err
+	}
+	w.loops, w.access = loops, accesslog.New(accessLog)
+	w.engine = l7.NewEngine(loops, l7.Options{Observe: w.observe, Access: w.access})
+	ctx, end := context.WithCancel(context.Background())
+	logCtx, endLog := context.WithCancel(context.Background())
+	w.end = end
+	w.running.Go(func() {
+		defer endLog() // then nothing is logged any more
+		if err := loops.Run(ctx); err != nil {
+			w.broken(err)
+		}
+	})
+	w.running.Go(func() {
+		if err := w.access.Run(logCtx); err != nil {
+			w.log.Warn("access log", zap.Error(err))
+		}
+	})
+	return nil
 }
 
 // loop never blocks: that it answers pings is how the supervisor knows that the
@@ -159,10 +196,15 @@ func (w *worker) keep(s ipc.Sockets, files []*os.File) {
 		return
 	}
 	for i, name := range s.List {
-		if old := w.sockets[name]; old != nil {
-			old.Close()
+		taken, err := takeSocket(files[i])
+		if err != nil { // then the config that names it is refused
+			w.log.Error("socket refused", zap.String("listener", name.Listener), zap.Stringer("bind", name.Bind), zap.Error(err))
+			continue
 		}
-		w.sockets[name] = files[i]
+		if old := w.sockets[name]; old != nil {
+			old.close()
+		}
+		w.sockets[name] = taken
 	}
 }
 
@@ -171,7 +213,7 @@ func (w *worker) configure(c ipc.WorkerConfig) {
 	applied := ipc.Applied{Generation: c.Generation}
 	level, err := zapcore.ParseLevel(c.LogLevel)
 	if err == nil {
-		err = w.apply(c.Spec, time.Now())
+		err = w.apply(c, time.Now())
 	}
 	if err != nil {
 		applied.Error = err.Error()

@@ -174,7 +174,7 @@ func TestRefusesConfig(t *testing.T) {
 			spec.Listeners[0].Name = "odd"
 			spec.Listeners[0].Bind[0] = nowhere
 			s.send(t, ipc.ToWorker{Sockets: &ipc.Sockets{List: []ipc.Socket{{Listener: "odd", Bind: nowhere}}}}, unixFile)
-		}, `listener "odd" on 127.0.0.1:1: open the socket handed over: it is of unix, not of tcp`},
+		}, `listener "odd" on 127.0.0.1:1: open the socket handed over: it is no listening socket of tcp`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,142 +1,95 @@
-// Package l4 carries bytes between clients and servers, connection by
-// connection, without looking at them.
+// Package l4 carries bytes between clients and servers, connection by connection,
+// without looking at them. It runs on the loops of package reactor.
 package l4
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"net"
-	"sync"
 	"sync/atomic"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/proxy/dial"
+	"github.com/tandemlb/tandem/proxy/frontend"
+	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/tunnel"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
-// acceptPause is how long Serve waits when the host is out of something that an
-// accept needs, such as descriptors.
-const acceptPause = 50 * time.Millisecond
+// Config is what a Proxy goes by. It is not changed once in use.
+type Config struct {
+	Listener proxy.Listener
+	Pool     *upstream.Pool
+
+	// Observe is called when a connect changed a server's health or asks for a
+	// check. It must not block.
+	Observe func(*upstream.Server, upstream.Verdict)
+}
 
 // Proxy serves one TCP listener. Multiple goroutines may invoke methods on a
 // Proxy at the same time.
 type Proxy struct {
-	dialer *dial.Dialer
-	pool   atomic.Pointer[upstream.Pool]
-
-	ctx   context.Context // ends when connections must
-	abort context.CancelFunc
-	conns sync.WaitGroup
-
-	open     atomic.Int64
-	accepted atomic.Uint64
-	failed   atomic.Uint64
+	*frontend.Frontend
+	conf   atomic.Pointer[Config]
+	failed atomic.Uint64
 }
 
-// New returns a proxy to the servers of pool.
-func New(pool *upstream.Pool, dialer *dial.Dialer) *Proxy {
-	p := &Proxy{dialer: dialer}
-	p.ctx, p.abort = context.WithCancel(context.Background())
-	p.pool.Store(pool)
+// New returns a proxy on the loops of r that goes by c.
+func New(r *reactor.Reactor, c Config) *Proxy {
+	p := &Proxy{}
+	p.Frontend = frontend.New(r, frontend.Options{
+		Serve:    p.serve,
+		AtOnce:   true, // the server may be the one to speak first
+		TurnAway: func(c *reactor.Conn, _ frontend.Limit) { _ = c.Abort() },
+	})
+	p.Configure(c)
 	return p
 }
 
-// SetPool makes new connections go to the servers of pool.
-func (p *Proxy) SetPool(pool *upstream.Pool) { p.pool.Store(pool) }
-
-// Serve accepts connections from l until l is closed, then returns nil.
-// Connections live on.
-func (p *Proxy) Serve(l *net.TCPListener) error {
-	for {
-		c, err := l.AcceptTCP()
-		switch {
-		case err == nil:
-			p.accepted.Add(1)
-			p.conns.Go(func() { p.handle(c) })
-		case errors.Is(err, net.ErrClosed):
-			return nil
-		case passes(err):
-			p.pause()
-		default:
-			return fmt.Errorf("accept on %s: %w", l.Addr(), err)
-		}
-	}
-}
-
-// passes reports whether a later accept may succeed.
-func passes(err error) bool {
-	for _, errno := range []unix.Errno{unix.ECONNABORTED, unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM} {
-		if errors.Is(err, errno) {
-			return true
-		}
-	}
-	return false
-}
-
-func (p *Proxy) pause() {
-	t := time.NewTimer(acceptPause)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-p.ctx.Done():
-	}
-}
-
-// Shutdown waits for the connections to end, and resets those that are left when
-// ctx ends. Every Serve has returned before.
-func (p *Proxy) Shutdown(ctx context.Context) {
-	stop := context.AfterFunc(ctx, p.abort)
-	defer stop()
-	p.conns.Wait()
-	p.abort()
+// Configure makes new connections go by c.
+func (p *Proxy) Configure(c Config) {
+	p.Limit(c.Listener.Limits)
+	p.conf.Store(&c)
 }
 
 // Traffic returns the counters.
 func (p *Proxy) Traffic() proxy.Traffic {
-	return proxy.Traffic{
-		Open:     p.open.Load(),
-		Accepted: p.accepted.Load(),
-		Failed:   p.failed.Load(),
-	}
+	t := p.Frontend.Traffic()
+	t.Failed = p.failed.Load()
+	return t
 }
 
-func (p *Proxy) handle(client *net.TCPConn) {
-	p.open.Add(1)
-	defer p.open.Add(-1)
-	conn, server, err := p.connect()
-	if err != nil {
+func (p *Proxy) serve(client *reactor.Conn, _ *frontend.Bind) (keep bool) {
+	conf := p.conf.Load()
+	conn, server := conf.connect(client)
+	if conn == nil {
 		p.failed.Add(1)
 		// A reset, not an end: the client must not take it for an empty answer.
-		reset(client)
-		return
+		_ = client.Abort() // or it is closed already
+		return false
 	}
 	defer server.End()
-	t := &tunnel{client: end{TCPConn: client}, server: end{TCPConn: conn}}
-	stop := context.AfterFunc(p.ctx, t.abort)
-	defer stop()
-	t.run()
+	t := tunnel.Tunnel{Client: client, Server: conn, Silence: conf.Listener.Timeouts.Tunnel}
+	t.Run()
+	return false
 }
 
-var errNoServer = errors.New("no healthy server")
-
-// connect dials the servers whose turn it is until one answers. The caller ends
-// what the returned server began.
-func (p *Proxy) connect() (*net.TCPConn, *upstream.Server, error) {
-	pool := p.pool.Load()
-	err := errNoServer
+// connect connects to the servers whose turn it is until one answers. The caller
+// ends what the returned server began; there is none when nobody answered.
+func (c *Config) connect(client *reactor.Conn) (*reactor.Conn, *upstream.Server) {
+	loop := client.Loop()
 	for tried := []*upstream.Server(nil); ; {
-		s, ok := pool.Pick(time.Now(), tried)
-		if !ok || p.ctx.Err() != nil {
-			return nil, nil, err
+		now := loop.Now()
+		s, ok := c.Pool.Pick(now, tried)
+		if !ok || client.Closed() {
+			return nil, nil
 		}
 		s.Begin()
-		var c *net.TCPConn
-		if c, err = p.dialer.Dial(p.ctx, s); err == nil {
-			return c, s, nil
+		o := reactor.DialOptions{}
+		if timeout := c.Pool.Spec().Timeouts.Connect; timeout > 0 {
+			o.Deadline = now.Add(timeout)
+		}
+		conn, err := loop.Dial(s.Address(), o)
+		dial.Judge(s, loop.Now(), err, c.Observe)
+		if err == nil {
+			return conn, s
 		}
 		s.Abandon()
 		tried = append(tried, s)

@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/tandemlb/tandem/proxy"
-	"github.com/tandemlb/tandem/proxy/dial"
+	"github.com/tandemlb/tandem/proxy/reactor"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
@@ -71,6 +71,11 @@ func pool(t testing.TB, servers ...string) *upstream.Pool {
 	for _, s := range servers {
 		spec.Servers = append(spec.Servers, proxy.Server{Name: s, Address: netip.MustParseAddrPort(s)})
 	}
+	return repool(t, spec)
+}
+
+func repool(t testing.TB, spec proxy.Pool) *upstream.Pool {
+	t.Helper()
 	p, err := upstream.NewPool(spec, nil, time.Now())
 	if err != nil {
 		t.Fatal(err)
@@ -78,24 +83,37 @@ func pool(t testing.TB, servers ...string) *upstream.Pool {
 	return p
 }
 
-// running is a Proxy that serves a listener.
+// running is a Proxy that serves a listener, on loops of its own.
 type running struct {
 	*Proxy
-	l    *net.TCPListener
-	done chan error
+	config Config
+	l      *net.TCPListener
+	unbind func()
 }
 
 func start(t testing.TB, p *upstream.Pool) *running {
 	t.Helper()
-	r := &running{
-		Proxy: New(p, &dial.Dialer{
-			Timeout: 10 * time.Second,
-			Observe: func(*upstream.Server, upstream.Verdict) {},
-		}),
-		l:    listen(t),
-		done: make(chan error, 1),
+	loops, err := reactor.New(reactor.Options{Loops: 2, Panicked: func(v any, stack []byte) { t.Errorf("panic: %v\n%s", v, stack) }})
+	if err != nil {
+		t.Fatal(err)
 	}
-	go func() { r.done <- r.Serve(r.l) }()
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = loops.Run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+	})
+	r := &running{l: listen(t), config: Config{Pool: p, Observe: func(*upstream.Server, upstream.Verdict) {}}}
+	r.Proxy = New(loops, r.config)
+	f, err := r.l.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if r.unbind, err = r.Listen(f); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
@@ -106,14 +124,15 @@ func start(t testing.TB, p *upstream.Pool) *running {
 
 func (r *running) stop(t testing.TB, ctx context.Context) {
 	t.Helper()
+	r.unbind()
 	r.l.Close()
-	if r.done != nil {
-		if err := <-r.done; err != nil {
-			t.Errorf("Serve = %v", err)
-		}
-	}
-	r.done = nil
 	r.Shutdown(ctx)
+}
+
+// use makes new connections go by a changed config.
+func (r *running) use(change func(*Config)) {
+	change(&r.config)
+	r.Configure(r.config)
 }
 
 func (r *running) dial(t testing.TB) *net.TCPConn {
@@ -146,6 +165,12 @@ func (r *running) settle(t *testing.T) proxy.Traffic {
 	}
 }
 
+// reset closes c so that its peer gets a RST.
+func reset(c *net.TCPConn) {
+	c.SetLinger(0)
+	c.Close()
+}
+
 func echo(c *net.TCPConn) {
 	io.Copy(c, c)
 	c.CloseWrite()
@@ -174,7 +199,7 @@ func TestBytesBothWays(t *testing.T) {
 	if diff := cmp.Diff(want, r.settle(t)); diff != "" {
 		t.Errorf("traffic (-want +got):\n%s", diff)
 	}
-	status := r.pool.Load().Servers()[0].Status(time.Now())
+	status := r.config.Pool.Servers()[0].Status(time.Now())
 	if status.Active != 0 || status.Served != 1 || status.Health != upstream.Up {
 		t.Errorf("status = %+v, want up with one connection served", status)
 	}
@@ -320,7 +345,7 @@ func TestDeadServerIsPassedOver(t *testing.T) {
 	if diff := cmp.Diff(proxy.Traffic{Accepted: 5}, r.settle(t)); diff != "" {
 		t.Errorf("traffic (-want +got):\n%s", diff)
 	}
-	dead := r.pool.Load().Servers()[0].Status(time.Now())
+	dead := r.config.Pool.Servers()[0].Status(time.Now())
 	want := upstream.Status{Health: upstream.Down, Reason: "connect: connection refused", Failed: 3}
 	if diff := cmp.Diff(want, dead, cmpopts.IgnoreFields(upstream.Status{}, "Since")); diff != "" {
 		t.Errorf("status of the dead server (-want +got):\n%s", diff)
@@ -351,7 +376,7 @@ func TestNoServerResetsClient(t *testing.T) {
 	}
 }
 
-func TestSetPoolConcernsNewConnections(t *testing.T) {
+func TestNewConfigConcernsNewConnections(t *testing.T) {
 	greet := func(name string) func(*net.TCPConn) {
 		return func(c *net.TCPConn) {
 			io.WriteString(c, name)
@@ -371,7 +396,7 @@ func TestSetPoolConcernsNewConnections(t *testing.T) {
 	if got := read(before); got != "a" {
 		t.Fatalf("greeted by %q, want a", got)
 	}
-	r.SetPool(pool(t, backend(t, greet("b"))))
+	r.use(func(c *Config) { c.Pool = pool(t, backend(t, greet("b"))) })
 	if got := read(r.dial(t)); got != "b" {
 		t.Errorf("new connection greeted by %q, want b", got)
 	}

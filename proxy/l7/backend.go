@@ -1,83 +1,46 @@
 package l7
 
 import (
-	"context"
-	"net"
-	"net/http"
-	"time"
-
-	"github.com/tandemlb/tandem/proxy/dial"
+	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
-const (
-	// maxIdle bounds the idle connections to one server.
-	maxIdle = 512
-	// idleUpstream is shorter than what servers commonly allow (5 s), so that it
-	// is us who close an idle connection, not the server under a request.
-	idleUpstream = 4 * time.Second
-	// responseTimeout bounds the wait for a response head.
-	responseTimeout = 30 * time.Second
-	// continueTimeout is how long a request with "Expect: 100-continue" waits for
-	// the server's word before its body is sent regardless (RFC 9110, section
-	// 10.1.1, allows for servers that never say it).
-	continueTimeout = time.Second
-	// maxResponseHead bounds a response head, in bytes.
-	maxResponseHead = 64 << 10
-)
-
-// Backend is a pool together with the idle connections to its servers.
+// Backend is a pool together with the connections to its servers that wait for a
+// request. Multiple goroutines may use it at the same time.
 type Backend struct {
-	pool  *upstream.Pool
-	links map[*upstream.Server]*link
-}
+	engine *Engine
+	pool   *upstream.Pool
+	links  map[*upstream.Server]*link
+	kept   int // connections to a server that may wait, on each loop
 
-// link is the way to one server.
-type link struct {
-	host      string // address, for requests without a Host
-	transport *http.Transport
+	// Of the pool's spec, which is large to copy.
+	name     string
+	timeouts proxy.PoolTimeouts
+	limits   proxy.PoolLimits
 }
 
 // NewBackend returns a backend for pool. Of old, which may be nil, it takes over
 // the connections to the servers that pool still has; when both have the same
 // pool, it returns old itself.
-func NewBackend(pool *upstream.Pool, old *Backend, d *dial.Dialer) *Backend {
+func (e *Engine) NewBackend(pool *upstream.Pool, old *Backend) *Backend {
 	if old != nil && old.pool == pool {
 		return old
 	}
-	b := &Backend{pool: pool, links: make(map[*upstream.Server]*link)}
-	for _, s := range pool.Servers() {
-		if old != nil && old.links[s] != nil {
+	loops := len(e.locals)
+	spec := pool.Spec()
+	b := &Backend{
+		engine: e, pool: pool, links: make(map[*upstream.Server]*link),
+		kept: (spec.Limits.Idle + loops - 1) / loops,
+		name: spec.Name, timeouts: spec.Timeouts, limits: spec.Limits,
+	}
+	for i, s := range pool.Servers() {
+		if old != nil && old.links[s] != nil && old.links[s].name == spec.Servers[i].Name {
 			b.links[s] = old.links[s]
 			continue
 		}
-		b.links[s] = newLink(s, d)
+		b.links[s] = newLink(s, spec.Servers[i].Name, loops)
 	}
 	return b
-}
-
-func newLink(s *upstream.Server, d *dial.Dialer) *link {
-	var protocols http.Protocols
-	protocols.SetHTTP1(true)
-	return &link{
-		host: s.Address().String(),
-		transport: &http.Transport{
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				c, err := d.Dial(ctx, s)
-				if err != nil {
-					return nil, err
-				}
-				return c, nil
-			},
-			Protocols:              &protocols,
-			DisableCompression:     true,
-			MaxIdleConnsPerHost:    maxIdle,
-			IdleConnTimeout:        idleUpstream,
-			ResponseHeaderTimeout:  responseTimeout,
-			ExpectContinueTimeout:  continueTimeout,
-			MaxResponseHeaderBytes: maxResponseHead,
-		},
-	}
 }
 
 // Retire closes the idle connections to servers that next, which may be nil, does
@@ -85,7 +48,7 @@ func newLink(s *upstream.Server, d *dial.Dialer) *link {
 func (b *Backend) Retire(next *Backend) {
 	for s, l := range b.links {
 		if next == nil || next.links[s] != l {
-			l.transport.CloseIdleConnections()
+			l.retire(b.engine.reactor.Loops())
 		}
 	}
 }

@@ -1,156 +1,295 @@
 package l7
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"io"
 	"net"
-	"net/http"
-	"net/http/httptrace"
-	"strconv"
-	"sync/atomic"
+	"os"
 	"time"
 
-	"github.com/tandemlb/tandem/proxy/dial"
-	"github.com/tandemlb/tandem/proxy/upstream"
+	"github.com/tandemlb/tandem/proxy/accesslog"
+	"github.com/tandemlb/tandem/proxy/forward"
+	"github.com/tandemlb/tandem/proxy/frontend"
+	"github.com/tandemlb/tandem/proxy/http1"
+	"github.com/tandemlb/tandem/proxy/reactor"
 )
 
-// exchange is one request and its response. It belongs to the goroutine of the
-// request; what the transport's goroutines touch is atomic.
+// exchange is one request and its response, and what one needs of memory to carry
+// them. A connection has one for as long as it has something to say; while it idles,
+// others use it.
+//
+// One coroutine walks the phases with it, on both sides:
+//
+//	read -> pick -> connect -> send -> head -> stream -> log
+//
+// A second one sends the body of the request while the first awaits the response,
+// if the body did not come with the head.
 type exchange struct {
-	backend *Backend
-	client  context.Context // ends when the client leaves
-	phase   atomic.Int32
-	failed  bool // no server answered
+	*local
+	p      *Proxy
+	conf   *config // as of the request
+	client *reactor.Conn
+	port   uint16 // that the client came to
+	phase  phase
 
-	tried     []*upstream.Server
-	server    *upstream.Server // that the exchange is with; nil while there is none
-	exhausted bool
+	req    http1.Request
+	origin forward.Request
+	in     buffer // what the client sent: the head, and what came behind it
+	offer  []byte // the protocol that the server may change to; part of in
+	body   upload
 
-	bodyRead atomic.Bool           // the request's body was read to its end
-	bodyErr  atomic.Pointer[error] // of reading it from the client
+	server  attempt
+	*answer // nil while nothing is written, and nothing has been answered
+
+	toClient sink
+	record   record
 }
 
-var errNoServer = errors.New("no healthy server")
+// answer is what it takes to write, and to carry a response. An exchange has none
+// while it waits for the server: those that are used are few then, and in the cache.
+type answer struct {
+	back    buffer // what the server sent
+	res     http1.Response
+	decoder http1.Decoder // of its body
+	edit    http1.Edit
+	out     []byte // what is being written
+	unasked bool   // the server sent more than a response
+}
 
-// RoundTrip sends req to the servers whose turn it is until one takes it.
-func (e *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
-	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		GotConn:      func(httptrace.GotConnInfo) { e.phase.CompareAndSwap(int32(connect), int32(send)) },
-		WroteRequest: func(httptrace.WroteRequestInfo) { e.phase.CompareAndSwap(int32(send), int32(head)) },
-	})
-	err := errNoServer
+func newExchange(l *local) *exchange {
+	return &exchange{local: l, in: buffer{b: make([]byte, bufferSize)}}
+}
+
+// hold takes an answer, unless x has one.
+func (x *exchange) hold() {
+	if x.answer != nil {
+		return
+	}
+	if n := len(x.answers); n > 0 {
+		x.answer = x.answers[n-1]
+		x.answers[n-1] = nil
+		x.answers = x.answers[:n-1]
+	} else {
+		x.answer = &answer{back: buffer{b: make([]byte, bufferSize)}}
+	}
+	x.back.reset()
+	x.unasked = false
+}
+
+// letGo gives the answer back, if x has one.
+func (x *exchange) letGo() {
+	if x.answer == nil {
+		return
+	}
+	if len(x.answers) < maxBuffers {
+		x.answers = append(x.answers, x.answer)
+	}
+	x.answer = nil
+}
+
+// serve carries the requests of a connection that has something to say. It is the
+// handler of the reactor: true parks the connection until it has more to say.
+func (p *Proxy) serve(c *reactor.Conn, b *frontend.Bind) (keep bool) {
+	x := p.engine.locals[c.Loop().ID()].take(p, c)
+	x.port = b.Port
+	done := false
+	defer func() {
+		if !done { // it panics, and nobody knows what is in x
+			x.dropServer()
+			p.panics.Add(1)
+		}
+	}()
+	next := x.converse()
+	var u *upgraded
+	if next == tunnelling {
+		u = x.upgraded()
+	}
+	x.dropServer()
+	x.letGo()
+	x.put(x)
+	done = true
+	if u != nil {
+		u.run()
+	}
+	return next == parking
+}
+
+// after says what becomes of a connection.
+type after uint8
+
+const (
+	closing    after = iota // it is to be closed
+	parking                 // it waits for the next request
+	tunnelling              // it speaks another protocol now
+	another                 // the next request is there
+)
+
+// converse carries one request after the other, until the client has said all.
+func (x *exchange) converse() after {
+	x.in.reset()
 	for {
-		e.phase.Store(int32(pick))
-		s, ok := e.backend.pool.Pick(time.Now(), e.tried)
-		if !ok {
-			e.exhausted = true
-			if len(e.tried) > 0 {
-				e.phase.Store(int32(connect))
+		if next, ok := x.readRequest(); !ok {
+			return next
+		}
+		if next := x.carry(); next != another {
+			return next
+		}
+	}
+}
+
+// readRequest reads the head of the next request. Without ok there is none.
+func (x *exchange) readRequest() (next after, ok bool) {
+	x.conf = x.p.conf.Load()
+	x.phase = read
+	_ = x.client.SetReadDeadline(time.Time{}) // open, or the next read tells
+	x.client.SetReadBudget(never)             // the last body has left one
+	waits, start := false, x.loop.Now()
+	for {
+		if x.in.w > x.in.r {
+			n, err := x.req.Parse(x.in.unread(), &x.conf.limits)
+			if err != nil {
+				x.begin(start)
+				return x.refuse(err), false
 			}
-			return nil, err
+			if n > 0 {
+				x.begin(start)
+				x.in.r += n
+				return 0, true
+			}
+			if !x.in.grow(x.conf.limits.Header + bufferSize) {
+				panic("l7: a head within its limit does not fit")
+			}
+			if !waits {
+				// From the first byte on, whatever follows: one byte at a time
+				// must not keep a connection.
+				waits = true
+				x.deadlineIn(x.conf.Listener.Timeouts.Header)
+			}
 		}
-		e.phase.Store(int32(connect))
-		var res *http.Response
-		if res, err = e.attempt(req.WithContext(ctx), s); err == nil {
-			return res, nil
+		n, err := x.readMore(waits)
+		x.in.w += n
+		switch {
+		case err == nil:
+		case err == reactor.ErrWouldBlock: //nolint:errorlint // never wrapped
+			x.deadlineIn(x.conf.Listener.Timeouts.Idle)
+			return parking, false
+		case waits && errors.Is(err, os.ErrDeadlineExceeded):
+			x.begin(start)
+			x.req.Reset() // nothing of half a head is known for certain
+			return x.reply(reply{status: statusRequestTimeout, reason: accesslog.ClientTimeoutHeader, close: true}), false
+		default:
+			if waits {
+				x.p.Refuse("incomplete_head")
+				x.req.Reset() // for others
+			}
+			return closing, false // it left
 		}
-		if !decide(e.failure(err)).again {
-			return nil, err
+	}
+}
+
+func (x *exchange) readMore(waits bool) (int, error) {
+	if waits {
+		return x.client.Read(x.in.room())
+	}
+	return x.client.TryRead(x.in.room())
+}
+
+// deadlineIn ends reads from the client in d; 0 means never.
+func (x *exchange) deadlineIn(d time.Duration) {
+	t := time.Time{}
+	if d > 0 {
+		t = x.loop.Now().Add(d)
+	}
+	_ = x.client.SetReadDeadline(t) // open, or the next read tells
+}
+
+// carry carries the request that was read.
+func (x *exchange) carry() after {
+	x.p.requests.Add(1)
+	x.body.begin(x)
+	if r, ok := x.judge(); !ok {
+		return x.reply(r)
+	}
+	if c := x.body.prefetch(x); c != noCause {
+		return x.fail(failure{phase: read, cause: c})
+	}
+	for {
+		f := x.try()
+		if f.cause == noCause {
+			break
+		}
+		x.server.failed(x, f)
+		a := decide(f)
+		if !a.again {
+			return x.fail(f)
+		}
+		x.server.again(a.same)
+	}
+	if x.res.Status == statusSwitchingProtocols {
+		return x.switchProtocols()
+	}
+	return x.respond()
+}
+
+// judge refuses what is well formed and not to be carried.
+func (x *exchange) judge() (reply, bool) {
+	switch x.req.Method {
+	case http1.MethodConnect:
+		return reply{status: statusMethodNotAllowed, reason: accesslog.ClientError, close: true}, false
+	case http1.MethodTrace:
+		return reply{status: statusMethodNotAllowed, reason: accesslog.ClientError, close: !x.req.Body.Empty()}, false
+	}
+	x.trace()
+	if x.origin.Loops() {
+		return reply{status: statusLoopDetected, reason: accesslog.Loop, close: !x.req.Body.Empty()}, false
+	}
+	if most := x.conf.Listener.Limits.BodyBytes; most > 0 && x.req.Body.Kind == http1.Sized && x.req.Body.Length > most {
+		return reply{status: statusContentTooLarge, reason: accesslog.ClientError, close: true}, false
+	}
+	return reply{}, true
+}
+
+// trace finds out where the request comes from, and takes out of it what is ours to
+// say.
+func (x *exchange) trace() {
+	x.origin.Begin(&x.conf.policy, forward.Arrival{
+		Peer: x.client.RemoteAddrPort().Addr(), Port: x.port, Minor: x.req.Minor, Host: x.req.Authority(),
+	})
+	fields := x.req.Fields()
+	for i := range fields {
+		f := &fields[i]
+		if f.Known != http1.Unknown && !originFields.Has(f.Known) {
+			continue
+		}
+		if x.origin.Take(x.req.Bytes(f.Name), x.req.Bytes(f.Value)) {
+			f.Flags |= http1.Dropped
 		}
 	}
+	x.origin.Finish(x.ids)
+	x.record.traced = true
 }
 
-// attempt sends req, which it may modify, to s.
-func (e *exchange) attempt(req *http.Request, s *upstream.Server) (*http.Response, error) {
-	e.tried = append(e.tried, s)
-	link := e.backend.links[s]
-	url := *req.URL
-	url.Host = link.host
-	req.URL = &url
-	if req.Body != nil {
-		req.Body = &requestBody{ReadCloser: req.Body, e: e}
+// originFields are the known fields that say where a request comes from. Which one
+// is its identity, the config says; it may be one that is not known.
+const originFields = http1.Set(1<<http1.Forwarded | 1<<http1.XForwardedFor | 1<<http1.XForwardedHost | 1<<http1.XForwardedProto |
+	1<<http1.XForwardedPort | 1<<http1.XForwardedOther | 1<<http1.XRealIP | 1<<http1.XRequestID | 1<<http1.Via)
+
+// causeOf says what a failed read from the client, or write to it, means.
+func causeOf(err error) cause {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return clientSlow
 	}
-	s.Begin()
-	res, err := link.transport.RoundTrip(req)
-	if err != nil {
-		s.Abandon()
-		if f := e.failure(err); f.phase > connect && !f.gone && !f.malformed {
-			s.Broke()
-		}
-		return nil, err
-	}
-	e.server = s
-	if res.StatusCode != http.StatusSwitchingProtocols {
-		res.Body = &responseBody{ReadCloser: res.Body, e: e}
-	}
-	return res, nil
+	return clientGone
 }
 
-// end ends what attempt began.
-func (e *exchange) end() {
-	if e.server != nil {
-		e.server.End()
+// serverCause says what a failed operation with the server means.
+func (x *exchange) serverCause(err error) cause {
+	switch {
+	case x.client.Closed(), errors.Is(err, net.ErrClosed):
+		return shutDown
+	case errors.Is(err, reactor.ErrHangup):
+		return clientGone
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return serverLate
 	}
-}
-
-// failure says what is known about err.
-func (e *exchange) failure(err error) failure {
-	f := failure{
-		phase:     phase(e.phase.Load()),
-		gone:      e.client.Err() != nil,
-		exhausted: e.exhausted,
-	}
-	// The transport may report a failed connect after the request had a reused
-	// connection for a while: it sent the request again because nothing, or
-	// nothing that matters, had gone out.
-	if _, ok := errors.AsType[*dial.Error](err); ok {
-		f.phase = connect
-	}
-	if ne, ok := errors.AsType[net.Error](err); ok {
-		f.timeout = ne.Timeout()
-	}
-	if bodyErr := e.bodyErr.Load(); bodyErr != nil {
-		// A body that ends early is a client that left; one that cannot be parsed
-		// is a client to be told.
-		_, network := errors.AsType[net.Error](*bodyErr)
-		left := network || errors.Is(*bodyErr, io.ErrUnexpectedEOF)
-		f.gone = f.gone || left
-		f.malformed = !left
-	}
-	return f
-}
-
-// fail answers the client when there is no response to stream to it. It is the
-// ErrorHandler of the ReverseProxy.
-func (e *exchange) fail(w http.ResponseWriter, _ *http.Request, err error) {
-	a := decide(e.failure(err))
-	if a.status == 0 {
-		panic(http.ErrAbortHandler)
-	}
-	why := http.StatusText(a.status)
-	switch a.status {
-	case http.StatusBadRequest:
-		w.Header().Set("Connection", "close")
-	case http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", "1")
-		why = fmt.Sprintf("No healthy server in pool %q", e.backend.pool.Spec().Name)
-	case http.StatusBadGateway:
-		why = "The server could not be reached or did not answer properly"
-	case http.StatusGatewayTimeout:
-		why = "The server did not answer in time"
-	}
-	e.failed = a.status >= http.StatusInternalServerError
-	reply(w, a.status, why)
-}
-
-// reply answers with a short text.
-func reply(w http.ResponseWriter, status int, why string) {
-	body := fmt.Sprintf("%d %s\n", status, why)
-	h := w.Header()
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	_, _ = io.WriteString(w, body)
+	return serverBroke
 }

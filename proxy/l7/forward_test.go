@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -32,7 +33,9 @@ const empty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 // say.
 func TestRequestHead(t *testing.T) {
 	// The forwarding fields that every request gets.
-	const ours = "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Host: shop.example\r\nX-Forwarded-Proto: http\r\n"
+	const from = "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\n"
+	const by = "X-Forwarded-Port: PORT\r\nX-Real-IP: 127.0.0.1\r\nVia: 1.1 tandem-test-shop\r\nx-request-id: ID\r\n"
+	const ours = from + "X-Forwarded-Host: shop.example\r\n" + by
 	tests := []struct {
 		name string
 		sent string
@@ -44,36 +47,41 @@ func TestRequestHead(t *testing.T) {
 			"GET / HTTP/1.1\r\nHost: shop.example\r\n" + ours + "\r\n",
 		},
 		{
-			"what the client says stays",
-			"GET / HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: x\r\nAccept-Encoding: br\r\nAccept: a\r\nAccept: b\r\nX-Empty:\r\n\r\n",
-			"GET / HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: x\r\nAccept: a\r\nAccept: b\r\nAccept-Encoding: br\r\nX-Empty: \r\n" + ours + "\r\n",
+			"what the client says stays, in its order and case",
+			"GET / HTTP/1.1\r\nuser-AGENT: x\r\nHOST: shop.example\r\nAccept-Encoding: br\r\nAccept: a\r\nAccept:  b\t\r\nX-Empty:\r\n\r\n",
+			"GET / HTTP/1.1\r\nuser-AGENT: x\r\nHOST: shop.example\r\nAccept-Encoding: br\r\nAccept: a\r\nAccept: b\r\nX-Empty: \r\n" + ours + "\r\n",
 		},
 		{
 			"hop-by-hop fields go",
 			"GET / HTTP/1.1\r\nHost: shop.example\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n" +
 				"Proxy-Connection: keep-alive\r\nProxy-Authorization: secret\r\nTE: gzip\r\nTrailer: X-T\r\nUpgrade: h2c\r\nX-Stay: 1\r\n\r\n",
-			"GET / HTTP/1.1\r\nHost: shop.example\r\n" + ours + "X-Stay: 1\r\n\r\n",
+			"GET / HTTP/1.1\r\nHost: shop.example\r\nX-Stay: 1\r\n" + ours + "\r\n",
+		},
+		{
+			"names with underscores that look like ours go",
+			"GET / HTTP/1.1\r\nHost: shop.example\r\nX_Forwarded_For: 10.0.0.1\r\nContent_Length: 5\r\nX_Other: 1\r\n\r\n",
+			"GET / HTTP/1.1\r\nHost: shop.example\r\nX_Other: 1\r\n" + ours + "\r\n",
 		},
 		{
 			"trailers may be accepted",
 			"GET / HTTP/1.1\r\nHost: shop.example\r\nTE: gzip, trailers\r\n\r\n",
-			"GET / HTTP/1.1\r\nHost: shop.example\r\nTe: trailers\r\n" + ours + "\r\n",
+			"GET / HTTP/1.1\r\nHost: shop.example\r\n" + ours + "TE: trailers\r\nConnection: TE\r\n\r\n",
 		},
 		{
 			"forged forwarding fields go",
-			"GET / HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-For: 10.0.0.1\r\nX-Forwarded-For: 10.0.0.2\r\n" +
-				"X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.example\r\nForwarded: for=10.0.0.1\r\n\r\n",
+			"GET / HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-For: 10.0.0.1\r\nX-Forwarded-For: 10.0.0.2\r\nX-Real-IP: 10.0.0.3\r\n" +
+				"X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.example\r\nX-Forwarded-Prefix: /evil\r\nForwarded: for=10.0.0.1\r\n\r\n",
 			"GET / HTTP/1.1\r\nHost: shop.example\r\n" + ours + "\r\n",
 		},
 		{
 			"forwarding fields cannot be named away",
-			"GET / HTTP/1.1\r\nHost: shop.example\r\nConnection: X-Forwarded-For, X-Forwarded-Proto, Host\r\n\r\n",
+			"GET / HTTP/1.1\r\nHost: shop.example\r\nConnection: X-Forwarded-For, X-Forwarded-Proto, Host, Via, X-Request-Id\r\n\r\n",
 			"GET / HTTP/1.1\r\nHost: shop.example\r\n" + ours + "\r\n",
 		},
 		{
 			"path and query stay byte by byte",
-			"GET /a%2Fb/%41|c//../d?x=%zz;y=1&%2f=+ HTTP/1.1\r\nHost: shop.example\r\n\r\n",
-			"GET /a%2Fb/%41|c//../d?x=%zz;y=1&%2f=+ HTTP/1.1\r\nHost: shop.example\r\n" + ours + "\r\n",
+			"GET /a%2Fb/%41c//../d?x=%zz;y=1&%2f=+ HTTP/1.1\r\nHost: shop.example\r\n\r\n",
+			"GET /a%2Fb/%41c//../d?x=%zz;y=1&%2f=+ HTTP/1.1\r\nHost: shop.example\r\n" + ours + "\r\n",
 		},
 		{
 			"an empty query stays",
@@ -86,8 +94,8 @@ func TestRequestHead(t *testing.T) {
 			"GET //evil.example/a HTTP/1.1\r\nHost: shop.example\r\n" + ours + "\r\n",
 		},
 		{
-			"absolute-form becomes origin-form, its authority the host",
-			"GET http://shop.example/a?b HTTP/1.1\r\nHost: other.example\r\n\r\n",
+			"absolute-form becomes origin-form",
+			"GET http://shop.example/a?b HTTP/1.1\r\nHost: shop.example\r\n\r\n",
 			"GET /a?b HTTP/1.1\r\nHost: shop.example\r\n" + ours + "\r\n",
 		},
 		{
@@ -98,27 +106,42 @@ func TestRequestHead(t *testing.T) {
 		{
 			"body with a length",
 			"POST / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 2\r\n\r\nhi",
-			"POST / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 2\r\n" + ours + "\r\n",
+			"POST / HTTP/1.1\r\nHost: shop.example\r\n" + ours + "Content-Length: 2\r\n\r\n",
 		},
 		{
 			"post without a body",
 			"POST / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 0\r\n\r\n",
-			"POST / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 0\r\n" + ours + "\r\n",
+			"POST / HTTP/1.1\r\nHost: shop.example\r\n" + ours + "Content-Length: 0\r\n\r\n",
 		},
 		{
 			"body in chunks",
-			"PUT / HTTP/1.1\r\nHost: shop.example\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
-			"PUT / HTTP/1.1\r\nHost: shop.example\r\nTransfer-Encoding: chunked\r\n" + ours + "\r\n",
+			"PUT / HTTP/1.1\r\nHost: shop.example\r\nTransfer-Encoding: chunked\r\n\r\n2;ext=1\r\nhi\r\n0\r\n\r\n",
+			"PUT / HTTP/1.1\r\nHost: shop.example\r\n" + ours + "Transfer-Encoding: chunked\r\n\r\n",
 		},
 		{
 			"an older client",
 			"GET / HTTP/1.0\r\nHost: shop.example\r\n\r\n",
-			"GET / HTTP/1.1\r\nHost: shop.example\r\n" + ours + "\r\n",
+			"GET / HTTP/1.1\r\nHost: shop.example\r\n" + strings.Replace(ours, "Via: 1.1", "Via: 1.0", 1) + "\r\n",
+		},
+		{
+			"an older client that names no host",
+			"GET / HTTP/1.0\r\n\r\n",
+			"GET / HTTP/1.1\r\nHost: SERVER\r\n" + from + strings.Replace(by, "Via: 1.1", "Via: 1.0", 1) + "\r\n",
 		},
 		{
 			"an upgrade",
 			"GET / HTTP/1.1\r\nHost: shop.example\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n",
-			"GET / HTTP/1.1\r\nHost: shop.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" + ours + "\r\n",
+			"GET / HTTP/1.1\r\nHost: shop.example\r\n" + ours + "Upgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+		},
+		{
+			"an upgrade to what is not known",
+			"GET / HTTP/1.1\r\nHost: shop.example\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n\r\n",
+			"GET / HTTP/1.1\r\nHost: shop.example\r\n" + ours + "\r\n",
+		},
+		{
+			"an identity is kept, and the entries of others in Via",
+			"GET / HTTP/1.1\r\nHost: shop.example\r\nVia: 1.0 fred\r\nX-Request-Id: abc-123\r\n\r\n",
+			"GET / HTTP/1.1\r\nHost: shop.example\r\nVia: 1.0 fred\r\n" + strings.Replace(ours, "ID", "abc-123", 1) + "\r\n",
 		},
 	}
 	for _, tt := range tests {
@@ -129,7 +152,10 @@ func TestRequestHead(t *testing.T) {
 			if res := c.response(t, http.MethodGet); res.StatusCode != http.StatusOK {
 				t.Fatalf("status = %s", res.Status)
 			}
-			if diff := cmp.Diff(tt.want, <-heads); diff != "" {
+			got := regexp.MustCompile(`(X-Forwarded-Port: )\d+`).ReplaceAllString(<-heads, "${1}PORT")
+			got = regexp.MustCompile(`(x-request-id: )[0-9a-f]{32}`).ReplaceAllString(got, "${1}ID")
+			got = strings.Replace(got, "Host: "+address, "Host: SERVER", 1)
+			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("request at the server (-want +got):\n%s", diff)
 			}
 		})
@@ -147,17 +173,17 @@ func TestResponseHead(t *testing.T) {
 		{
 			"as the server sends it", "GET",
 			"HTTP/1.1 200 OK\r\n" + date + "Content-Length: 6\r\nServer: x\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n<html>",
-			"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n" + date + "Server: x\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n<html>",
+			"HTTP/1.1 200 OK\r\n" + date + "Server: x\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 6\r\n\r\n<html>",
 		},
 		{
 			"hop-by-hop fields go", "GET",
 			"HTTP/1.1 200 OK\r\n" + date + "Content-Length: 0\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: x\r\nUpgrade: h2c\r\n\r\n",
-			"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + date + "\r\n",
+			"HTTP/1.1 200 OK\r\n" + date + "Content-Length: 0\r\n\r\n",
 		},
 		{
 			"head keeps the length", "HEAD",
 			"HTTP/1.1 200 OK\r\n" + date + "Content-Length: 1234\r\n\r\n",
-			"HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n" + date + "\r\n",
+			"HTTP/1.1 200 OK\r\n" + date + "Content-Length: 1234\r\n\r\n",
 		},
 		{
 			"204 has no body", "GET",
@@ -172,7 +198,7 @@ func TestResponseHead(t *testing.T) {
 		{
 			"redirect goes to the client", "GET",
 			"HTTP/1.1 302 Found\r\n" + date + "Content-Length: 0\r\nLocation: /b\r\n\r\n",
-			"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n" + date + "Location: /b\r\n\r\n",
+			"HTTP/1.1 302 Found\r\n" + date + "Location: /b\r\nContent-Length: 0\r\n\r\n",
 		},
 		{
 			"a body that ends with the connection becomes chunks", "GET",
@@ -182,7 +208,7 @@ func TestResponseHead(t *testing.T) {
 		{
 			"unknown status", "GET",
 			"HTTP/1.1 599 \r\n" + date + "Content-Length: 0\r\n\r\n",
-			"HTTP/1.1 599 status code 599\r\nContent-Length: 0\r\n" + date + "\r\n",
+			"HTTP/1.1 599 \r\n" + date + "Content-Length: 0\r\n\r\n",
 		},
 	}
 	for _, tt := range tests {

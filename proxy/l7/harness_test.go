@@ -2,20 +2,25 @@ package l7
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/tandemlb/tandem/proxy"
-	"github.com/tandemlb/tandem/proxy/dial"
+	"github.com/tandemlb/tandem/proxy/accesslog"
+	"github.com/tandemlb/tandem/proxy/reactor"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
@@ -105,38 +110,116 @@ func readHead(r *bufio.Reader) (string, error) {
 
 func pool(t testing.TB, servers ...string) *upstream.Pool {
 	t.Helper()
-	spec := proxy.Pool{Name: "web", Balance: proxy.RoundRobin}
+	spec := proxy.Pool{
+		Name: "web", Balance: proxy.RoundRobin,
+		Timeouts: proxy.PoolTimeouts{Connect: patience, Response: patience, BodyIdle: patience, Idle: patience},
+		Limits:   proxy.PoolLimits{Idle: 64},
+	}
 	for _, s := range servers {
 		spec.Servers = append(spec.Servers, proxy.Server{Name: s, Address: netip.MustParseAddrPort(s)})
 	}
-	p, err := upstream.NewPool(spec, nil, time.Now())
+	return newPool(t, spec, nil)
+}
+
+func newPool(t testing.TB, spec proxy.Pool, old *upstream.Pool) *upstream.Pool {
+	t.Helper()
+	p, err := upstream.NewPool(spec, old, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
 
-func backend(t testing.TB, servers ...string) *Backend {
-	t.Helper()
-	b := NewBackend(pool(t, servers...), nil, &dial.Dialer{
-		Timeout: patience,
-		Observe: func(*upstream.Server, upstream.Verdict) {},
-	})
-	t.Cleanup(func() { b.Retire(nil) })
-	return b
-}
-
-// running is a Proxy that serves a listener.
+// running is a Proxy that serves a listener, on loops of its own.
 type running struct {
 	*Proxy
-	l    *net.TCPListener
-	done chan error
+	engine  *Engine
+	config  Config
+	l       *net.TCPListener
+	unbind  func() // nil once it has been called
+	log     *observer.ObservedLogs
+	access  *accessLog
+	observe atomic.Pointer[func()] // called when a server's health changes
+}
+
+// accessLog collects lines.
+type accessLog struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (a *accessLog) Write(b []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.text = append(a.text, b...)
+	return len(b), nil
+}
+
+// lines returns what has been logged.
+func (a *accessLog) lines(t testing.TB) []map[string]any {
+	t.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var all []map[string]any
+	for _, line := range bytes.Split(bytes.TrimSpace(a.text), []byte("\n")) {
+		if len(line) == 0 {
+			continue
+		}
+		var m map[string]any
+		if err := json.Unmarshal(line, &m); err != nil {
+			t.Fatalf("access log line %q: %v", line, err)
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
+// generous lets nothing end by itself.
+func generous() proxy.Listener {
+	return proxy.Listener{
+		Name: "shop", Protocol: proxy.HTTP, Pool: "web",
+		Limits:   proxy.ListenerLimits{LineBytes: 8 << 10, HeaderBytes: 32 << 10, Headers: 100},
+		Timeouts: proxy.ListenerTimeouts{Header: patience, BodyIdle: patience, Idle: patience, Tunnel: patience, WriteIdle: patience},
+	}
 }
 
 func start(t testing.TB, servers ...string) *running {
 	t.Helper()
-	r := &running{Proxy: New(backend(t, servers...), zap.NewNop()), l: listen(t), done: make(chan error, 1)}
-	go func() { r.done <- r.Serve(r.l) }()
+	return startWith(t, generous(), pool(t, servers...))
+}
+
+func startWith(t testing.TB, spec proxy.Listener, servers *upstream.Pool) *running {
+	t.Helper()
+	loops, err := reactor.New(reactor.Options{Loops: 2, Panicked: func(v any, stack []byte) {
+		if v != "as a bug would" {
+			t.Errorf("panic: %v\n%s", v, stack)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = loops.Run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+	})
+	core, logs := observer.New(zap.DebugLevel)
+	r := &running{l: listen(t), log: logs, access: &accessLog{}}
+	access := accesslog.New(r.access)
+	access.Configure(true, 1)
+	logCtx, stopLog := context.WithCancel(context.Background())
+	wg.Go(func() { _ = access.Run(logCtx) })
+	t.Cleanup(stopLog)
+	r.engine = NewEngine(loops, Options{Observe: r.observed, Access: access})
+	r.config = Config{
+		Listener: spec, Backend: r.engine.NewBackend(servers, nil),
+		Log:       proxy.Log{Access: true, Sample: 1, RequestID: "x-request-id", Tenant: "x-tenant"},
+		Pseudonym: "tandem-test",
+	}
+	r.Proxy = r.engine.New(r.config, zap.New(core))
+	r.bind(t)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
@@ -145,16 +228,43 @@ func start(t testing.TB, servers ...string) *running {
 	return r
 }
 
+func (r *running) observed(*upstream.Server, upstream.Verdict) {
+	if f := r.observe.Load(); f != nil {
+		(*f)()
+	}
+}
+
+func (r *running) bind(t testing.TB) {
+	t.Helper()
+	f, err := r.l.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if r.unbind, err = r.Listen(f); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (r *running) stop(t testing.TB, ctx context.Context) {
 	t.Helper()
-	r.l.Close()
-	if r.done != nil {
-		if err := <-r.done; err != nil {
-			t.Errorf("Serve = %v", err)
-		}
+	if r.unbind != nil {
+		r.unbind()
+		r.unbind = nil
 	}
-	r.done = nil
+	r.l.Close()
 	r.Shutdown(ctx)
+}
+
+// use makes requests go to other servers.
+func (r *running) use(b *Backend) {
+	r.config.Backend = b
+	r.Configure(r.config)
+}
+
+func (r *running) backend(t testing.TB, servers ...string) *Backend {
+	t.Helper()
+	return r.engine.NewBackend(pool(t, servers...), nil)
 }
 
 func (r *running) url(path string) string { return "http://" + r.l.Addr().String() + path }
@@ -244,5 +354,5 @@ func eventually(t testing.TB, ok func() bool) {
 }
 
 func (r *running) server(i int) upstream.Status {
-	return r.backend.Load().pool.Servers()[i].Status(time.Now())
+	return r.config.Backend.pool.Servers()[i].Status(time.Now())
 }

@@ -5,10 +5,6 @@ import (
 	"io"
 	"net/http"
 	"testing"
-	"time"
-
-	"github.com/tandemlb/tandem/proxy/dial"
-	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
 func TestShutdownLetsExchangesFinish(t *testing.T) {
@@ -111,7 +107,7 @@ func TestNewBackendConcernsNewRequests(t *testing.T) {
 		if got := body(t, c.response(t, http.MethodGet)); got != want {
 			t.Errorf("answered by %q, want %q", got, want)
 		}
-		r.SetBackend(backend(t, webServer(t, name("b"))))
+		r.use(r.backend(t, webServer(t, name("b"))))
 	}
 }
 
@@ -119,10 +115,8 @@ func TestBackendKeepsConnectionsToServersThatStay(t *testing.T) {
 	remotes := make(chan string, 16)
 	stays := webServer(t, func(_ http.ResponseWriter, r *http.Request) { remotes <- r.RemoteAddr })
 	goes := webServer(t, func(_ http.ResponseWriter, r *http.Request) { remotes <- r.RemoteAddr })
-	d := &dial.Dialer{Timeout: patience, Observe: func(*upstream.Server, upstream.Verdict) {}}
-	old := NewBackend(pool(t, stays, goes), nil, d)
-	r := start(t)
-	r.SetBackend(old)
+	r := start(t, stays, goes)
+	old := r.config.Backend
 	get(t, r.url("/"))
 	before := <-remotes
 	get(t, r.url("/"))
@@ -130,19 +124,16 @@ func TestBackendKeepsConnectionsToServersThatStay(t *testing.T) {
 
 	spec := old.pool.Spec()
 	spec.Servers = spec.Servers[:1]
-	smaller, err := upstream.NewPool(spec, old.pool, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	next := NewBackend(smaller, old, d)
-	r.SetBackend(next)
+	smaller := newPool(t, spec, old.pool)
+	next := r.engine.NewBackend(smaller, old)
+	r.use(next)
 	old.Retire(next)
 	defer next.Retire(nil)
 	get(t, r.url("/"))
 	if after := <-remotes; after != before {
 		t.Errorf("request came from %s, before the change from %s; want the same connection", after, before)
 	}
-	if again := NewBackend(smaller, next, d); again != next {
+	if again := r.engine.NewBackend(smaller, next); again != next {
 		t.Error("NewBackend made a new backend for the same pool")
 	}
 }

@@ -150,7 +150,7 @@ func TestEarlyResponse(t *testing.T) {
 func upgrading(t *testing.T) string {
 	return rawServer(t, func(c *net.TCPConn, r *bufio.Reader) {
 		head, err := readHead(r)
-		if err != nil || !strings.Contains(head, "\r\nConnection: Upgrade\r\n") || !strings.Contains(head, "\r\nUpgrade: websocket\r\n") {
+		if err != nil || !strings.Contains(head, "\r\nConnection: upgrade\r\n") || !strings.Contains(head, "\r\nUpgrade: websocket\r\n") {
 			io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 			return
 		}

@@ -1,0 +1,346 @@
+package l7
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"github.com/tandemlb/tandem/proxy/http1"
+)
+
+// smallBody is the size up to which a body is copied behind its head: cheaper than
+// to hand two pieces to the kernel.
+const smallBody = 4 << 10
+
+// respond sends the response on: its head, as soon as that is there, with what came
+// of the body behind it, and then the rest.
+func (x *exchange) respond() after {
+	x.phase = stream
+	keep := x.req.KeepAlive && x.body.done && !x.p.Draining()
+	body := x.res.BodyForClient()
+	keep = keep && body.Kind != http1.UntilClose
+	x.edit = http1.Edit{Lines: x.edit.Lines[:0], Close: !keep, KeepAlive: keep && x.req.Minor == 0}
+	var err error
+	if x.out, err = x.res.AppendHead(x.out[:0], &x.edit); err != nil {
+		panic("l7: " + err.Error()) // nothing is added
+	}
+	s := x.sink()
+	x.record.status = x.res.Status
+	c := x.sendOn(s, body)
+	x.record.sent = s.sent
+	if c != noCause {
+		return x.broken(c)
+	}
+	return x.finish(keep)
+}
+
+// sink is the client as the receiver of a response.
+type sink struct {
+	x    *exchange
+	pace pace
+	sent int64 // bytes of the body
+}
+
+func (x *exchange) sink() *sink {
+	l := &x.conf.Listener
+	x.toClient = sink{x: x, pace: pace{rate: l.Limits.MinRate, idle: l.Timeouts.WriteIdle}}
+	return &x.toClient
+}
+
+// write sends what is given, at the pace of the client.
+func (s *sink) write(bufs ...[]byte) cause {
+	c := s.x.client
+	c.SetWriteBudget(s.pace.allowance())
+	before := c.WriteWaited()
+	var n int64
+	var err error
+	if len(bufs) == 1 {
+		var k int
+		k, err = c.Write(bufs[0])
+		n = int64(k)
+	} else {
+		n, err = c.WriteBuffers(bufs...)
+	}
+	s.pace.took(int(n), c.WriteWaited()-before)
+	if err != nil {
+		return s.blame(err)
+	}
+	return noCause
+}
+
+func (s *sink) blame(err error) cause {
+	if errors.Is(err, net.ErrClosed) {
+		return shutDown
+	}
+	return causeOf(err)
+}
+
+// sendOn sends head and body.
+func (x *exchange) sendOn(s *sink, body http1.Body) cause {
+	switch x.res.Body.Kind {
+	case http1.Sized:
+		return x.sendSized(s)
+	case http1.Chunked:
+		return x.sendChunked(s, body.Kind == http1.Chunked)
+	case http1.UntilClose:
+		return x.sendUntilClose(s, body.Kind == http1.Chunked)
+	}
+	return s.write(x.out)
+}
+
+func (x *exchange) sendSized(s *sink) cause {
+	left := x.res.Body.Length
+	first := x.back.unread()
+	if int64(len(first)) > left {
+		first = first[:left] // and what follows condemns the connection
+	}
+	x.back.r += len(first)
+	left -= int64(len(first))
+	c := x.sendFirst(s, first)
+	if c != noCause {
+		return c
+	}
+	s.sent += int64(len(first))
+	for part := int64(leastPart); left >= spliceFrom; {
+		before := x.client.WriteWaited()
+		moved, piped, c := x.spliceOn(s, min(left, part))
+		left -= moved
+		if c != noCause {
+			return c
+		}
+		if !piped {
+			break
+		}
+		part = nextPart(part, x.client.WriteWaited()-before, s.pace.allowance())
+	}
+	for left > 0 {
+		room := x.back.b[:min(int64(len(x.back.b)), left)]
+		n, c := x.readBody(room)
+		if c != noCause {
+			return c
+		}
+		left -= int64(n)
+		if c := s.write(room[:n]); c != noCause {
+			return c
+		}
+		s.sent += int64(n)
+	}
+	return noCause
+}
+
+// sendFirst sends the head and what came with it.
+func (x *exchange) sendFirst(s *sink, data []byte) cause {
+	if len(data) == 0 || len(data) > smallBody {
+		return s.write(x.out, data)
+	}
+	x.out = append(x.out, data...)
+	return s.write(x.out)
+}
+
+// spliceOn moves up to n bytes of the body through the kernel. When piped is false,
+// there is no pipe for it.
+func (x *exchange) spliceOn(s *sink, n int64) (moved int64, piped bool, _ cause) {
+	up := x.server.conn
+	up.SetReadBudget(x.conf.bodyIdle())
+	x.client.SetWriteBudget(s.pace.allowance())
+	before := x.client.WriteWaited()
+	moved, err := x.loop.Splice(x.client, up.Conn, n)
+	s.pace.took(int(moved), x.client.WriteWaited()-before)
+	s.sent += moved
+	if err == nil {
+		return moved, true, noCause
+	}
+	server, client := sides(err)
+	switch {
+	case noPipe(err):
+		return moved, false, noCause
+	case client != nil:
+		return moved, true, s.blame(client)
+	case moved > 0 && errors.Is(server, os.ErrDeadlineExceeded):
+		return moved, true, noCause // slow, and not too slow
+	}
+	return moved, true, x.bodyCause(server)
+}
+
+// readBody reads a part of the response's body.
+func (x *exchange) readBody(b []byte) (int, cause) {
+	up := x.server.conn
+	up.SetReadBudget(x.conf.bodyIdle())
+	n, err := up.Read(b)
+	if err != nil {
+		return n, x.bodyCause(err)
+	}
+	return n, noCause
+}
+
+// bodyCause says what a failed read of the body means.
+func (x *exchange) bodyCause(err error) cause {
+	if x.body.cause != noCause {
+		return x.body.cause // it has closed the connection
+	}
+	return x.serverCause(err)
+}
+
+// The room that the frames of chunks take around the data in a buffer.
+const (
+	frameHead = http1.ChunkRoom
+	frameTail = len("\r\n0\r\n\r\n")
+)
+
+// sendChunked sends a body that came in chunks: in chunks of our own, each of all the
+// data that was read at once, or as it is to a client that knows none.
+func (x *exchange) sendChunked(s *sink, chunks bool) cause {
+	d := &x.decoder
+	d.Reset(&x.res.Head, &x.engine.limits)
+	pending := x.out // the head, until it has been sent
+	from, to := x.back.r, x.back.w
+	for {
+		n, used, err := d.Decode(x.back.b[from:to])
+		if err != nil {
+			x.p.badResponse(x, err)
+		}
+		ended := d.Done()
+		x.back.r, x.back.w = from+used, to
+		var piece []byte
+		switch {
+		case n > 0 && chunks:
+			piece = http1.FrameChunk(x.back.b, from, from+n)
+		case n > 0:
+			piece = x.back.b[from : from+n]
+		}
+		if ended && chunks {
+			leftover := x.back.w > x.back.r // looked at before it is overwritten
+			piece = http1.AppendLastChunk(piece, d.Trailers())
+			x.unasked = leftover
+		}
+		if len(pending)+len(piece) > 0 {
+			if c := s.write(pending, piece); c != noCause {
+				return c
+			}
+			pending = nil
+			s.sent += int64(n)
+		}
+		switch {
+		case err != nil:
+			return serverBad
+		case ended:
+			return noCause
+		}
+		got, c := x.readBody(x.back.b[frameHead : len(x.back.b)-frameTail])
+		if c != noCause {
+			return c
+		}
+		from, to = frameHead, frameHead+got
+	}
+}
+
+// sendUntilClose sends a body that ends with the connection.
+func (x *exchange) sendUntilClose(s *sink, chunks bool) cause {
+	pending := x.out
+	from, to := x.back.r, x.back.w
+	x.back.r = x.back.w
+	if short := to + frameTail - len(x.back.b); short > 0 {
+		x.back.b = append(x.back.b, make([]byte, short)...) // it was read without a frame in mind
+	}
+	for {
+		piece := x.back.b[from:to]
+		if chunks && to > from {
+			piece = http1.FrameChunk(x.back.b, from, to)
+		}
+		if len(pending)+len(piece) > 0 {
+			if c := s.write(pending, piece); c != noCause {
+				return c
+			}
+			pending = nil
+			s.sent += int64(to - from)
+		}
+		up := x.server.conn
+		up.SetReadBudget(x.conf.bodyIdle())
+		n, err := up.Read(x.back.b[frameHead : len(x.back.b)-frameTail])
+		switch {
+		case err == io.EOF && chunks:
+			return s.write(http1.AppendLastChunk(x.out[:0], nil))
+		case err == io.EOF:
+			return noCause
+		case err != nil:
+			return x.bodyCause(err)
+		}
+		from, to = frameHead, frameHead+n
+	}
+}
+
+// broken ends an exchange whose response cannot be completed: the client must not
+// take what it has for all.
+func (x *exchange) broken(c cause) after {
+	x.body.stop(x)
+	if c == serverBroke || c == serverLate || c == serverBad {
+		x.server.server.Broke()
+		x.p.failed.Add(1)
+	}
+	x.log(c)
+	x.dropServer()
+	// What the kernel still holds would keep who takes nothing for minutes.
+	if x.res.BodyForClient().Kind == http1.UntilClose || c == clientSlow {
+		_ = x.client.Abort() // or it is closed already
+	}
+	return closing
+}
+
+// finish ends an exchange whose response has been sent.
+func (x *exchange) finish(keep bool) after {
+	uploaded := x.body.done
+	if !uploaded {
+		x.body.stop(x)
+	} else if x.body.task != nil {
+		_ = x.body.task.Wait()
+		x.body.task = nil
+	}
+	x.log(noCause)
+	a := &x.server
+	c := a.conn
+	a.conn = nil
+	c.WatchHangup(nil)
+	if x.back.w > x.back.r || x.unasked {
+		// An answer that nobody asked for would be taken for that to the next request.
+		x.p.Refuse("unsolicited_response")
+		_ = c.Close()
+	} else if x.res.Reusable && uploaded {
+		c.link.keep(c, x.loop.Now(), x.conf.Backend)
+	} else {
+		_ = c.Close()
+	}
+	x.dropServer()
+	if !keep {
+		if !uploaded || x.in.w > x.in.r || x.req.KeepAlive {
+			x.linger()
+		}
+		return closing
+	}
+	x.letGo()
+	x.in.compact()
+	return another
+}
+
+const (
+	lingerFor   = time.Second
+	lingerBytes = 64 << 10
+)
+
+// linger ends the sending side, and takes for a while what still comes: to close a
+// connection with unread bytes resets it, and the client might lose the response.
+func (x *exchange) linger() {
+	if x.client.CloseWrite() != nil {
+		return
+	}
+	_ = x.client.SetReadDeadline(x.loop.Now().Add(lingerFor))
+	x.client.SetReadBudget(never)
+	for taken := 0; taken < lingerBytes; {
+		n, err := x.client.Read(x.back.b)
+		if err != nil {
+			return
+		}
+		taken += n
+	}
+}
