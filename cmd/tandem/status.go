@@ -46,7 +46,7 @@ func printStatus(w io.Writer, s *admin.Status, now time.Time) error {
 	p.node(s)
 	p.vips(s.VIPs)
 	p.peers(s)
-	p.listeners(s.Listeners)
+	p.listeners(s.Listeners, s.LogDropped)
 	p.servers(s.Pools)
 	return p.err
 }
@@ -106,6 +106,9 @@ func (p *statusPrinter) node(s *admin.Status) {
 		rows = append(rows, fmt.Sprintf("\tASLEEP for %v, %s ago", a.Slept.For.Round(time.Millisecond), age(p.now, a.Slept.At)))
 	}
 	rows = append(rows, "worker\t"+process(s.Worker))
+	if s.Panics > 0 {
+		rows = append(rows, fmt.Sprintf("\tALARM: %d connections ended in a panic, each is a bug: see the log", s.Panics))
+	}
 	if s.Cluster != "" {
 		rows = append(rows, "cluster\tNOT A MEMBER: "+s.Cluster)
 	}
@@ -216,13 +219,31 @@ func (p *statusPrinter) peers(s *admin.Status) {
 	p.section(rows...)
 }
 
-func (p *statusPrinter) listeners(all []admin.Listener) {
+func (p *statusPrinter) listeners(all []admin.Listener, logDropped uint64) {
 	var rows []string
 	for _, l := range all {
 		rows = append(rows, fmt.Sprintf("listener\t%s\t%s %s\tto pool %s\t%d open, %d accepted, %d requests, %d failed",
 			l.Name, l.Protocol, strings.Join(l.Bind, " "), l.Pool, l.Connections, l.Accepted, l.Requests, l.Failed))
+		if text := refusals(l); text != "" {
+			rows = append(rows, "\t\trefused: "+text)
+		}
+	}
+	if logDropped > 0 {
+		rows = append(rows, fmt.Sprintf("\t\t%d lines of the access log dropped: it is not read fast enough", logDropped))
 	}
 	p.section(rows...)
+}
+
+// refusals lists what a listener refused, by reason.
+func refusals(l admin.Listener) string {
+	var parts []string
+	for _, reason := range slices.Sorted(maps.Keys(l.Refused)) {
+		parts = append(parts, fmt.Sprintf("%s %d", reason, l.Refused[reason]))
+	}
+	if l.Shed > 0 {
+		parts = append(parts, fmt.Sprintf("for want of descriptors %d", l.Shed))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (p *statusPrinter) servers(pools []admin.Pool) {

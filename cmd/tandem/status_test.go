@@ -35,7 +35,9 @@ func TestStatusForPeople(t *testing.T) {
 			{Name: "lb4", Address: netip.MustParseAddr("192.0.2.14"), Error: "connection refused"},
 			{Name: "lb5", Address: netip.MustParseAddr("192.0.2.15"), Since: ago(time.Second), Fit: true, Hash: "0123456789ab", Error: "another key"},
 		},
-		Listeners: []admin.Listener{{Name: "web", Protocol: "http", Bind: []string{":80"}, Pool: "web", Connections: 1, Accepted: 5, Requests: 9}},
+		Listeners: []admin.Listener{{Name: "web", Protocol: "http", Bind: []string{":80"}, Pool: "web", Connections: 1, Accepted: 5, Requests: 9,
+			Refused: map[string]uint64{"host_missing": 3, "connections": 2}, Shed: 4}},
+		LogDropped: 17, Panics: 1,
 		Pools: []admin.Pool{{Name: "web", Servers: []admin.Server{
 			{Name: "a", Health: "up", Since: ago(time.Hour), Served: 9},
 			{Name: "b", Health: "down", Since: ago(time.Second), Failed: 3, Reason: "connection refused"},
@@ -49,6 +51,7 @@ config  /etc/tandem/tandem.yaml, hash 0123456789ab, loaded 1m30s ago
           1 | x
 agent   pid 11, real time: yes, memory locked: operation not permitted
 worker  NOT RUNNING, restarted 2 times: signal: killed
+        ALARM: 1 connections ended in a panic, each is a bug: see the log
 
 vip  main   BACKUP for 1.5s: started
             192.0.2.100/24 on eth0, router 100, priority 150
@@ -66,6 +69,8 @@ peer  lb5  SILENT for 1s, 192.0.2.15, fit
            another key
 
 listener  web  http :80  to pool web  1 open, 5 accepted, 9 requests, 0 failed
+               refused: connections 2, host_missing 3, for want of descriptors 4
+               17 lines of the access log dropped: it is not read fast enough
 
 server  web/a  UP for 1h0m  0 active, 9 served, 0 failed
 server  web/b  DOWN for 1s  0 active, 0 served, 3 failed  connection refused
