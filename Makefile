@@ -2,7 +2,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 BUILD    = CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 build: ## build bin/tandem, one static binary
 	$(BUILD) -o bin/tandem ./cmd/tandem
@@ -23,11 +23,14 @@ bench: ## failover beside keepalived and haproxy (root), and the simulation's sp
 	./scripts/bench/failover.sh
 	./scripts/bench/simulation.sh
 
+bench-http: ## the HTTP path beside HAProxy and nginx
+	./scripts/bench/http.sh
+
 soak: ## simulated nodes through random faults for a while (DURATION=10m)
 	./scripts/soak
 
 fuzz: ## every fuzz target for a while (FUZZTIME=30s)
 	./scripts/fuzz
 
-.PHONY: help build run demo test lint bench soak fuzz
+.PHONY: help build run demo test lint bench bench-http soak fuzz
 .DEFAULT_GOAL := help
