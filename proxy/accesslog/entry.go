@@ -67,9 +67,6 @@ const (
 	ServerReset         Reason = "server_reset"          // the server closed or reset the connection
 	ServerBadResponse   Reason = "server_bad_response"   // what came was no valid response
 	NoServer            Reason = "no_server"             // no server of the pool is fit
-	Shed                Reason = "shed"                  // the node or the pool has no room
-	TunnelClosed        Reason = "tunnel_closed"         // an upgraded connection ended
-	TunnelTimeout       Reason = "tunnel_timeout"        // an upgraded connection was silent for too long
 	Shutdown            Reason = "shutdown"              // the node stopped before the request was done
 	Internal            Reason = "internal"              // a bug in the proxy
 )
@@ -78,7 +75,7 @@ const (
 // client did its part.
 func (r Reason) Failure() bool {
 	switch r {
-	case Loop, ServerConnect, ServerTimeout, ServerReset, ServerBadResponse, NoServer, Shed, Shutdown, Internal:
+	case Loop, ServerConnect, ServerTimeout, ServerReset, ServerBadResponse, NoServer, Shutdown, Internal:
 		return true
 	}
 	return false
