@@ -217,3 +217,13 @@ func TestTestsDoNotWaitByTheClock(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// The path of the traffic has a codec of its own, which is stricter: another one
+// beside it would read some message in another way.
+func TestTrafficPassesOneCodec(t *testing.T) {
+	for _, f := range sources(t) {
+		if strings.HasPrefix(f.dir, "proxy") && slices.Contains(imports(f), "net/http") {
+			t.Errorf("%s imports net/http", f.path)
+		}
+	}
+}
