@@ -81,7 +81,7 @@ func logRows() []logRow {
 		{"chunked response", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a\r\nhello\r\n0\r\n\r\n", get, nil, known(map[string]any{"status": 200.0, "bytes": 5.0, "reason": "ok"}), true},
 		{"response up to the end", "HTTP/1.1 200 OK\r\n\r\nhello", get, nil, known(map[string]any{"status": 200.0, "bytes": 5.0, "reason": "ok"}), true},
 		{"error of the server", "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", get, nil, known(map[string]any{"status": 500.0, "reason": "ok"}), true},
-		{"malformed", "", "GET /p HTTP/1.1\r\nHost: a\r\nX-Request-Id: id-1\r\nContent-Length: x\r\n\r\n", nil, map[string]any{"method": "GET", "path": "/p", "host": "a", "status": 400.0, "bytes": 0.0, "server": nil, "reason": "client_error"}, false},
+		{"malformed", "", "GET /p HTTP/1.1\r\nHost: a\r\nX-Request-Id: id-1\r\nContent-Length: x\r\n\r\n", nil, map[string]any{"method": "GET", "path": "/p", "host": "a", "status": 400.0, "bytes": 16.0, "server": nil, "reason": "client_error"}, false},
 		{"malformed body", "", post("Transfer-Encoding: chunked\r\n", "x\r\n"), nil, known(map[string]any{"method": "POST", "status": 400.0, "server": nil, "reason": "client_error"}), false},
 		{"method that is not carried", "", "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", nil, map[string]any{"method": "TRACE", "path": "/", "host": "a", "status": 405.0, "server": nil, "reason": "client_error"}, false},
 		{"too large", "", post("Content-Length: 2000000\r\n", ""), nil, known(map[string]any{"method": "POST", "status": 413.0, "server": nil, "reason": "client_error"}), false},
