@@ -56,6 +56,7 @@ func (t *Tunnel) Run() End {
 		_ = c.SetDeadline(time.Time{}) // those of before
 		c.SetReadBudget(reactor.Unlimited)
 		c.SetWriteBudget(reactor.Unlimited)
+		keepAlive(c)
 	}
 	if t.Silence > 0 {
 		defer t.watch(loop)()
@@ -69,6 +70,23 @@ func (t *Tunnel) Run() End {
 	_ = t.Client.Close() // or it was reset
 	_ = t.Server.Close()
 	return t.end
+}
+
+// keepAlive has the kernel ask for a peer that says nothing, so that one which has
+// vanished, with its host or a firewall's memory of it, does not hold a tunnel that
+// may be silent for long. Exchanges of HTTP are bounded by their deadlines.
+func keepAlive(c *reactor.Conn) {
+	_ = c.Control(func(fd int) error { // a unix socket knows no such thing
+		for _, o := range [][3]int{
+			{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15}, {unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15}, {unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9},
+		} {
+			if err := unix.SetsockoptInt(fd, o[0], o[1], o[2]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // watch resets the tunnel when it has been silent for too long, until stop is called.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -343,4 +344,38 @@ func TestATunnelWaitsForAPipe(t *testing.T) {
 		t.Errorf("heard %q, %v", got, err)
 	}
 	say(t, server, client, "answer")
+}
+
+// A peer that has vanished is asked for by the kernel, on both sides.
+func TestVanishedPeersAreAskedFor(t *testing.T) {
+	b := start(t, 0)
+	client, server := b.dig(t)
+	say(t, client, server, "hello")
+	say(t, server, client, "hello")
+	toClient := fmt.Sprintf(":%04X ", b.clients.Addr().(*net.TCPAddr).Port)
+	toServer := fmt.Sprintf(":%04X ", b.servers.Addr().(*net.TCPAddr).Port)
+	deadline := time.Now().Add(patience)
+	for {
+		text, err := os.ReadFile("/proc/net/tcp")
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := 0
+		for line := range strings.Lines(string(text)) {
+			f := strings.Fields(line)
+			if len(f) < 6 || f[3] != "01" { // established
+				continue
+			}
+			ours := strings.HasSuffix(f[1]+" ", toClient) || strings.HasSuffix(f[2]+" ", toServer)
+			if ours && strings.HasPrefix(f[5], "02:") { // the keep-alive timer runs
+				asked++
+			}
+		}
+		if asked == 2 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of the two connections have a keep-alive timer", asked)
+		}
+	}
 }
