@@ -209,7 +209,7 @@ func TestLateClients(t *testing.T) {
 				}
 				io.Copy(io.Discard, c.r)
 			}
-			if took := time.Since(began); took < tick {
+			if took := time.Since(began); took < tick-tick/10 { // the loop may have read its clock before the client
 				t.Errorf("given up after %v, want %v at least", took, tick)
 			}
 			for _, got := range rec.requests() {
