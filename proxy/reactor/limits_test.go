@@ -146,7 +146,9 @@ func TestOutOfDescriptorsIsAnsweredAndSurvived(t *testing.T) {
 	}
 	f := os.NewFile(uintptr(client), "client")
 	defer f.Close()
-	withDescriptors(t, func(uint64) uint64 { return uint64(highestDescriptor(t)) + 1 })
+	// Some more than are open, for the fillers to take: when they let go of them, there
+	// must be one for a new client and one for the reactor.
+	withDescriptors(t, func(uint64) uint64 { return uint64(highestDescriptor(t)) + 8 })
 	fillers := fill(t)
 	if err := unix.Connect(client, &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}); err != nil {
 		t.Fatal(err)
