@@ -52,10 +52,15 @@ type PoolTimeouts struct {
 	Idle     time.Duration // that a connection is kept without a request
 }
 
-// PoolLimits bound the connections to each server that are kept for the next
-// request. HTTP only.
+// PoolLimits bound what a pool's servers are asked for at the same time.
 type PoolLimits struct {
-	Idle int           // connections kept by one node; 0: each request has its own
+	Connections  int           // requests, or connections of TCP, in progress on one node; 0: no limit
+	Queue        int           // how many may wait for one of those to end; 0: none
+	QueueTimeout time.Duration // for how long
+
+	// The others are of HTTP, and about connections that are kept for the next request.
+
+	Idle int           // to each server, kept by one node; 0: each request has its own
 	Age  time.Duration // since it was opened, beyond which one is not used again; 0: any
 }
 

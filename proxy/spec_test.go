@@ -15,10 +15,26 @@ import (
 func TestSpecSurvivesJSON(t *testing.T) {
 	want := Spec{
 		Listeners: []Listener{{
-			Name:           "web",
-			Bind:           []netip.AddrPort{netip.MustParseAddrPort("[::]:80")},
-			Protocol:       HTTP,
-			Pool:           "web",
+			Name:     "web",
+			Bind:     []netip.AddrPort{netip.MustParseAddrPort("[::]:80")},
+			Protocol: HTTP,
+			Routes: []Route{{
+				Match: Match{
+					Hosts: []string{"*.example.com"}, Paths: []PathMatch{{PathPrefix, "/api"}}, Methods: []string{"GET"},
+					Headers: []ValueMatch{{"x-canary", "1", true}}, Cookies: []ValueMatch{{"beta", "yes", true}},
+					Queries: []ValueMatch{{"v", "2", true}}, Clients: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+				},
+				Split:           []Share{{"web", 1}},
+				Redirect:        &Redirect{To: "/", Status: 308},
+				Respond:         &Respond{Status: 503, Body: "later", ContentType: "text/plain"},
+				Rewrite:         Rewrite{Prefix: "/v2", Replace: true, Host: "api.internal"},
+				RequestHeaders:  HeaderEdit{Set: []HeaderField{{"a", "b"}}, Add: []HeaderField{{"c", "d"}}, Remove: []string{"e"}},
+				ResponseHeaders: HeaderEdit{Set: []HeaderField{{"a", "b"}}, Add: []HeaderField{{"c", "d"}}, Remove: []string{"e"}},
+				Timeout:         1,
+				RateLimit:       RateLimit{Requests: 1, Per: 2, Burst: 3, By: Key{KeyHeader, "x-tenant"}},
+			}},
+			Passthrough:    true,
+			ProxyProtocol:  []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16")},
 			TrustForwarded: []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16"), netip.MustParsePrefix("2001:db8::/32")},
 			Limits: ListenerLimits{
 				Connections: 1, ConnectionsPerClient: 2, LineBytes: 3, HeaderBytes: 4, Headers: 5,
@@ -27,15 +43,24 @@ func TestSpecSurvivesJSON(t *testing.T) {
 			Timeouts: ListenerTimeouts{Tunnel: 1, Header: 2, BodyIdle: 3, Idle: 4, WriteIdle: 5},
 		}},
 		Pools: []Pool{{
-			Name:    "web",
-			Servers: []Server{{Name: "a", Address: netip.MustParseAddrPort("192.0.2.1:80")}},
-			Balance: RoundRobin,
+			Name: "web",
+			Servers: []Server{{
+				Name: "a", Address: netip.MustParseAddrPort("192.0.2.1:80"), Host: "a.internal:80",
+				Weight: 1, MaxConnections: 2, Backup: true, State: Drain,
+			}},
+			Discover: Discover{DNS: "web.internal:80"},
+			Balance:  RoundRobin,
 			Check: Check{
 				Kind: CheckHTTP, Method: "GET", Path: "/", Expect: StatusRange{200, 299},
 				Every: time.Second, Timeout: time.Second, Rise: 1, Fall: 1,
 			},
 			Timeouts: PoolTimeouts{Connect: 1, Response: 2, BodyIdle: 3, Idle: 4},
-			Limits:   PoolLimits{Idle: 1, Age: 2},
+			Limits:   PoolLimits{Connections: 1, Queue: 2, QueueTimeout: 3, Idle: 4, Age: 5},
+			HashOn:   Key{KeyQuery, "v"}, Sticky: Sticky{Cookie: "TANDEM"},
+			Outlier:   Outlier{Consecutive: 1, Eject: 2, MaxEjected: 0.5},
+			Breaker:   Breaker{ErrorRate: 0.5, Window: 1, Minimum: 2, Open: 3},
+			Retry:     Retry{Attempts: 1, On: []RetryOn{RetryConnect}, Budget: 0.2, Backoff: 1},
+			SlowStart: 1, Drain: 2, SendProxy: ProxyV2,
 		}},
 		Log: Log{Access: true, Sample: 0.1, RequestID: "x-request-id", Tenant: "x-tenant-id"},
 	}

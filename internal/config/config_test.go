@@ -47,7 +47,7 @@ listeners:
 				Name:     "web",
 				Bind:     []netip.AddrPort{netip.MustParseAddrPort("[::]:80")},
 				Protocol: proxy.HTTP,
-				Pool:     "web",
+				Routes:   []proxy.Route{{Split: []proxy.Share{{Pool: "web", Weight: 1}}}},
 				Limits: proxy.ListenerLimits{
 					Connections: 20_000, LineBytes: 8 << 10, HeaderBytes: 32 << 10, Headers: 100, MinRate: 240,
 				},
@@ -95,7 +95,7 @@ pools:
 `)
 	var listeners, pools []string
 	for _, l := range c.Proxy.Listeners {
-		listeners = append(listeners, l.Name+" -> "+l.Pool)
+		listeners = append(listeners, l.Name+" -> "+strings.Join(l.Pools(), ", "))
 	}
 	for _, p := range c.Proxy.Pools {
 		pools = append(pools, p.Name)

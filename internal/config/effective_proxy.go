@@ -13,7 +13,7 @@ func effectiveListener(l proxy.Listener) *yaml.Node {
 	n := block()
 	put(n, "bind", line(l.Bind, formatBind))
 	put(n, "protocol", text(string(l.Protocol)))
-	put(n, "pool", text(l.Pool))
+	put(n, "pool", text(l.Routes[0].Split[0].Pool))
 	if len(l.TrustForwarded) > 0 {
 		put(n, "trust_forwarded", line(l.TrustForwarded, netip.Prefix.String))
 	}

@@ -34,12 +34,12 @@ func (d *decoder) proxy(pools, listeners field) proxy.Spec {
 		d.traffic(&l, o)
 		switch {
 		case o["pool"].set():
-			l.Pool = d.reference(o["pool"], "pool", named)
+			l.Routes = routeTo(d.reference(o["pool"], "pool", named))
 			d.refuseOwnPool(o)
 		case o["servers"].set() && slices.Contains(named, l.Name):
 			d.errorf(o["servers"].key, "servers make a pool named %q, which `pools` has already: write pool: %s, or rename one", l.Name, l.Name)
 		case o["servers"].set():
-			l.Pool = l.Name
+			l.Routes = routeTo(l.Name)
 			spec.Pools = append(spec.Pools, d.ownPool(l.Name, o))
 		case sound:
 			d.errorf(e.key, "listener %q has nowhere to send: it needs servers or a pool", l.Name)
@@ -47,6 +47,11 @@ func (d *decoder) proxy(pools, listeners field) proxy.Spec {
 		spec.Listeners = append(spec.Listeners, l)
 	}
 	return spec
+}
+
+// routeTo returns the routes of a listener that sends everything to one pool.
+func routeTo(pool string) []proxy.Route {
+	return []proxy.Route{{Split: []proxy.Share{{Pool: pool, Weight: 1}}}}
 }
 
 // ownPool returns the pool that a listener describes beside its own keys, of which

@@ -40,7 +40,7 @@ func TestMessagesArriveAsSent(t *testing.T) {
 	messages := []ToWorker{
 		{Ping: &Ping{Seq: 7}},
 		{Config: &WorkerConfig{Generation: 2, Spec: proxy.Spec{
-			Listeners: []proxy.Listener{{Name: "web", Bind: []netip.AddrPort{bind}, Protocol: proxy.HTTP, Pool: "web"}},
+			Listeners: []proxy.Listener{{Name: "web", Bind: []netip.AddrPort{bind}, Protocol: proxy.HTTP, Routes: []proxy.Route{{Split: []proxy.Share{{Pool: "web", Weight: 1}}}}}},
 			Pools: []proxy.Pool{{Name: "web", Balance: proxy.RoundRobin,
 				Servers: []proxy.Server{{Name: "a", Address: netip.MustParseAddrPort("192.0.2.21:8080")}},
 				Check:   proxy.Check{Kind: proxy.CheckHTTP, Method: "GET", Path: "/", Every: 2 * time.Second}}},

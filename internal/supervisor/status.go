@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tandemlb/tandem/internal/admin"
@@ -205,7 +206,7 @@ func listeners(w workerView) []admin.Listener {
 	all := []admin.Listener{}
 	for _, l := range w.serving.Spec.Listeners {
 		c := counters[l.Name]
-		a := admin.Listener{Name: l.Name, Protocol: string(l.Protocol), Pool: l.Pool,
+		a := admin.Listener{Name: l.Name, Protocol: string(l.Protocol), Pool: strings.Join(l.Pools(), ", "),
 			Connections: c.Connections, Accepted: c.Accepted, Requests: c.Requests, Failed: c.Failed,
 			Shed: c.Shed, Refused: c.Refused}
 		for _, b := range l.Bind {

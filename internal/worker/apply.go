@@ -57,7 +57,7 @@ func (w *worker) prepare(p *plan, spec proxy.Spec, now time.Time) error {
 		if slices.ContainsFunc(p.listeners, func(l planned) bool { return l.spec.Name == s.Name }) {
 			return fmt.Errorf("listener %q is defined twice", s.Name)
 		}
-		l := planned{spec: s, pool: p.pool(s.Pool), opened: make(map[netip.AddrPort]bind)}
+		l := planned{spec: s, pool: p.pool(poolOf(s)), opened: make(map[netip.AddrPort]bind)}
 		p.listeners = append(p.listeners, l)
 		if err := w.prepareListener(p, &p.listeners[len(p.listeners)-1]); err != nil {
 			return err
@@ -68,7 +68,7 @@ func (w *worker) prepare(p *plan, spec proxy.Spec, now time.Time) error {
 
 func (w *worker) prepareListener(p *plan, l *planned) (err error) {
 	if l.pool == nil {
-		return fmt.Errorf("listener %q: unknown pool %q", l.spec.Name, l.spec.Pool)
+		return fmt.Errorf("listener %q: unknown pool %q", l.spec.Name, poolOf(l.spec))
 	}
 	i := slices.IndexFunc(w.listeners, func(old *listener) bool {
 		return old.spec.Name == l.spec.Name && old.spec.Protocol == l.spec.Protocol
@@ -92,6 +92,14 @@ func (w *worker) prepareListener(p *plan, l *planned) (err error) {
 		l.opened[addr] = bind{socket: s}
 	}
 	return nil
+}
+
+// poolOf returns the name of the pool that l sends to.
+func poolOf(l proxy.Listener) string {
+	if names := l.Pools(); len(names) > 0 {
+		return names[0]
+	}
+	return ""
 }
 
 // served returns what the service of l is to go by.

@@ -269,7 +269,7 @@ func newSpecPool(name string, servers ...netip.AddrPort) proxy.Pool {
 }
 
 func newSpecListener(name string, protocol proxy.Protocol, pool string, bind ...netip.AddrPort) proxy.Listener {
-	return proxy.Listener{Name: name, Protocol: protocol, Pool: pool, Bind: bind}
+	return proxy.Listener{Name: name, Protocol: protocol, Routes: []proxy.Route{{Split: []proxy.Share{{Pool: pool, Weight: 1}}}}, Bind: bind}
 }
 
 // client is a connection to a listener.

@@ -162,7 +162,9 @@ func TestRefusesConfig(t *testing.T) {
 		change func(*proxy.Spec)
 		want   string
 	}{
-		{"unknown pool", func(s *proxy.Spec) { s.Listeners[0].Pool = "api" }, `listener "web": unknown pool "api"`},
+		{"unknown pool", func(s *proxy.Spec) {
+			s.Listeners[0].Routes = []proxy.Route{{Split: []proxy.Share{{Pool: "api", Weight: 1}}}}
+		}, `listener "web": unknown pool "api"`},
 		{"unknown protocol", func(s *proxy.Spec) { s.Listeners[0].Protocol = "udp" }, `listener "web": unknown protocol "udp" (known: http, tcp)`},
 		{"unknown balance", func(s *proxy.Spec) { s.Pools[0].Balance = "luck" }, `pool "web": unknown balance "luck" (known: round_robin)`},
 		{"unknown check", func(s *proxy.Spec) { s.Pools[0].Check.Kind = "icmp" }, `pool "web": unknown check "icmp" (known: tcp, http)`},

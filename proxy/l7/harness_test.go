@@ -189,7 +189,7 @@ func (a *accessLog) lines(t testing.TB) []map[string]any {
 // generous lets nothing end by itself.
 func generous() proxy.Listener {
 	return proxy.Listener{
-		Name: "shop", Protocol: proxy.HTTP, Pool: "web",
+		Name: "shop", Protocol: proxy.HTTP, Routes: []proxy.Route{{Split: []proxy.Share{{Pool: "web", Weight: 1}}}},
 		Limits:   proxy.ListenerLimits{LineBytes: 8 << 10, HeaderBytes: 32 << 10, Headers: 100},
 		Timeouts: proxy.ListenerTimeouts{Header: patience, BodyIdle: patience, Idle: patience, Tunnel: patience, WriteIdle: patience},
 	}
