@@ -3,11 +3,15 @@ package http1
 import (
 	"bytes"
 	"strconv"
+
+	"github.com/tandemlb/tandem/proxy/http1/syntax"
 )
 
 // Addition is a field to add to a head. The name must be a token. A value with a
-// control character, and a name that frames the message, are refused: a value that
-// came from a client or a config must not end the line (response splitting).
+// control character is refused: one that came from a client or a config must not end
+// the line (response splitting). So is a name that frames the message, that concerns
+// one connection, or Host, also if it is spelt with underscores, for servers that
+// cannot tell those from dashes.
 type Addition struct {
 	Name  string
 	Value []byte
@@ -18,11 +22,16 @@ type Addition struct {
 // connection go, the framing is written anew. It may be reused; what it refers to
 // is only read.
 type Edit struct {
-	Target []byte     // of a request instead of its own, if not nil
-	Host   []byte     // of a request instead of its own, if not nil
-	Drop   Set        // fields that are not forwarded
-	Lines  []byte     // of fields behind those that are, each with its CRLF; none frames the message, for which the caller vouches
-	Add    []Addition // fields behind these
+	Target []byte // of a request instead of its own, if not nil
+	Host   []byte // of a request instead of its own, if not nil
+	Drop   Set    // fields that are not forwarded
+	// DropNames are names, in lower case, of further fields that are not forwarded. To
+	// set a field is to drop and to add it. What frames the message, Host, and what
+	// concerns one connection is written anew whether it is named here or not; fields
+	// that Connection lists are gone already. Trailers are not changed.
+	DropNames []string
+	Lines     []byte     // of fields behind those that are, each with its CRLF; none frames the message, for which the caller vouches
+	Add       []Addition // fields behind these
 
 	Reframe bool // the body is sent as Body, not as it came
 	Body    Body
@@ -56,13 +65,13 @@ func (r *Request) AppendHead(dst []byte, e *Edit) ([]byte, error) {
 	}
 	if r.seen.Has(Host) {
 		at := int(r.first[Host])
-		dst = r.appendRange(dst, 0, at, e.Drop)
+		dst = r.appendRange(dst, 0, at, e)
 		dst = append(append(dst, r.Bytes(r.fields[at].Name)...), ": "...)
 		dst = append(append(dst, host...), "\r\n"...)
-		dst = r.appendRange(dst, at+1, len(r.fields), e.Drop)
+		dst = r.appendRange(dst, at+1, len(r.fields), e)
 	} else {
 		dst = append(append(append(dst, "Host: "...), host...), "\r\n"...)
-		dst = r.appendFields(dst, e.Drop)
+		dst = r.appendRange(dst, 0, len(r.fields), e)
 	}
 	body := r.Body
 	if e.Reframe {
@@ -83,7 +92,7 @@ func (r *Response) AppendHead(dst []byte, e *Edit) ([]byte, error) {
 	} else {
 		dst = appendStatus(dst, r.Status, r.ReasonPhrase())
 	}
-	dst = r.appendFields(dst, e.Drop)
+	dst = r.appendRange(dst, 0, len(r.fields), e)
 	body := r.BodyForClient()
 	switch {
 	case e.Reframe:
@@ -104,19 +113,14 @@ func appendStatus[T string | []byte](dst []byte, status int, reason T) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// appendFields appends the fields that are to be forwarded.
-func (h *Head) appendFields(dst []byte, drop Set) []byte {
-	return h.appendRange(dst, 0, len(h.fields), drop)
-}
-
-// appendRange appends those of fields[from:to]. Fields that follow each other and
-// are written as we write them are copied at once.
-func (h *Head) appendRange(dst []byte, from, to int, drop Set) []byte {
-	drop = (drop | rebuilt) &^ (1 << Unknown)
+// appendRange appends those of fields[from:to] that are to be forwarded. Fields that
+// follow each other and are written as we write them are copied at once.
+func (h *Head) appendRange(dst []byte, from, to int, e *Edit) []byte {
+	drop, names := (e.Drop|rebuilt)&^(1<<Unknown), e.DropNames
 	start, end := 0, 0 // of a run of lines, but for its last CRLF
 	for i := from; i < to; i++ {
 		f := &h.fields[i]
-		if f.Flags != 0 || drop.Has(f.Known) {
+		if f.Flags != 0 || drop.Has(f.Known) || len(names) > 0 && named(names, h.Bytes(f.Name)) {
 			continue
 		}
 		plain := int(f.Value.Off) == f.Name.end()+2 && h.buf[f.Name.end()+1] == ' '
@@ -137,6 +141,16 @@ func (h *Head) appendRange(dst []byte, from, to int, drop Set) []byte {
 		dst = append(append(dst, h.buf[start:end]...), "\r\n"...)
 	}
 	return dst
+}
+
+// named reports whether names, which are in lower case, have name in any case.
+func named(names []string, name []byte) bool {
+	for _, n := range names {
+		if syntax.EqualFold(name, n) {
+			return true
+		}
+	}
+	return false
 }
 
 // appendEnd appends what we add to the fields, and the end of the head.
@@ -198,7 +212,7 @@ func (h *Head) appendTrailer(dst []byte) []byte {
 		}
 		for list := h.Bytes(f.Value); list != nil; {
 			var name []byte
-			name, list = cutElement(list)
+			name, list = syntax.CutElement(list)
 			k := KnownName(name)
 			if !isToken(name) || notInTrailers.Has(k) || h.named.Has(k) || k == Unknown && (h.lists(name) || knownAlias(name) != Unknown) {
 				continue
@@ -213,7 +227,7 @@ func (h *Head) appendTrailer(dst []byte) []byte {
 	return append(dst, "\r\n"...)
 }
 
-func isToken[T string | []byte](b T) bool {
+func isToken(b []byte) bool {
 	for i := range len(b) {
 		if classes[b[i]]&classToken == 0 {
 			return false
@@ -247,9 +261,9 @@ func (e *Edit) check() error {
 // areLines reports whether b is field lines, each with its end.
 func areLines(b []byte) bool {
 	for len(b) > 0 {
-		end := firstControl(b)
+		end := syntax.FirstControl(b)
 		for end < len(b) && b[end] == '\t' {
-			end += 1 + firstControl(b[end+1:])
+			end += 1 + syntax.FirstControl(b[end+1:])
 		}
 		if end+1 >= len(b) || b[end] != '\r' || b[end+1] != '\n' || classes[b[0]]&classToken == 0 || bytes.IndexByte(b[:end], ':') < 0 {
 			return false
@@ -262,7 +276,7 @@ func areLines(b []byte) bool {
 func checkAdditions(all []Addition) error {
 	for i := range all {
 		a := &all[i]
-		if !isToken(a.Name) || rebuilt.Has(KnownName(a.Name)) {
+		if !mayAdd(a.Name) {
 			return refuse("field name", []byte(a.Name))
 		}
 		if !isFieldValue(a.Value) {
@@ -272,10 +286,22 @@ func checkAdditions(all []Addition) error {
 	return nil
 }
 
+// mayAdd reports whether name is a token, and not of what is ours to write.
+func mayAdd(name string) bool {
+	class := uint8(0)
+	for i := range len(name) {
+		class |= classes[name[i]] ^ classToken
+	}
+	if len(name) == 0 || class&classToken != 0 || rebuilt.Has(KnownName(name)) {
+		return false
+	}
+	return class&classUnderscore == 0 || !rebuilt.Has(knownAlias(name))
+}
+
 // isFieldValue reports whether b is field-content, or empty (RFC 9110, section 5.5).
 func isFieldValue(b []byte) bool {
 	for {
-		i := firstControl(b)
+		i := syntax.FirstControl(b)
 		if i == len(b) {
 			return true
 		}

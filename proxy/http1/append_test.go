@@ -74,6 +74,51 @@ func TestCallersPolicyDropsFields(t *testing.T) {
 	}
 }
 
+func TestNamedFieldsAreDropped(t *testing.T) {
+	const in = "POST / HTTP/1.1\r\nX-Key: 1\r\nHost: a\r\nx-KEY: 2\r\nX-Key2:3\r\nCookie: c\r\nContent-Length: 1\r\nConnection: x-hop, upgrade\r\nX-Hop: 1\r\nUpgrade: u\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n"
+	const start, end = "POST / HTTP/1.1\r\n", "Content-Length: 1\r\n"
+	tests := []struct {
+		name  string
+		names []string
+		add   []http1.Addition
+		want  string
+	}{
+		{"none", nil, nil, "X-Key: 1\r\nHost: a\r\nx-KEY: 2\r\nX-Key2: 3\r\nCookie: c\r\nX-Forwarded-For: 1.1.1.1\r\n"},
+		{"all of a name", []string{"x-key"}, nil, "Host: a\r\nX-Key2: 3\r\nCookie: c\r\nX-Forwarded-For: 1.1.1.1\r\n"},
+		{"a known name among several", []string{"x-none", "x-forwarded-for", "cookie"}, nil, "X-Key: 1\r\nHost: a\r\nx-KEY: 2\r\nX-Key2: 3\r\n"},
+		{"a field is set", []string{"x-key"}, []http1.Addition{{"X-Key", []byte("new")}}, "Host: a\r\nX-Key2: 3\r\nCookie: c\r\nX-Forwarded-For: 1.1.1.1\r\nX-Key: new\r\n"},
+		{"what is not its to drop", []string{"host", "content-length", "transfer-encoding", "connection", "upgrade", "x-hop"}, nil,
+			"X-Key: 1\r\nHost: a\r\nx-KEY: 2\r\nX-Key2: 3\r\nCookie: c\r\nX-Forwarded-For: 1.1.1.1\r\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var r http1.Request
+			if n, err := feed(t, &r, in, nil, limits()); n == 0 || err != nil {
+				t.Fatal(n, err)
+			}
+			if diff := cmp.Diff(start+tt.want+end+"\r\n", forward(t, &r, &http1.Edit{DropNames: tt.names, Add: tt.add})); diff != "" {
+				t.Errorf("forwarded (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestNamedFieldsOfAResponseAreDropped(t *testing.T) {
+	var req http1.Request
+	var res http1.Response
+	if n, err := feed(t, &req, plainGet, nil, limits()); n == 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	res.Reset(&req)
+	if n, err := feed(t, &res, "HTTP/1.1 200 OK\r\nServer: s\r\nX-Powered-By: p\r\nContent-Length: 0\r\n\r\n", nil, limits()); n == 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	out, err := res.AppendHead(nil, &http1.Edit{DropNames: []string{"x-powered-by", "content-length"}})
+	if want := "HTTP/1.1 200 OK\r\nServer: s\r\nContent-Length: 0\r\n\r\n"; string(out) != want || err != nil {
+		t.Errorf("forwarded %q, %v; want %q", out, err, want)
+	}
+}
+
 func TestUnsafeEditsAreRefused(t *testing.T) {
 	add := func(name, value string) http1.Edit {
 		return http1.Edit{Add: []http1.Addition{{Name: "X-Good", Value: []byte("1")}, {Name: name, Value: []byte(value)}}}
@@ -94,6 +139,8 @@ func TestUnsafeEditsAreRefused(t *testing.T) {
 		{"H10 coding", add("Transfer-Encoding", "chunked")},
 		{"H10 connection", add("Connection", "close")},
 		{"H10 second Host", add("Host", "b")},
+		{"H10 second length for CGI", add("Content_Length", "5")},
+		{"H10 coding for CGI", add("transfer_encoding", "chunked")},
 		{"H10 lines without an end", http1.Edit{Lines: []byte("X: 1")}},
 		{"H10 lines with half an end", http1.Edit{Lines: []byte("X: 1\r")}},
 		{"H10 empty line", http1.Edit{Lines: []byte("X: 1\r\n\r\n")}},

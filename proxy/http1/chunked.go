@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/tandemlb/tandem/proxy/http1/syntax"
 )
 
 // Decoder takes a body apart that is sent in chunks (RFC 9112, section 7.1). It
@@ -155,7 +157,7 @@ func (d *Decoder) step(c byte) *Error {
 // stepSize takes a byte of chunk-size = 1*HEXDIG, or the one behind it. Sixteen
 // digits are as many as the largest size has.
 func (d *Decoder) stepSize(c byte) *Error {
-	if v := hexDigit(c); v >= 0 {
+	if v := syntax.HexDigit(c); v >= 0 {
 		if d.digits++; d.digits > 16 {
 			return d.fail(ChunkSizeInvalid, c)
 		}
@@ -342,7 +344,7 @@ func AppendChunkHeader(dst []byte, n int) []byte {
 func AppendLastChunk(dst []byte, trailers *Head) []byte {
 	dst = append(dst, "0\r\n"...)
 	if trailers != nil {
-		dst = trailers.appendFields(dst, 0)
+		dst = trailers.appendRange(dst, 0, len(trailers.fields), &Edit{})
 	}
 	return append(dst, "\r\n"...)
 }

@@ -1,5 +1,7 @@
 package http1
 
+import "github.com/tandemlb/tandem/proxy/http1/syntax"
+
 // cursor walks over the lines of a head that may not be there in full. It looks at
 // each byte once, however the head is cut into reads.
 type cursor struct {
@@ -28,7 +30,7 @@ func (c *cursor) next(buf []byte, line, head int) (end int, reason Reason, over 
 	// What lies behind the limit must not matter: it may not have come yet.
 	window := buf[:min(len(buf), limit)]
 	for {
-		i := c.seen + firstControl(window[c.seen:])
+		i := c.seen + syntax.FirstControl(window[c.seen:])
 		c.seen = i
 		switch {
 		case i == len(window) || window[i] == '\r' && i+1 == len(window):

@@ -1,5 +1,7 @@
 package http1
 
+import "github.com/tandemlb/tandem/proxy/http1/syntax"
+
 // Span is a part of the buffer that a message was parsed from.
 type Span struct{ Off, Len uint32 }
 
@@ -97,31 +99,28 @@ func (h *Head) Header(k Known) []byte {
 // Fields that are not forwarded count as absent.
 func (h *Head) Lookup(name string) ([]byte, bool) {
 	for _, f := range h.fields {
-		if f.Flags == 0 && equalFold(h.Bytes(f.Name), name) {
+		if f.Flags == 0 && syntax.EqualFold(h.Bytes(f.Name), name) {
 			return h.Bytes(f.Value), true
 		}
 	}
 	return nil, false
 }
 
-// equalFold reports whether two names are equal but for the case of letters.
-func equalFold[T string | []byte](a []byte, b T) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if lower(a[i]) != lower(b[i]) {
-			return false
+// Field returns the value of the i-th field that is called name, in any case,
+// counted from 0. Unlike Lookup it also finds what concerns this connection, like
+// Upgrade; but neither a field that Connection lists nor one that another policy
+// keeps back, since the server will not get it: a decision must not rest on it.
+func (h *Head) Field(name string, i int) ([]byte, bool) {
+	for _, f := range h.fields {
+		if f.Flags != 0 && (f.Flags != HopByHop || !hopByHop.Has(f.Known)) || !syntax.EqualFold(h.Bytes(f.Name), name) {
+			continue
 		}
+		if i == 0 {
+			return h.Bytes(f.Value), true
+		}
+		i--
 	}
-	return true
-}
-
-func lower(c byte) byte {
-	if c >= 'A' && c <= 'Z' {
-		return c | 0x20
-	}
-	return c
+	return nil, false
 }
 
 // start makes h ready for the head of a message.
@@ -252,7 +251,7 @@ func (h *Head) readConnection() *Error {
 			}
 			for list := h.Bytes(f.Value); list != nil; {
 				var option []byte
-				if option, list = cutElement(list); len(option) == 0 {
+				if option, list = syntax.CutElement(list); len(option) == 0 {
 					continue
 				}
 				if options++; options > maxConnectionOptions {
@@ -274,11 +273,11 @@ func (h *Head) readConnection() *Error {
 
 func (h *Head) option(option []byte) {
 	switch {
-	case fold(option, "close"):
+	case syntax.Fold(option, "close"):
 		h.close = true
-	case fold(option, "keep-alive"):
+	case syntax.Fold(option, "keep-alive"):
 		h.keepAlive = true
-	case fold(option, "upgrade"):
+	case syntax.Fold(option, "upgrade"):
 		h.upgrade = true
 	default:
 		if k := KnownName(option); k != Unknown {
@@ -294,7 +293,7 @@ func (h *Head) option(option []byte) {
 func (h *Head) lists(name []byte) bool {
 	for list := h.listed; len(list) > 0; {
 		var option []byte
-		if option, list = cutElement(list); equalFold(name, option) {
+		if option, list = syntax.CutElement(list); syntax.EqualFold(name, option) {
 			return true
 		}
 	}
@@ -313,7 +312,7 @@ func (h *Head) hasElement(k Known, lower string) bool {
 		}
 		for list := h.Bytes(f.Value); list != nil; {
 			var element []byte
-			if element, list = cutElement(list); fold(element, lower) {
+			if element, list = syntax.CutElement(list); syntax.Fold(element, lower) {
 				return true
 			}
 		}

@@ -1,5 +1,7 @@
 package http1
 
+import "github.com/tandemlb/tandem/proxy/http1/syntax"
+
 // BodyKind is how the end of a body is found (RFC 9112, section 6.3).
 type BodyKind uint8
 
@@ -48,11 +50,11 @@ func parseLength(b []byte) (int64, bool) {
 func knownCodings(list []byte) bool {
 	var coding []byte
 	for list != nil {
-		coding, list = cutElement(list)
+		coding, list = syntax.CutElement(list)
 		switch {
 		case list == nil:
-			return fold(coding, "chunked")
-		case fold(coding, "gzip"), fold(coding, "x-gzip"), fold(coding, "deflate"), fold(coding, "compress"), fold(coding, "x-compress"):
+			return syntax.Fold(coding, "chunked")
+		case syntax.Fold(coding, "gzip"), syntax.Fold(coding, "x-gzip"), syntax.Fold(coding, "deflate"), syntax.Fold(coding, "compress"), syntax.Fold(coding, "x-compress"):
 		default:
 			return false
 		}
@@ -101,7 +103,7 @@ func (h *Head) coding(minor uint8) *Error {
 	switch {
 	case minor == 0:
 		reason = CodingInHTTP10
-	case fold(h.Bytes(value), "chunked"):
+	case syntax.Fold(h.Bytes(value), "chunked"):
 		return nil
 	case knownCodings(h.Bytes(value)):
 		reason = CodingUnknown

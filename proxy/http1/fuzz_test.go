@@ -2,7 +2,6 @@ package http1_test
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -297,60 +296,4 @@ func FuzzChunked(f *testing.F) {
 		}
 		checkRequest(t, chunkedHead+string(in))
 	})
-}
-
-// checkIPv6 compares the addresses that are accepted in brackets with netip's.
-func checkIPv6(t *testing.T, in string) {
-	t.Helper()
-	if strings.ContainsAny(in, "\r\n%[]") || strings.ContainsFunc(in, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return
-	}
-	addr, err := netip.ParseAddr(in)
-	want := err == nil && addr.Is6()
-	var r http1.Request
-	if got := judgeRequest(t, &r, host("["+in+"]"), nil); (got == host("["+in+"]")) != want {
-		t.Errorf("host [%s]: %q, but netip says %v, %v", in, got, addr, err)
-	}
-}
-
-func FuzzIPv6(f *testing.F) {
-	for _, tt := range hostRows() {
-		if _, in, ok := strings.Cut(tt.in, "["); ok {
-			in, _, _ = strings.Cut(in, "]")
-			f.Add(in)
-		}
-	}
-	f.Fuzz(checkIPv6)
-}
-
-func TestShortAddressesAreThoseOfNetip(t *testing.T) {
-	// All words of up to six parts.
-	parts := []string{"1", ":", "::", "abcd", "1.2.3.4"}
-	words := []string{""}
-	for range 6 {
-		for _, w := range words[:len(words):len(words)] {
-			for _, p := range parts {
-				if len(w)+len(p) < 24 {
-					checkIPv6(t, w+p)
-				}
-			}
-		}
-		var longer []string
-		for _, w := range words {
-			for _, p := range parts {
-				longer = append(longer, w+p)
-			}
-		}
-		words = longer
-	}
-	for n := range 10 {
-		for at := range n + 1 {
-			groups := strings.Repeat("1:", n)
-			checkIPv6(t, strings.TrimSuffix(groups, ":"))
-			checkIPv6(t, groups[:2*at]+":"+strings.TrimSuffix(groups[2*at:], ":"))
-			checkIPv6(t, strings.TrimSuffix(":"+groups[:2*at]+":"+groups[2*at:], ":"))
-			checkIPv6(t, groups+"1.2.3.4")
-			checkIPv6(t, groups[:2*at]+":"+groups[2*at:]+"1.2.3.4")
-		}
-	}
 }

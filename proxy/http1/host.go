@@ -1,5 +1,7 @@
 package http1
 
+import "github.com/tandemlb/tandem/proxy/http1/syntax"
+
 // authority is the host and the port that a request is for.
 type authority struct {
 	text Span   // as it was sent; of no length if it is empty
@@ -18,7 +20,7 @@ func parseAuthority(b []byte) (hostLen, port int, upper, ok bool) {
 		for hostLen = 1; hostLen < len(b) && b[hostLen] != ']'; hostLen++ {
 			upper = upper || b[hostLen] >= 'A' && b[hostLen] <= 'Z'
 		}
-		if hostLen == len(b) || !validIPv6(b[1:hostLen]) {
+		if hostLen == len(b) || !syntax.ValidIPv6(b[1:hostLen]) {
 			return 0, 0, false, false
 		}
 		hostLen++
@@ -46,79 +48,6 @@ func parseAuthority(b []byte) (hostLen, port int, upper, ok bool) {
 	return hostLen, port, upper, port <= 65535
 }
 
-// validIPv6 reports whether b is an IPv6address (RFC 3986, section 3.2.2). It
-// makes no string, as netip.ParseAddr wants one.
-func validIPv6(b []byte) bool {
-	groups, compressed := 0, false
-	for first := true; len(b) > 0; first = false {
-		switch {
-		case len(b) >= 2 && b[0] == ':' && b[1] == ':':
-			if compressed {
-				return false
-			}
-			compressed = true
-			if b = b[2:]; len(b) == 0 {
-				return groups < 8
-			}
-		case !first && b[0] == ':':
-			b = b[1:]
-		case !first:
-			return false
-		}
-		n := 0
-		for n < len(b) && n < 5 && hexDigit(b[n]) >= 0 {
-			n++
-		}
-		if n < len(b) && b[n] == '.' {
-			groups += 2
-			if b = cutIPv4(b); b == nil || len(b) > 0 {
-				return false
-			}
-			break
-		}
-		if n == 0 || n > 4 {
-			return false
-		}
-		groups++
-		b = b[n:]
-	}
-	return compressed && groups < 8 || !compressed && groups == 8
-}
-
-// cutIPv4 returns what follows the IPv4 address at the start of b, or nil if there
-// is none.
-func cutIPv4(b []byte) []byte {
-	for part := range 4 {
-		if part > 0 {
-			if len(b) == 0 || b[0] != '.' {
-				return nil
-			}
-			b = b[1:]
-		}
-		n, v := 0, 0
-		for n < len(b) && n < 3 && b[n] >= '0' && b[n] <= '9' {
-			v = v*10 + int(b[n]-'0')
-			n++
-		}
-		if n == 0 || v > 255 || n > 1 && b[0] == '0' {
-			return nil
-		}
-		b = b[n:]
-	}
-	return b
-}
-
-// hexDigit returns the value of a hexadecimal digit, or -1.
-func hexDigit(c byte) int {
-	switch {
-	case c >= '0' && c <= '9':
-		return int(c - '0')
-	case c|0x20 >= 'a' && c|0x20 <= 'f':
-		return int(c|0x20-'a') + 10
-	}
-	return -1
-}
-
 // setHost parses the authority that stands at s.
 func (r *Request) setHost(s Span) bool {
 	b := r.Bytes(s)
@@ -129,7 +58,7 @@ func (r *Request) setHost(s Span) bool {
 	if upper {
 		r.lowered = r.lowered[:0]
 		for _, c := range b {
-			r.lowered = append(r.lowered, lower(c))
+			r.lowered = append(r.lowered, syntax.Lower(c))
 		}
 		b = r.lowered
 	}
@@ -161,7 +90,7 @@ func (r *Request) resolveHost() *Error {
 		return r.fail(TargetInvalid, int(r.target.authority.Off), "authority of the target is "+quote(text))
 	}
 	standard := 443
-	if fold(r.Scheme(), "http") {
+	if syntax.Fold(r.Scheme(), "http") {
 		standard = 80
 	}
 	if r.Form == AuthorityForm {
@@ -175,7 +104,7 @@ func (r *Request) resolveHost() *Error {
 		}
 		return port
 	}
-	if r.seen.Has(Host) && (!equalFold(text[:n], before.name) || same(port) != same(before.port)) {
+	if r.seen.Has(Host) && (!syntax.EqualFold(text[:n], before.name) || same(port) != same(before.port)) {
 		return r.fail(HostConflict, int(sent.Off), "field \"Host\" is "+quote(r.Bytes(sent))+", the target's authority is "+quote(text))
 	}
 	r.setHost(r.target.authority)

@@ -1,5 +1,7 @@
 package http1
 
+import "github.com/tandemlb/tandem/proxy/http1/syntax"
+
 // Known names a field that a proxy may have to do with. Unknown is any other.
 type Known uint8
 
@@ -91,10 +93,10 @@ func KnownName[T string | []byte](name T) Known {
 	if len(name) == 0 {
 		return Unknown
 	}
-	if k := slots[slot(name)]; k != Unknown && fold(name, names[k]) {
+	if k := slots[slot(name)]; k != Unknown && syntax.Fold(name, names[k]) {
 		return k
 	}
-	if len(name) > len(xForwarded) && fold(name[:len(xForwarded)], xForwarded) {
+	if len(name) > len(xForwarded) && syntax.Fold(name[:len(xForwarded)], xForwarded) {
 		return XForwardedOther
 	}
 	return Unknown
@@ -102,7 +104,7 @@ func KnownName[T string | []byte](name T) Known {
 
 // knownAlias returns which known field name is for a server that cannot tell an
 // underscore from a dash, like those behind CGI, WSGI and their like.
-func knownAlias(name []byte) Known {
+func knownAlias[T string | []byte](name T) Known {
 	var dashed [32]byte
 	// Whatever is longer than all known names is known by its beginning, if at all.
 	n := copy(dashed[:], name)

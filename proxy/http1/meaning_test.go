@@ -133,6 +133,35 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+func TestFieldCountsTheValuesOfAName(t *testing.T) {
+	var r http1.Request
+	in := get("X-Empty:\r\nx-two: 1\r\nX-Two: 2\r\nConnection: x-hop, cookie, upgrade\r\nX-Hop: 1\r\nUpgrade: websocket\r\nCookie: a\r\nCookie: b\r\nX_Forwarded_For: x\r\nX-Two: 3\r\n")
+	if n, err := feed(t, &r, in, nil, limits()); n == 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	tests := []struct {
+		name string
+		want []string
+	}{
+		{"x-two", []string{"1", "2", "3"}}, {"X-TWO", []string{"1", "2", "3"}}, {"x-empty", []string{""}}, {"host", []string{"a"}},
+		{"upgrade", []string{"websocket"}}, {"cookie", []string{"a", "b"}}, // Connection cannot take the cookies away
+		{"x-hop", nil}, {"x_forwarded_for", nil}, {"x-none", nil}, {"", nil},
+	}
+	for _, tt := range tests {
+		var got []string
+		for {
+			v, ok := r.Field(tt.name, len(got))
+			if !ok {
+				break
+			}
+			got = append(got, string(v))
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("values of %q (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
 func TestErrorSaysWhereAndWhatForTheLog(t *testing.T) {
 	tests := []struct {
 		in     string

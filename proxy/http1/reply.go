@@ -6,6 +6,7 @@ import "strconv"
 type Reply struct {
 	Status int        // 200 or more
 	Body   string     // text; 204, 205 and 304 have none
+	Type   string     // of the body; empty: text/plain
 	Head   bool       // the request was HEAD: the body is only announced
 	Close  bool       // Connection: close
 	Keep   bool       // Connection: keep-alive, for a client of HTTP/1.0 that asked
@@ -18,13 +19,20 @@ func AppendReply(dst []byte, r *Reply) ([]byte, error) {
 	if err := checkAdditions(r.Fields); err != nil {
 		return dst, err
 	}
+	if !isFieldValue([]byte(r.Type)) {
+		return dst, refuse("content type", []byte(r.Type))
+	}
 	body := r.Body
 	if r.Status == 204 || r.Status == 205 || r.Status == 304 {
 		body = ""
 	}
 	dst = appendStatus(dst, r.Status, StatusText(r.Status))
 	if body != "" {
-		dst = append(dst, "Content-Type: text/plain; charset=utf-8\r\n"...)
+		kind := r.Type
+		if kind == "" {
+			kind = "text/plain; charset=utf-8"
+		}
+		dst = append(append(append(dst, "Content-Type: "...), kind...), "\r\n"...)
 	}
 	for _, a := range r.Fields {
 		dst = append(append(append(append(dst, a.Name...), ": "...), a.Value...), "\r\n"...)

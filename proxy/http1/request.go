@@ -3,6 +3,8 @@ package http1
 import (
 	"bytes"
 	"strconv"
+
+	"github.com/tandemlb/tandem/proxy/http1/syntax"
 )
 
 // Method is a request method. MethodOther is any that has no constant.
@@ -215,7 +217,7 @@ func (r *Request) readIntentions() *Error {
 		case r.Minor == 0:
 			// An old proxy let it through; nobody waits (RFC 9110, section 10.1.1).
 			f.Flags |= HopByHop
-		case !fold(r.Bytes(f.Value), "100-continue"):
+		case !syntax.Fold(r.Bytes(f.Value), "100-continue"):
 			return r.fail(UnknownExpect, int(f.Value.Off), "expectation "+quote(r.Bytes(f.Value)))
 		default:
 			r.ExpectContinue = !r.Body.Empty()
@@ -233,11 +235,11 @@ func (h *Head) findUpgrade() Span {
 		return Span{}
 	}
 	value := h.fields[h.first[Upgrade]].Value
-	token, rest := cutElement(h.Bytes(value))
-	for fold(token, "h2c") && rest != nil {
-		token, rest = cutElement(rest)
+	token, rest := syntax.CutElement(h.Bytes(value))
+	for syntax.Fold(token, "h2c") && rest != nil {
+		token, rest = syntax.CutElement(rest)
 	}
-	if fold(token, "h2c") || !protocol(token) {
+	if syntax.Fold(token, "h2c") || !protocol(token) {
 		return Span{}
 	}
 	from := int(value.Off) + bytes.Index(h.Bytes(value), token)

@@ -1,5 +1,7 @@
 package http1
 
+import "github.com/tandemlb/tandem/proxy/http1/syntax"
+
 // Response is the head of a response. Reset tells it the request, without which the
 // end of the body is not known; the zero value is ready for the response to a GET.
 // It belongs to one goroutine at a time.
@@ -134,7 +136,7 @@ func (r *Response) ReasonPhrase() []byte { return r.Bytes(r.reason) }
 // SwitchesTo reports whether r is a valid 101 (Switching Protocols) to the protocol
 // that was offered.
 func (r *Response) SwitchesTo(offered []byte) bool {
-	return r.Status == 101 && len(offered) > 0 && equalFold(offered, r.Bytes(r.upgrade))
+	return r.Status == 101 && len(offered) > 0 && syntax.EqualFold(offered, r.Bytes(r.upgrade))
 }
 
 // BodyForClient returns how the body of r is to be sent on to the client: in

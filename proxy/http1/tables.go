@@ -1,10 +1,5 @@
 package http1
 
-import (
-	"encoding/binary"
-	"math/bits"
-)
-
 // The classes of bytes, as bits of an entry in classes.
 const (
 	classToken      = 1 << iota // tchar (RFC 9110, section 5.6.2)
@@ -74,68 +69,4 @@ func StatusText(status int) string {
 		return ""
 	}
 	return statuses[status]
-}
-
-// firstControl returns the offset of the first control character in b (0x00 to
-// 0x1f, or 0x7f), or len(b).
-func firstControl(b []byte) int {
-	const (
-		ones  = 0x0101010101010101
-		highs = 0x80 * ones
-	)
-	i := 0
-	for ; i+8 <= len(b); i += 8 {
-		// The high bit of a byte of low is set if it is below 0x20, that of del if
-		// it is 0x7f. A borrow can set it wrongly only behind a byte that is right.
-		x := binary.LittleEndian.Uint64(b[i:])
-		y := x ^ 0x7f*ones
-		low := (x - 0x20*ones) &^ x
-		del := (y - ones) &^ y
-		if m := (low | del) & highs; m != 0 {
-			return i + bits.TrailingZeros64(m)/8
-		}
-	}
-	for ; i < len(b); i++ {
-		if b[i] < 0x20 || b[i] == 0x7f {
-			return i
-		}
-	}
-	return i
-}
-
-// fold reports whether b is lower, which holds no upper-case letter and none of
-// @ [ \ ] ^ _ and `, in any case. b must not hold control characters.
-func fold[T string | []byte](b T, lower string) bool {
-	if len(b) != len(lower) {
-		return false
-	}
-	for i := range len(b) {
-		if b[i]|0x20 != lower[i] {
-			return false
-		}
-	}
-	return true
-}
-
-// trim returns b without the optional white space around it, which is only SP and
-// HTAB (RFC 9110, section 5.6.3).
-func trim(b []byte) []byte {
-	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
-		b = b[1:]
-	}
-	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
-		b = b[:len(b)-1]
-	}
-	return b
-}
-
-// cutElement takes the first element off a list that is separated by commas (RFC
-// 9110, section 5.6.1). It may be empty.
-func cutElement(list []byte) (element, rest []byte) {
-	for i, c := range list {
-		if c == ',' {
-			return trim(list[:i]), list[i+1:]
-		}
-	}
-	return trim(list), nil
 }

@@ -1,6 +1,10 @@
 package http1
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/tandemlb/tandem/proxy/http1/syntax"
+)
 
 // Form is the form of a request target (RFC 9112, section 3.2).
 type Form uint8
@@ -50,7 +54,7 @@ func (r *Request) parseAbsolute(buf []byte, from, to int) bool {
 		return false
 	}
 	scheme := buf[from : from+colon]
-	if !fold(scheme, "http") && !fold(scheme, "https") {
+	if !syntax.Fold(scheme, "http") && !syntax.Fold(scheme, "https") {
 		return false
 	}
 	r.target.scheme = span(from, from+colon)
@@ -71,7 +75,7 @@ func (r *Request) parseAbsolute(buf []byte, from, to int) bool {
 func (r *Request) parsePath(buf []byte, from, to int) bool {
 	i := from
 	for ; i < to && classes[buf[i]]&classPath != 0; i++ {
-		if buf[i] == '%' && (i+2 >= to || hexDigit(buf[i+1]) < 0 || hexDigit(buf[i+2]) < 0) {
+		if buf[i] == '%' && (i+2 >= to || syntax.HexDigit(buf[i+1]) < 0 || syntax.HexDigit(buf[i+2]) < 0) {
 			return false
 		}
 	}
