@@ -10,7 +10,7 @@ const MinRateGrace = 5 * time.Second
 // ListenerLimits bound what clients may take of a node, where a zero means that
 // there is no bound.
 type ListenerLimits struct {
-	Connections          int // open at once, over all clients
+	Connections          int // open at once, over all clients; of UDP, sessions
 	ConnectionsPerClient int // open at once from one address
 
 	// The others are of HTTP.
@@ -32,12 +32,14 @@ type ListenerTimeouts struct {
 	// Tunnel is the longest silence of both sides of a TCP connection, and of one
 	// that HTTP has upgraded to another protocol.
 	Tunnel time.Duration
+	// Idle is the time between two requests of a connection of HTTP, and before the
+	// first; and the silence that ends a session of UDP.
+	Idle time.Duration
 
 	// The others are of HTTP.
 
 	Header    time.Duration // for a whole head, from its first byte
 	BodyIdle  time.Duration // between two parts of a request's body
-	Idle      time.Duration // between two requests of a connection, and before the first
 	WriteIdle time.Duration // in which a client takes nothing of a response that waits for it
 }
 

@@ -58,7 +58,10 @@ const (
 
 // PathMatch is one way in which a path may match.
 type PathMatch struct {
-	Kind  PathKind
+	Kind PathKind
+	// Value of a prefix and of an exact path is in the form in which the paths of
+	// requests are matched, see package route; of a prefix it has no slash at its end,
+	// but for the prefix "/" itself.
 	Value string
 }
 
@@ -103,7 +106,7 @@ type HeaderEdit struct {
 
 // HeaderField is a field of a message.
 type HeaderField struct {
-	Name  string // a token
+	Name  string // a token, in lower case
 	Value string // without control characters
 }
 

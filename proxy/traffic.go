@@ -11,4 +11,8 @@ type Traffic struct {
 	// Refused counts, by reason, what clients and servers sent that was not carried,
 	// and the connections beyond a limit.
 	Refused map[string]uint64
+	In, Out Datagrams // UDP only: from and to clients
 }
+
+// Datagrams are datagrams, and what is in them.
+type Datagrams struct{ Count, Bytes uint64 }
