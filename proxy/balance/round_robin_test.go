@@ -1,8 +1,7 @@
 package balance
 
 import (
-	"strings"
-	"sync"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -11,39 +10,34 @@ import (
 	"github.com/tandemlb/tandem/proxy"
 )
 
-func TestNew(t *testing.T) {
-	if _, err := New(proxy.RoundRobin); err != nil {
-		t.Errorf("New(%q): %v", proxy.RoundRobin, err)
-	}
-	_, err := New("fastest")
-	if want := `unknown balance "fastest" (known: round_robin)`; err == nil || err.Error() != want {
-		t.Errorf("New(fastest) = %v, want %s", err, want)
-	}
-}
-
 func TestRoundRobin(t *testing.T) {
 	tests := []struct {
-		name   string
-		usable string // one letter a candidate: u(sable) or -
-		want   []int
+		name     string
+		weights  []int
+		unusable []int
+		want     []int
 	}{
-		{"none", "", []int{-1, -1}},
-		{"one", "u", []int{0, 0, 0}},
-		{"all in turn", "uuu", []int{0, 1, 2, 0, 1, 2, 0}},
-		{"first unusable", "-uu", []int{1, 2, 1, 2}},
-		{"no double share behind the unusable", "u-u", []int{0, 2, 0, 2}},
-		{"last unusable", "uu-", []int{0, 1, 0, 1}},
-		{"one left", "--u", []int{2, 2}},
-		{"none usable", "---", []int{-1, -1}},
+		{"nobody", nil, nil, []int{-1, -1}},
+		{"one", []int{1}, nil, []int{0, 0, 0}},
+		{"all in turn", []int{1, 1, 1}, nil, []int{0, 1, 2, 0, 1, 2, 0}},
+		{"not at a stretch", []int{3, 1}, nil, []int{0, 0, 1, 0, 0, 0, 1, 0}},
+		{"spread", []int{5, 1, 1}, nil, []int{0, 0, 0, 1, 2, 0, 0}},
+		{"no weight, no turn", []int{1, 0}, nil, []int{0, 0}},
+		{"first unusable", []int{1, 1, 1}, []int{0}, []int{1, 2, 1, 2}},
+		{"no double share behind the unusable", []int{1, 1, 1}, []int{1}, []int{0, 2, 0, 2}},
+		{"none usable", []int{1, 1}, []int{0, 1}, []int{-1, -1}},
+		{"weights are relative", []int{1000, 1000}, nil, []int{0, 1, 0, 1}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var (
-				r   RoundRobin
-				got []int
-			)
+			f, m := members(tt.weights...)
+			for _, i := range tt.unusable {
+				f.unusable[i] = true
+			}
+			p := mustNew(t, proxy.RoundRobin, m)
+			var got []int
 			for range tt.want {
-				got = append(got, r.Pick(len(tt.usable), func(i int) bool { return tt.usable[i] == 'u' }))
+				got = append(got, p.Pick(f, Need{}))
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("picks (-want +got):\n%s", diff)
@@ -52,69 +46,47 @@ func TestRoundRobin(t *testing.T) {
 	}
 }
 
-func TestRoundRobinSharesEvenly(t *testing.T) {
+// In each round, whoever is usable gets exactly its share of the turns.
+func TestRoundRobinSharesExactly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		usable := rapid.SliceOfN(rapid.Bool(), 1, 12).Draw(t, "usable")
-		rounds := rapid.IntRange(1, 20).Draw(t, "rounds")
-		alive := 0
-		for _, u := range usable {
-			if u {
-				alive++
+		weights := rapid.SliceOfN(rapid.IntRange(1, 9), 1, 8).Draw(t, "weights")
+		f, m := members(weights...)
+		round := 0
+		divisor := 0
+		for _, w := range weights {
+			divisor = gcd(w, divisor)
+		}
+		for i, w := range weights {
+			if f.unusable[i] = i > 0 && rapid.Bool().Draw(t, "unusable"); !f.unusable[i] {
+				round += w / divisor
 			}
 		}
-		var r RoundRobin
-		got := make([]int, len(usable))
-		for range rounds * alive {
-			i := r.Pick(len(usable), func(i int) bool { return usable[i] })
-			if i < 0 || !usable[i] {
-				t.Fatalf("picked %d of %v", i, usable)
-			}
-			got[i]++
+		p := newRoundRobin(m)
+		got := make([]int, len(weights))
+		for range 3 * round {
+			got[p.Pick(f, Need{})]++
 		}
-		for i, u := range usable {
-			if want := rounds; u && got[i] != want {
-				t.Fatalf("candidate %d of %v was picked %d times, want %d", i, usable, got[i], want)
+		for i, w := range weights {
+			if want := 3 * w / divisor; !f.unusable[i] && got[i] != want {
+				t.Fatalf("candidate %d of weights %v without %v has %d turns in three rounds, want %d", i, weights, f.unusable, got[i], want)
 			}
 		}
 	})
 }
 
-func TestRoundRobinSharesEvenlyAmongGoroutines(t *testing.T) {
-	const goroutines, picks, n = 4, 300, 3
-	var (
-		r     RoundRobin
-		wg    sync.WaitGroup
-		mu    sync.Mutex
-		total [n]int
-	)
-	for range goroutines {
-		wg.Go(func() {
-			var mine [n]int
-			for range picks {
-				mine[r.Pick(n, func(int) bool { return true })]++
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			for i, k := range mine {
-				total[i] += k
-			}
-		})
+func TestRoundsAreBounded(t *testing.T) {
+	var weights []int
+	for i := range 1000 {
+		weights = append(weights, 1+i)
 	}
-	wg.Wait()
-	want := goroutines * picks / n
-	if diff := cmp.Diff([n]int{want, want, want}, total); diff != "" {
-		t.Errorf("picks of each candidate (-want +got):\n%s", diff)
+	_, m := members(weights...)
+	p := newRoundRobin(m)
+	if n := len(p.turns); n > 2*maxTurns {
+		t.Errorf("a round has %d turns", n)
 	}
-}
-
-func BenchmarkRoundRobin(b *testing.B) {
-	for _, usable := range []string{"uuuuuuuu", "u------u"} {
-		b.Run(strings.ReplaceAll(usable, "-", "x"), func(b *testing.B) {
-			var r RoundRobin
-			b.ReportAllocs()
-			for b.Loop() {
-				r.Pick(len(usable), func(i int) bool { return usable[i] == 'u' })
-			}
-		})
+	for i := range weights {
+		if !slices.Contains(p.turns, int32(i)) {
+			t.Fatalf("weight %d has no turn", weights[i])
+		}
 	}
 }
