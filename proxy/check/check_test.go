@@ -21,7 +21,7 @@ func server(t *testing.T, address string, check proxy.Check) *upstream.Server {
 		Name:    "web",
 		Balance: proxy.RoundRobin,
 		Check:   check,
-		Servers: []proxy.Server{{Name: address, Address: netip.MustParseAddrPort(address)}},
+		Servers: []proxy.Server{{Weight: 1, Name: address, Address: netip.MustParseAddrPort(address)}},
 	}, nil, time.Now())
 	if err != nil {
 		t.Fatal(err)

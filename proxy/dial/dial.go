@@ -19,7 +19,7 @@ func Judge(s *upstream.Server, now time.Time, err error, observe func(*upstream.
 	switch {
 	case err == nil:
 		v = s.Connected(now)
-	case !ownFault(err):
+	case Blames(err):
 		v = s.ConnectFailed(now, Evidence(err))
 	}
 	if v != (upstream.Verdict{}) {
@@ -27,19 +27,19 @@ func Judge(s *upstream.Server, now time.Time, err error, observe func(*upstream.
 	}
 }
 
-// ownFault reports whether a connect failed for want of something on this host, or
-// because it stops: a node that runs out of descriptors must not declare its servers
-// dead.
-func ownFault(err error) bool {
+// Blames reports whether a connect that failed with err speaks against the server, and
+// did not fail for want of something on this host, or because it stops: a node that runs
+// out of descriptors must not declare its servers dead.
+func Blames(err error) bool {
 	if errors.Is(err, net.ErrClosed) {
-		return true
+		return false
 	}
 	for _, errno := range []unix.Errno{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.EADDRNOTAVAIL} {
 		if errors.Is(err, errno) {
-			return true
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // Evidence shortens a connect's error to what is not known from the context.

@@ -22,7 +22,7 @@ func server(t *testing.T, address string, check proxy.Check) *upstream.Server {
 		Name:    "web",
 		Balance: proxy.RoundRobin,
 		Check:   check,
-		Servers: []proxy.Server{{Name: address, Address: netip.MustParseAddrPort(address)}},
+		Servers: []proxy.Server{{Weight: 1, Name: address, Address: netip.MustParseAddrPort(address)}},
 	}, nil, time.Now())
 	if err != nil {
 		t.Fatal(err)
@@ -67,17 +67,18 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-func TestOwnFault(t *testing.T) {
+func TestWhatThisHostLacksIsNotTheServersFault(t *testing.T) {
 	for err, want := range map[error]bool{
-		wrap(unix.EMFILE):        true,
-		wrap(unix.EADDRNOTAVAIL): true,
-		wrap(unix.ECONNREFUSED):  false,
-		wrap(unix.EHOSTUNREACH):  false,
-		io.EOF:                   false,
+		wrap(unix.EMFILE):        false,
+		wrap(unix.EADDRNOTAVAIL): false,
+		net.ErrClosed:            false,
+		wrap(unix.ECONNREFUSED):  true,
+		wrap(unix.EHOSTUNREACH):  true,
+		io.EOF:                   true,
 	} {
 		t.Run(fmt.Sprint(err), func(t *testing.T) {
-			if got := ownFault(err); got != want {
-				t.Errorf("ownFault = %v, want %v", got, want)
+			if got := Blames(err); got != want {
+				t.Errorf("Blames = %v, want %v", got, want)
 			}
 		})
 	}

@@ -20,6 +20,15 @@ var (
 	nothing = proxy.Check{}
 )
 
+// serverWith returns the server of a pool that has no other.
+func serverWith(check proxy.Check) *Server {
+	p, err := NewPool(proxy.Pool{Name: "web", Check: check, Servers: []proxy.Server{{Name: "a", Address: address, Weight: 1}}}, nil, start)
+	if err != nil {
+		panic(err)
+	}
+	return p.Servers()[0]
+}
+
 // A script is played one word a second: pass and fail are checks, conn and
 // refused are connects; a number lets that many seconds pass.
 func play(s *Server, script string) (now time.Time, transcript []string) {
@@ -112,7 +121,7 @@ func TestHealth(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, got := play(newServer(address, tt.check, start), tt.script)
+			_, got := play(serverWith(tt.check), tt.script)
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("transcript (-want +got):\n%s", diff)
 			}
@@ -128,18 +137,18 @@ func TestHealthEvidence(t *testing.T) {
 		script string
 		want   Status
 	}{
-		{"new", checked, "", Status{Health: Unknown, Since: start, Reason: "nothing heard yet"}},
-		{"up", checked, "pass pass", Status{Health: Up, Since: at(1), Reason: "passed"}},
-		{"about to fall", checked, "pass fail fail", Status{Health: Up, Since: at(1), Reason: "failed (2 of 3 failures)"}},
-		{"down", checked, "pass fail fail fail fail", Status{Health: Down, Since: at(4), Reason: "failed"}},
-		{"about to rise", checked, "fail pass", Status{Health: Down, Since: at(1), Reason: "passed (1 of 2 good checks)"}},
-		{"refused once", nothing, "conn refused", Status{Health: Up, Since: at(1), Reason: "refused (1 of 3 failures)", Failed: 1}},
-		{"set aside", nothing, "refused refused refused", Status{Health: Down, Since: at(3), Reason: "refused", Failed: 3}},
-		{"back", nothing, "refused refused refused 10", Status{Health: Unknown, Since: at(8), Reason: "tried again after: refused", Failed: 3}},
+		{"new", checked, "", Status{Weight: 1, Health: Unknown, Since: start, Reason: "nothing heard yet"}},
+		{"up", checked, "pass pass", Status{Weight: 1, Health: Up, Since: at(1), Reason: "passed"}},
+		{"about to fall", checked, "pass fail fail", Status{Weight: 1, Health: Up, Since: at(1), Reason: "failed (2 of 3 failures)"}},
+		{"down", checked, "pass fail fail fail fail", Status{Weight: 1, Health: Down, Since: at(4), Reason: "failed"}},
+		{"about to rise", checked, "fail pass", Status{Weight: 1, Health: Down, Since: at(1), Reason: "passed (1 of 2 good checks)"}},
+		{"refused once", nothing, "conn refused", Status{Weight: 1, Health: Up, Since: at(1), Reason: "refused (1 of 3 failures)", Failed: 1}},
+		{"set aside", nothing, "refused refused refused", Status{Weight: 1, Health: Down, Since: at(3), Reason: "refused", Failed: 3}},
+		{"back", nothing, "refused refused refused 10", Status{Weight: 1, Health: Unknown, Since: at(8), Reason: "tried again after: refused", Failed: 3}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newServer(address, tt.check, start)
+			s := serverWith(tt.check)
 			now, _ := play(s, tt.script)
 			if diff := cmp.Diff(tt.want, s.Status(now)); diff != "" {
 				t.Errorf("status (-want +got):\n%s", diff)
@@ -158,7 +167,7 @@ func TestEligibleAgreesWithHealth(t *testing.T) {
 			words = append(words, "pass", "fail")
 		}
 		script := rapid.SliceOfN(rapid.SampledFrom(words), 0, 30).Draw(t, "script")
-		s := newServer(address, check, start)
+		s := serverWith(check)
 		now, _ := play(s, strings.Join(script, " "))
 		for range 7 {
 			eligible := s.Eligible(now)
@@ -171,15 +180,19 @@ func TestEligibleAgreesWithHealth(t *testing.T) {
 }
 
 func TestCounters(t *testing.T) {
-	s := newServer(address, nothing, start)
+	s := serverWith(nothing)
+	p := s.pool.Load()
+	a := &Ask{Now: start}
 	for range 4 {
-		s.Begin()
+		if _, r := p.Pick(a); r != Picked {
+			t.Fatal(r)
+		}
 	}
-	s.End()
-	s.End()
-	s.Abandon()
+	s.End(start, Outcome{})
+	s.End(start, Outcome{Result: Neutral})
+	s.Abandon(start)
 	s.Broke()
-	want := Status{Since: start, Reason: "nothing heard yet", Active: 1, Served: 2, Failed: 1}
+	want := Status{Since: start, Reason: "nothing heard yet", Active: 1, Served: 2, Failed: 1, Weight: 1}
 	if diff := cmp.Diff(want, s.Status(start)); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tandemlb/tandem/proxy"
@@ -19,46 +21,114 @@ import (
 type Pool struct {
 	spec    proxy.Pool
 	servers []*Server // in the order of spec.Servers
+	tiers   []tier    // those of lower rank serve when none above can
+	added   []*Server // those that a pool of the name did not have before
+	timed   bool      // the policy asks how long servers take
+	shared  *shared
+}
+
+// tier is the servers of one rank.
+type tier struct {
+	servers []*Server
 	policy  balance.Policy
+}
+
+// shared is what a pool passes on to the one that takes its place.
+type shared struct {
+	epoch    time.Time
+	active   atomic.Int64
+	picked   atomic.Uint64 // how often a server was picked
+	breaker  atomic.Pointer[breaker]
+	queue    queue
+	budget   *budget
+	retrying atomic.Int64
+	retries  atomic.Uint64
+	ejecting sync.Mutex
 }
 
 // NewPool returns the pool that spec describes. It takes over the servers of old,
 // the pool that had this name before, which may be nil; when nothing changed, it
-// returns old itself.
+// returns old itself. Nothing is different for who uses old until [Pool.Activate].
 func NewPool(spec proxy.Pool, old *Pool, now time.Time) (*Pool, error) {
 	if old != nil && old.spec.Equal(spec) {
 		return old, nil
 	}
-	policy, err := balance.New(spec.Balance)
-	if err != nil {
-		return nil, fmt.Errorf("pool %q: %w", spec.Name, err)
+	p := &Pool{spec: spec, timed: spec.Balance == proxy.LeastResponseTime}
+	if old != nil && old.spec.Name == spec.Name {
+		p.shared = old.shared
+	} else {
+		p.shared = &shared{epoch: now.Add(-1), budget: newBudget()} // no event is at 0, which means never
+		p.shared.breaker.Store(&breaker{spec: spec.Breaker})
 	}
-	p := &Pool{spec: spec, policy: policy}
 	seen := make(map[netip.AddrPort]bool, len(spec.Servers))
+	known := old.byAddress(spec)
 	for _, s := range spec.Servers {
 		if seen[s.Address] {
 			return nil, fmt.Errorf("pool %q: server %s is listed twice", spec.Name, s.Address)
 		}
 		seen[s.Address] = true
-		server := old.find(spec, s.Address)
+		server := known[s.Address]
 		if server == nil {
-			server = newServer(s.Address, spec.Check, now)
+			server = newServer(s, p, now)
+			if old != nil {
+				p.added = append(p.added, server)
+			}
 		}
 		p.servers = append(p.servers, server)
 	}
-	return p, nil
+	return p, p.rank()
 }
 
-// find returns p's server of the same identity, or nil.
-func (p *Pool) find(spec proxy.Pool, address netip.AddrPort) *Server {
+// byAddress returns those of p's servers that a pool of spec takes over.
+func (p *Pool) byAddress(spec proxy.Pool) map[netip.AddrPort]*Server {
 	if p == nil || p.spec.Name != spec.Name || p.spec.Check != spec.Check {
 		return nil
 	}
-	i := slices.IndexFunc(p.servers, func(s *Server) bool { return s.address == address })
-	if i < 0 {
-		return nil
+	m := make(map[netip.AddrPort]*Server, len(p.servers))
+	for _, s := range p.servers {
+		m[s.address] = s
 	}
-	return p.servers[i]
+	return m
+}
+
+// rank divides the servers into tiers: the backup servers are the last.
+func (p *Pool) rank() error {
+	for _, backup := range []bool{false, true} {
+		var t tier
+		var members []balance.Member
+		for i, s := range p.spec.Servers {
+			if s.Backup == backup {
+				t.servers = append(t.servers, p.servers[i])
+				members = append(members, balance.Member{ID: s.Address.String(), Weight: s.Weight})
+			}
+		}
+		if len(t.servers) == 0 {
+			continue
+		}
+		var err error
+		if t.policy, err = balance.New(p.spec.Balance, members); err != nil {
+			return fmt.Errorf("pool %q: %w", p.spec.Name, err)
+		}
+		p.tiers = append(p.tiers, t)
+	}
+	return nil
+}
+
+// Activate puts the pool into the place of the one that it was made from: from now on
+// its servers go by its spec.
+func (p *Pool) Activate(now time.Time) {
+	for _, s := range p.added {
+		s.risen.Store(s.at(now))
+	}
+	p.added = nil
+	for i, s := range p.servers {
+		s.pool.Store(p)
+		s.configure(p.spec.Servers[i], p.spec.Breaker)
+	}
+	if b := p.shared.breaker.Load(); b.spec != p.spec.Breaker {
+		p.shared.breaker.Store(&breaker{spec: p.spec.Breaker})
+	}
+	p.shared.queue.wakeFirst()
 }
 
 // Spec returns what the pool was made from; callers must not modify it.
@@ -68,22 +138,39 @@ func (p *Pool) Spec() proxy.Pool { return p.spec }
 // modify the slice.
 func (p *Pool) Servers() []*Server { return p.servers }
 
-// Pick returns the server whose turn it is, passing over those that are not
-// eligible and those in tried. It reports false when no server is left.
-func (p *Pool) Pick(now time.Time, tried []*Server) (*Server, bool) {
-	i := -1
-	switch policy := p.policy.(type) {
-	case *balance.RoundRobin: // a call that the compiler knows allocates nothing
-		i = policy.Pick(len(p.servers), func(i int) bool { return p.usable(i, now, tried) })
-	default:
-		i = policy.Pick(len(p.servers), func(i int) bool { return p.usable(i, now, tried) })
+// Enqueue lets somebody wait for a place who was told [Full]: wake is called once, from
+// any goroutine, when one may be free; then he picks again. It reports false when the
+// queue is full.
+func (p *Pool) Enqueue(now time.Time, wake func()) (*Waiting, bool) {
+	w, ok := p.shared.queue.join(p.spec.Limits.Queue, wake)
+	if ok && p.hasRoom(int64(now.Sub(p.shared.epoch))) { // since he was told
+		p.shared.queue.wakeFirst()
 	}
-	if i < 0 {
-		return nil, false
-	}
-	return p.servers[i], true
+	return w, ok
 }
 
-func (p *Pool) usable(i int, now time.Time, tried []*Server) bool {
-	return p.servers[i].Eligible(now) && !slices.Contains(tried, p.servers[i])
+func (p *Pool) hasRoom(now int64) bool {
+	if most := p.spec.Limits.Connections; most > 0 && p.shared.active.Load() >= int64(most) {
+		return false
+	}
+	return slices.ContainsFunc(p.servers, func(s *Server) bool {
+		most := s.most.Load()
+		return s.eligible(now) && (most == 0 || s.active.Load() < most)
+	})
 }
+
+// Retry asks whether a request may be sent again, when that is decided, and counts it;
+// RetryDone follows.
+func (p *Pool) Retry(now time.Time) bool {
+	s := p.shared
+	requests := int64(s.picked.Load() - s.retries.Load()) // of which each is picked for, too
+	if !s.budget.spend(int64(now.Sub(s.epoch)), requests, p.spec.Retry.Budget) {
+		return false
+	}
+	s.retrying.Add(1)
+	s.retries.Add(1)
+	return true
+}
+
+// RetryDone ends what Retry has begun.
+func (p *Pool) RetryDone() { p.shared.retrying.Add(-1) }

