@@ -92,7 +92,7 @@ func (l *Loop) adopt(ln *Listener, fd int, peer netip.AddrPort) {
 func (l *Loop) disown(ln *Listener, fd int) {
 	ln.open.Add(-1)
 	l.open.Add(-1)
-	unix.Close(fd)
+	socket.Close(fd)
 }
 
 // refuse turns connections away by means of the spare descriptor, so that their

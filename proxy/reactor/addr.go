@@ -9,7 +9,9 @@ import (
 
 // RemoteAddrPort returns the address of the peer; it is invalid for unix sockets.
 // It stays after Close.
-func (c *Conn) RemoteAddrPort() netip.AddrPort { return c.remote }
+func (c *Conn) RemoteAddrPort() netip.AddrPort {
+	return netip.AddrPortFrom(c.remote, c.port)
+}
 
 // LocalAddrPort asks the kernel for the local address. It is invalid for unix
 // sockets, and after Close.
@@ -21,7 +23,7 @@ func (c *Conn) LocalAddrPort() netip.AddrPort {
 }
 
 // RemoteAddr is RemoteAddrPort as a *net.TCPAddr or *net.UnixAddr.
-func (c *Conn) RemoteAddr() net.Addr { return c.netAddr(c.remote) }
+func (c *Conn) RemoteAddr() net.Addr { return c.netAddr(c.RemoteAddrPort()) }
 
 // LocalAddr is LocalAddrPort as a *net.TCPAddr or *net.UnixAddr.
 func (c *Conn) LocalAddr() net.Addr { return c.netAddr(c.LocalAddrPort()) }

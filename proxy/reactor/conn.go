@@ -50,31 +50,33 @@ type Conn struct {
 	fd    int32
 	slot  int32
 	flags connFlags
+	port  uint16 // of remote, where there is room for it
 
 	reader, writer  *coroutine // who waits
 	readBy, writeBy int64      // deadlines on the loop's clock; 0: none
 	reads, writes   budget     // of the time that may be waited
 	timer           timer      // the nearer of those that are waited for, or earlier
 
-	watched, watcher *Conn // see WatchHangup
-	listener         *Listener
-	gone             func(*Conn, error) // see SetIdle
-	remote           netip.AddrPort
+	watched  *Conn   // see WatchHangup
+	watcher  watcher // a connection or a Waiter
+	listener *Listener
+	gone     func(*Conn, error) // see SetIdle
+	remote   netip.Addr
 }
 
 // register makes a connection of fd, which it owns from then on, also when it
 // fails.
 func (l *Loop) register(fd int, remote netip.AddrPort) (*Conn, error) {
-	c := &Conn{loop: l, fd: int32(fd), remote: remote}
+	c := &Conn{loop: l, fd: int32(fd), remote: remote.Addr(), port: remote.Port()}
 	c.timer.Owner = c
 	if !remote.IsValid() {
 		c.flags |= unixSocket
 	}
 	key, generation := l.conns.put(c)
 	c.slot = key
-	if err := l.kernel.add(fd, connEvents, key, generation); err != nil {
+	if err := l.kernel.Add(fd, connEvents, key, generation); err != nil {
 		l.conns.remove(key)
-		unix.Close(fd)
+		socket.Close(fd)
 		return nil, err
 	}
 	return c, nil
@@ -132,7 +134,7 @@ func (c *Conn) Close() error {
 	c.loop.conns.remove(c.slot)
 	c.loop.timers.Remove(&c.timer)
 	c.loop.open.Add(-1)
-	unix.Close(int(c.fd)) // and out of epoll: no other descriptor has the socket
+	socket.Close(int(c.fd)) // and out of epoll: no other descriptor has the socket
 	c.fd = -1
 	c.WatchHangup(nil)
 	if c.watcher != nil {
@@ -176,8 +178,8 @@ func (c *Conn) CloseWrite() error {
 	if c.flags&closed != 0 {
 		return net.ErrClosed
 	}
-	if err := unix.Shutdown(int(c.fd), unix.SHUT_WR); err != nil {
-		return c.opError("shut down", err)
+	if errno := socket.Shutdown(c.fd); errno != 0 {
+		return c.opError("shut down", errno)
 	}
 	return nil
 }
@@ -192,12 +194,8 @@ func (c *Conn) SetNoDelay(noDelay bool) error {
 	if c.flags&unixSocket != 0 {
 		return nil
 	}
-	value := 0
-	if noDelay {
-		value = 1
-	}
-	if err := unix.SetsockoptInt(int(c.fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, value); err != nil {
-		return c.opError("set TCP_NODELAY", err)
+	if errno := socket.SetNoDelay(int(c.fd), noDelay); errno != 0 {
+		return c.opError("set TCP_NODELAY", errno)
 	}
 	return nil
 }

@@ -57,11 +57,11 @@ func (l *Loop) dialTCP(co *coroutine, addr netip.AddrPort, o DialOptions) (*Conn
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
-		unix.Close(fd)
-		return nil, os.NewSyscallError("setsockopt TCP_NODELAY", err)
+	if errno := socket.SetNoDelay(fd, true); errno != 0 {
+		socket.Close(fd)
+		return nil, os.NewSyscallError("setsockopt TCP_NODELAY", errno)
 	}
-	c, err := l.connect(co, fd, addr, o, socket.Sockaddr(addr))
+	c, err := l.connect(co, fd, addr, o, socket.Connect(fd, addr))
 	if err != nil {
 		return nil, err
 	}
@@ -79,22 +79,28 @@ func (l *Loop) dialUnix(co *coroutine, path string, o DialOptions) (*Conn, error
 	if err != nil {
 		return nil, err
 	}
-	return l.connect(co, fd, netip.AddrPort{}, o, &unix.SockaddrUnix{Name: path})
+	errno := syscall.Errno(0)
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err != nil {
+		errno = err.(syscall.Errno) // it has no other
+	}
+	return l.connect(co, fd, netip.AddrPort{}, o, errno)
 }
 
 func (l *Loop) socket(family int) (int, error) {
 	if err := l.closedError(); err != nil {
 		return -1, err
 	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	return fd, os.NewSyscallError("socket", err)
+	fd, errno := socket.Open(family, unix.SOCK_STREAM)
+	if errno != 0 {
+		return -1, os.NewSyscallError("socket", errno)
+	}
+	return fd, nil
 }
 
-// connect makes a connection of fd, which it owns.
-func (l *Loop) connect(co *coroutine, fd int, addr netip.AddrPort, o DialOptions, to unix.Sockaddr) (*Conn, error) {
-	begun := unix.Connect(fd, to)
-	if begun != nil && begun != unix.EINPROGRESS {
-		unix.Close(fd)
+// connect makes a connection of fd, which it owns and whose connect has begun so.
+func (l *Loop) connect(co *coroutine, fd int, addr netip.AddrPort, o DialOptions, begun syscall.Errno) (*Conn, error) {
+	if begun != 0 && begun != unix.EINPROGRESS {
+		socket.Close(fd)
 		return nil, os.NewSyscallError("connect", begun)
 	}
 	// Not before: epoll reports a socket that does not connect as hung up.
@@ -105,7 +111,7 @@ func (l *Loop) connect(co *coroutine, fd int, addr netip.AddrPort, o DialOptions
 	l.open.Add(1)
 	c.flags |= drained // else an event follows
 	c.WatchHangup(o.Watch)
-	if begun == nil {
+	if begun == 0 {
 		return c, nil
 	}
 	c.writeBy = l.deadline(o.Deadline)
@@ -125,9 +131,8 @@ func (c *Conn) connected(co *coroutine) error {
 	if err := c.waitWrite(co); err != nil {
 		return err
 	}
-	errno, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR)
-	if err == nil && errno != 0 {
-		err = syscall.Errno(errno)
+	if errno := socket.PendingError(c.fd); errno != 0 {
+		return os.NewSyscallError("connect", errno)
 	}
-	return os.NewSyscallError("connect", err)
+	return nil
 }

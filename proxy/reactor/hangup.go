@@ -1,5 +1,11 @@
 package reactor
 
+// watcher wants to know when a connection that it watches is of no use any more.
+type watcher interface {
+	hangUp()  // it is; the watch ends
+	unwatch() // another one has taken the watch over
+}
+
 // WatchHangup makes waits in c end with ErrHangup once other is closed, or its peer
 // has closed it or its sending side: nobody may be left who wants the answer. It
 // also ends a wait that is due later, and so it costs nothing but two stores. The
@@ -20,14 +26,17 @@ func (c *Conn) WatchHangup(other *Conn) {
 	if other.loop != c.loop {
 		panic("reactor: WatchHangup of a connection of another loop")
 	}
-	if other.watcher != nil && other.watcher != c {
-		other.watcher.WatchHangup(nil)
+	if other.watcher != nil && other.watcher != watcher(c) {
+		other.watcher.unwatch()
 	}
 	other.watcher = c
 	if other.ended() {
 		c.flags |= hangup
 	}
 }
+
+// unwatch implements watcher.
+func (c *Conn) unwatch() { c.WatchHangup(nil) }
 
 // hangUp notes that the watched connection was closed by its peer.
 func (c *Conn) hangUp() {

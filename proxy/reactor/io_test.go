@@ -375,8 +375,8 @@ func TestSpliceMovesAllWhateverTheReader(t *testing.T) {
 				if err != nil || n != int64(len(data)) {
 					return fmt.Errorf("moved %d of %d bytes, %w", n, len(data), err)
 				}
-				if len(l.pipes) != 1 {
-					return fmt.Errorf("%d pipes are kept, want 1", len(l.pipes))
+				if l.pipes.Len() != 1 {
+					return fmt.Errorf("%d pipes are kept, want 1", l.pipes.Len())
 				}
 				return nil
 			})
@@ -442,8 +442,8 @@ func TestSpliceSaysWhichSideFailed(t *testing.T) {
 				if operation, ok := errors.AsType[*net.OpError](err); ok != (test.op != "") || ok && operation.Op != test.op {
 					return fmt.Errorf("%w does not blame %q", err, test.op)
 				}
-				if len(l.pipes) != test.pipes {
-					return fmt.Errorf("%d pipes are kept, want %d: one with bytes must not be", len(l.pipes), test.pipes)
+				if l.pipes.Len() != test.pipes {
+					return fmt.Errorf("%d pipes are kept, want %d: one with bytes must not be", l.pipes.Len(), test.pipes)
 				}
 				return nil
 			})

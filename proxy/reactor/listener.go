@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tandemlb/tandem/proxy/reactor/epoll"
 	"github.com/tandemlb/tandem/proxy/reactor/socket"
 )
 
@@ -149,7 +150,7 @@ func (ln *Listener) Each(f func(*Conn)) {
 	for _, l := range ln.loop.reactor.loops {
 		_ = l.Post(func() { // else the loop has ended, and its connections
 			for i := 0; i < len(l.conns.all); i++ {
-				if c := l.conns.all[i].conn; c != nil && c.listener == ln {
+				if c := l.conns.all[i].owner; c != nil && c.listener == ln {
 					f(c)
 				}
 			}
@@ -174,7 +175,7 @@ func (ln *Listener) watch() {
 	if ln.stopped || ln.resting {
 		events = 0
 	}
-	if err := ln.loop.kernel.control(unix.EPOLL_CTL_MOD, ln.fd, events, ln.key, 0); err != nil {
+	if err := ln.loop.kernel.Control(unix.EPOLL_CTL_MOD, ln.fd, events, ln.key, 0); err != nil {
 		panic("reactor: " + err.Error()) // it is watched already: no reason to fail
 	}
 }
@@ -195,9 +196,9 @@ type listeners struct {
 	closed bool
 }
 
-// The keys of listeners are below wakeKey.
+// The keys of listeners are below epoll.WakeKey.
 
-func (s *listeners) add(p *poller, ln *Listener) error {
+func (s *listeners) add(p *epoll.Poller, ln *Listener) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -210,8 +211,8 @@ func (s *listeners) add(p *poller, ln *Listener) error {
 		i = len(s.all)
 		s.all = append(s.all, nil)
 	}
-	ln.key = int32(wakeKey - 1 - i)
-	if err := p.add(ln.fd, unix.EPOLLIN, ln.key, 0); err != nil {
+	ln.key = int32(epoll.WakeKey - 1 - i)
+	if err := p.Add(ln.fd, unix.EPOLLIN, ln.key, 0); err != nil {
 		return err
 	}
 	s.all[i] = ln
@@ -222,7 +223,7 @@ func (s *listeners) add(p *poller, ln *Listener) error {
 func (s *listeners) get(key int32) *Listener {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.all[wakeKey-1-key]
+	return s.all[epoll.WakeKey-1-key]
 }
 
 func (s *listeners) remove(ln *Listener) {
@@ -231,10 +232,10 @@ func (s *listeners) remove(ln *Listener) {
 	if ln.gone {
 		return
 	}
-	s.all[wakeKey-1-ln.key] = nil
+	s.all[epoll.WakeKey-1-ln.key] = nil
 	// The socket is shared with others, and what epoll forgets with the last
 	// descriptor is a socket. An error would be that it is not watched.
-	_ = ln.loop.kernel.control(unix.EPOLL_CTL_DEL, ln.fd, 0, 0, 0)
+	_ = ln.loop.kernel.Control(unix.EPOLL_CTL_DEL, ln.fd, 0, 0, 0)
 	ln.release()
 }
 

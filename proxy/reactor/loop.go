@@ -6,6 +6,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tandemlb/tandem/proxy/reactor/epoll"
+	"github.com/tandemlb/tandem/proxy/reactor/inbox"
+	"github.com/tandemlb/tandem/proxy/reactor/pipe"
 	"github.com/tandemlb/tandem/proxy/reactor/wheel"
 )
 
@@ -20,7 +23,7 @@ type Loop struct {
 	clock time.Time // read once a turn
 	base  time.Time
 	now   int64 // clock, in ns since base; deadlines are counted so
-	pipes []pipe
+	pipes pipe.Pool
 
 	closing bool // the reactor ends: nothing new begins
 	ended   bool // all has ended, and is released
@@ -28,10 +31,11 @@ type Loop struct {
 
 // sources are what a loop waits for.
 type sources struct {
-	kernel    poller
-	inbox     inbox
+	kernel    epoll.Poller
+	inbox     inbox.Inbox
 	timers    *wheel.Wheel[expirer]
-	conns     slots
+	conns     slots[Conn]
+	watches   slots[watch]
 	listeners listeners
 	awaits    sync.WaitGroup
 	open      atomic.Int64 // connections, with those on their way from an accept
@@ -52,7 +56,7 @@ func newLoop(r *Reactor, id int) (*Loop, error) {
 	l := &Loop{reactor: r, id: id, base: time.Now()}
 	l.tick()
 	l.timers = wheel.New[expirer](tickAt(l.now))
-	if err := l.kernel.open(); err != nil {
+	if err := l.kernel.Open(); err != nil {
 		return nil, err
 	}
 	return l, nil
@@ -72,7 +76,7 @@ func (l *Loop) Open() int64 { return l.open.Load() }
 // Any goroutine may call it. The error is net.ErrClosed when the loop has ended;
 // without an error f will run.
 func (l *Loop) Post(f func()) error {
-	if !l.inbox.put(f, l.kernel.wake) {
+	if !l.inbox.Put(f, l.kernel.Wake) {
 		return net.ErrClosed
 	}
 	return nil
@@ -107,10 +111,10 @@ func (l *Loop) turns() {
 func (l *Loop) turn() {
 	l.collect()
 	l.tick()
-	for _, ev := range l.kernel.events[:l.kernel.n] {
+	for _, ev := range l.kernel.Events[:l.kernel.N] {
 		l.deliver(ev.Fd, uint32(ev.Pad), ev.Events)
 	}
-	l.kernel.n = 0
+	l.kernel.N = 0
 	for t := l.timers.Pop(tickAt(l.now)); t != nil; t = l.timers.Pop(tickAt(l.now)) {
 		if again := t.Owner.expire(l.now); again != 0 {
 			l.timers.Set(t, tickAfter(again))
@@ -126,20 +130,20 @@ func (l *Loop) turn() {
 // nothing else is to be done.
 func (l *Loop) collect() {
 	if l.ready.n != 0 || l.next < len(l.posted) {
-		l.kernel.poll()
+		l.kernel.Poll()
 		return
 	}
-	l.inbox.asleep.Store(true)
-	if l.inbox.empty() {
+	l.inbox.Asleep.Store(true)
+	if l.inbox.Empty() {
 		until := int64(0)
 		if tick, ok := l.timers.Next(); ok {
 			until = tick << tickShift
 		}
-		l.kernel.wait(l.now, until, l.base)
+		l.kernel.Wait(l.now, until, l.base)
 	} else {
-		l.kernel.poll()
+		l.kernel.Poll()
 	}
-	l.inbox.asleep.Store(false)
+	l.inbox.Asleep.Store(false)
 }
 
 func (l *Loop) tick() {
@@ -155,7 +159,11 @@ func (l *Loop) deliver(key int32, generation, events uint32) {
 		if c := l.conns.get(key, generation); c != nil {
 			c.event(events)
 		}
-	case key == wakeKey:
+	case key == epoll.WakeKey:
+	case key <= watchKey:
+		if w := l.watches.get(watchKey-key, generation); w != nil {
+			w.event()
+		}
 	default:
 		if ln := l.listeners.get(key); ln != nil {
 			ln.accept()
@@ -166,7 +174,7 @@ func (l *Loop) deliver(key int32, generation, events uint32) {
 func (l *Loop) takePosted() {
 	if l.next == len(l.posted) {
 		clear(l.posted)
-		l.posted, l.next = l.inbox.take(l.posted[:0]), 0
+		l.posted, l.next = l.inbox.Take(l.posted[:0]), 0
 	}
 	for l.next < len(l.posted) {
 		f := l.posted[l.next]
@@ -184,6 +192,8 @@ func (l *Loop) runNext() {
 		co := l.worker()
 		co.task = r.task
 		l.resume(co)
+	case r.watch != nil:
+		r.watch.dispatch()
 	default:
 		r.conn.dispatch()
 	}
@@ -218,20 +228,23 @@ func (l *Loop) shutdown() {
 	l.closing = true
 	l.listeners.close()
 	for _, s := range l.conns.all {
-		if s.conn != nil {
-			s.conn.terminate()
+		if s.owner != nil {
+			s.owner.terminate()
 		}
 	}
 	l.timers.All(func(t *timer) {
-		if co, ok := t.Owner.(*coroutine); ok {
-			co.wake()
+		switch owner := t.Owner.(type) {
+		case *coroutine:
+			owner.wake()
+		case *Waiter:
+			owner.waiting.wake()
 		}
 	})
 }
 
 // finished reports whether all has ended. From then on the inbox is closed.
 func (l *Loop) finished() bool {
-	return l.closing && l.busy == 0 && l.ready.n == 0 && l.next == len(l.posted) && l.inbox.close()
+	return l.closing && l.busy == 0 && l.ready.n == 0 && l.next == len(l.posted) && l.inbox.Close()
 }
 
 func (l *Loop) release() {
@@ -240,11 +253,8 @@ func (l *Loop) release() {
 		co.stop()
 	}
 	l.idle = nil
-	for _, p := range l.pipes {
-		p.close()
-	}
-	l.pipes = nil
-	l.kernel.close()
+	l.pipes.Close()
+	l.kernel.Close()
 }
 
 func (l *Loop) closedError() error {

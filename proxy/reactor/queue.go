@@ -1,10 +1,11 @@
 package reactor
 
-// runnable is what the loop runs next, one of the three.
+// runnable is what the loop runs next, one of the four.
 type runnable struct {
 	coroutine *coroutine // to resume
 	task      *Task      // to start
 	conn      *Conn      // to look at, for its handler or its pool
+	watch     *watch     // whose function to call
 }
 
 // queue is a ring of what to run, first in, first out.

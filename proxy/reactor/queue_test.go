@@ -30,7 +30,7 @@ func TestTheRunQueueKeepsItsOrderWhileItGrows(t *testing.T) {
 }
 
 func TestAnEventOfAClosedConnectionFindsNothing(t *testing.T) {
-	var s slots
+	var s slots[Conn]
 	first, second := &Conn{}, &Conn{}
 	key, generation := s.put(first)
 	if got := s.get(key, generation); got != first {

@@ -1,56 +1,13 @@
 package reactor
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/tandemlb/tandem/proxy/reactor/pipe"
 	"github.com/tandemlb/tandem/proxy/reactor/socket"
 )
-
-const (
-	// pipeSize is what a pipe is asked to hold. An unprivileged user may have 64
-	// MiB in all; beyond that a pipe stays at 64 KiB, and works.
-	pipeSize = 256 << 10
-
-	// idlePipes are kept by a loop.
-	idlePipes = 32
-)
-
-// pipe carries bytes between two sockets inside the kernel.
-type pipe struct{ r, w int32 }
-
-func (l *Loop) takePipe() (pipe, error) {
-	if n := len(l.pipes); n > 0 {
-		p := l.pipes[n-1]
-		l.pipes = l.pipes[:n-1]
-		return p, nil
-	}
-	var fds [2]int
-	if err := unix.Pipe2(fds[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
-		return pipe{}, fmt.Errorf("open a pipe: %w", err)
-	}
-	// Refused above the limit of the user; the size it has will do.
-	_, _ = unix.FcntlInt(uintptr(fds[1]), unix.F_SETPIPE_SZ, pipeSize)
-	return pipe{int32(fds[0]), int32(fds[1])}, nil
-}
-
-// putPipe keeps an empty pipe for later, and closes one that is not.
-func (l *Loop) putPipe(p pipe, held int) {
-	if held != 0 || len(l.pipes) >= idlePipes || l.closing {
-		p.close()
-		return
-	}
-	l.pipes = append(l.pipes, p)
-}
-
-func (p pipe) close() {
-	unix.Close(int(p.r))
-	unix.Close(int(p.w))
-}
 
 // Splice moves n bytes from src to dst, or with a negative n all until the end of
 // src, without copying them through the process. Both are connections of the
@@ -66,7 +23,7 @@ func (l *Loop) Splice(dst, src *Conn, n int64) (moved int64, err error) {
 		panic("reactor: Splice of a connection of another loop")
 	}
 	for n < 0 || moved < n {
-		room := int64(pipeSize)
+		room := int64(pipe.Size)
 		if n >= 0 {
 			room = min(room, n-moved)
 		}
@@ -90,12 +47,12 @@ func (l *Loop) splicePart(co *coroutine, dst, src *Conn, n int) (moved int, end 
 	if err := src.awaitData(co); err != nil {
 		return 0, false, src.opError("read", err)
 	}
-	p, err := l.takePipe()
+	p, err := l.pipes.Take()
 	if err != nil {
 		return 0, false, err
 	}
 	held := 0
-	defer func() { l.putPipe(p, held) }()
+	defer func() { l.pipes.Put(p, held) }()
 	if held, err = src.spliceTo(p, n); err != nil {
 		if err == ErrWouldBlock {
 			return 0, false, nil
@@ -137,8 +94,8 @@ func (c *Conn) awaitData(co *coroutine) error {
 }
 
 // spliceTo fills the empty pipe with up to n bytes that c received; 0 is the end.
-func (c *Conn) spliceTo(p pipe, n int) (int, error) {
-	moved, errno := socket.Splice(c.fd, p.w, n)
+func (c *Conn) spliceTo(p pipe.Pipe, n int) (int, error) {
+	moved, errno := socket.Splice(c.fd, p.W, n)
 	switch errno {
 	case 0:
 		c.loop.spend(moved)
@@ -151,12 +108,12 @@ func (c *Conn) spliceTo(p pipe, n int) (int, error) {
 }
 
 // spliceFrom sends some of the n bytes in the pipe.
-func (c *Conn) spliceFrom(co *coroutine, p pipe, n int) (int, error) {
+func (c *Conn) spliceFrom(co *coroutine, p pipe.Pipe, n int) (int, error) {
 	for {
 		if err := c.usable(c.writeBy); err != nil {
 			return 0, err
 		}
-		moved, errno := socket.Splice(p.r, c.fd, n)
+		moved, errno := socket.Splice(p.R, c.fd, n)
 		switch errno {
 		case 0:
 			return moved, nil

@@ -3,228 +3,171 @@ package reactor
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"os"
+	"strings"
 	"testing"
-	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tandemlb/tandem/proxy/reactor/socket"
 )
 
-func TestAHangupOfTheClientEndsTheWaitForTheServer(t *testing.T) {
-	for _, test := range []struct {
-		name string
-		wait func(l *Loop, up *Conn, client *Conn) error
-	}{
-		{"in a read", func(_ *Loop, up, _ *Conn) error { _, err := up.Read(make([]byte, 1)); return err }},
-		{"in a write", func(_ *Loop, up, _ *Conn) error { _, err := up.Write(make([]byte, 64<<20)); return err }},
-		{"in a splice", func(l *Loop, up, client *Conn) error { _, err := l.Splice(client, up, -1); return err }},
-	} {
-		for _, hangup := range []struct {
-			name string
-			do   func(*net.TCPConn)
-			hard bool
-		}{
-			{"by closing", func(c *net.TCPConn) { c.Close() }, false},
-			{"by a reset", func(c *net.TCPConn) { c.SetLinger(0); c.Close() }, true},
-			{"by half-close", func(c *net.TCPConn) { c.CloseWrite() }, false},
-		} {
-			t.Run(test.name+" "+hangup.name, func(t *testing.T) {
-				r := start(t, 1)
-				l := r.Loops()[0]
-				silent := dialled(t, r).RemoteAddrPort()
-				waiting := make(chan bool, 1)
-				result := make(chan error, 1)
-				_, addr := r.listen(t, ListenOptions{Serve: func(client *Conn) bool {
-					client.Read(make([]byte, 10))
-					up, err := l.Dial(silent, DialOptions{})
-					if err != nil {
-						result <- err
-						return false
-					}
-					defer up.Abort()
-					up.WatchHangup(client)
-					l.Go(func() { waiting <- true })
-					err = test.wait(l, up, client)
-					if client.HungUp() != hangup.hard {
-						err = fmt.Errorf("HungUp() = %v: %w", client.HungUp(), err)
-					}
-					result <- err
-					return false
-				}})
-				c := connectTo(t, addr)
-				c.Write([]byte("request"))
-				receive(t, "the request", waiting)
-				hangup.do(c)
-				if err := receive(t, "the end of the wait", result); !errors.Is(err, ErrHangup) || err.Error() != ErrHangup.Error() && test.name != "in a splice" {
-					t.Errorf("ended with %v, want %v", err, ErrHangup)
-				}
-			})
-		}
+// packets returns the two ends of a pair of datagram sockets that do not wait.
+func packets(t *testing.T) (ours, theirs int) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
 	}
-}
-
-func TestAHangupIsReportedOnce(t *testing.T) {
-	r := start(t, 1)
-	l := r.Loops()[0]
-	answering := server(t, func(c *net.TCPConn) {
-		io.ReadFull(c, make([]byte, 1))
-		c.Write([]byte("answer"))
+	t.Cleanup(func() {
+		unix.Close(fds[0])
+		unix.Close(fds[1])
 	})
-	result := make(chan error, 1)
-	_, addr := r.listen(t, ListenOptions{Serve: func(client *Conn) bool {
-		result <- func() error {
-			if _, err := io.ReadAll(client); err != nil {
-				return err
-			}
-			// The client is half-closed before the watch begins.
-			up, err := l.Dial(answering, DialOptions{Watch: client})
-			if err == nil {
-				_, err = up.Read(make([]byte, 1))
-			}
-			if !errors.Is(err, ErrHangup) {
-				return fmt.Errorf("first: %w, want %w", err, ErrHangup)
-			}
-			if up == nil {
-				return nil // it was found while dialling
-			}
-			defer up.Close()
-			if _, err := up.Write([]byte("x")); err != nil {
-				return err
-			}
-			b := make([]byte, 6)
-			if _, err := io.ReadFull(up, b); err != nil || string(b) != "answer" {
-				return fmt.Errorf("then: %q, %w", b, err)
-			}
-			return nil
-		}()
-		return false
-	}})
-	c := connectTo(t, addr)
-	c.Write([]byte("request"))
-	c.CloseWrite()
-	if err := receive(t, "the result", result); err != nil {
-		t.Error(err)
-	}
+	return fds[0], fds[1]
 }
 
-func TestWatchesEndWithEitherConnection(t *testing.T) {
+// watched collects what comes on a descriptor.
+func watched(t *testing.T, l *Loop, fd int) (got chan string, stop func()) {
+	t.Helper()
+	got = make(chan string, 100)
+	do(t, l, func() (err error) {
+		stop, err = l.Watch(fd, func() {
+			var b [64]byte
+			for {
+				n, errno := socket.Recv(int32(fd), b[:], 0)
+				if errno != 0 {
+					return
+				}
+				got <- string(b[:n])
+			}
+		})
+		return err
+	})
+	return got, stop
+}
+
+func TestAWatchCallsForEveryArrival(t *testing.T) {
 	r := start(t, 1)
 	l := r.Loops()[0]
-	silent := dialled(t, r).RemoteAddrPort()
+	ours, theirs := packets(t)
+	if _, err := unix.Write(theirs, []byte("before the watch")); err != nil {
+		t.Fatal(err)
+	}
+	got, stop := watched(t, l, ours)
+	if text := receive(t, "what was there already", got); text != "before the watch" {
+		t.Errorf("got %q", text)
+	}
+	for i := range 50 {
+		want := fmt.Sprint("datagram ", i)
+		if _, err := unix.Write(theirs, []byte(want)); err != nil {
+			t.Fatal(err)
+		}
+		if text := receive(t, want, got); text != want {
+			t.Errorf("got %q, want %q", text, want)
+		}
+	}
+	do(t, l, func() error { stop(); stop(); return nil })
+}
+
+func TestAStoppedWatchIsSilent(t *testing.T) {
+	r := start(t, 1)
+	l := r.Loops()[0]
+	ours, theirs := packets(t)
+	calls := 0
 	do(t, l, func() error {
-		var conns [3]*Conn
-		for i := range conns {
-			var err error
-			if conns[i], err = l.Dial(silent, DialOptions{}); err != nil {
-				return err
-			}
-			defer conns[i].Close()
+		stop, err := l.Watch(ours, func() { calls++ })
+		if err != nil {
+			return err
 		}
-		a, b, c := conns[0], conns[1], conns[2]
-		a.WatchHangup(b)
-		c.WatchHangup(b) // takes it over
-		if a.watched != nil || b.watcher != c || c.watched != b {
-			return errors.New("the second watch did not replace the first")
+		// Its event is of this turn or the next; it has been noted when the second ends.
+		if _, err := unix.Write(theirs, []byte("x")); err != nil {
+			return err
 		}
-		b.Close()
-		if c.watched != nil {
-			return errors.New("the closed connection is still watched")
+		stop()
+		l.Sleep(brief)
+		if calls != 0 {
+			return fmt.Errorf("%d calls after the stop", calls)
 		}
-		a.WatchHangup(c)
-		a.Close()
-		if c.watcher != nil {
-			return errors.New("the closed connection still watches")
+		// Its slot is for the next one.
+		again, err := l.Watch(ours, func() { calls += 100 })
+		if err != nil {
+			return err
+		}
+		defer again()
+		l.Sleep(brief)
+		if calls != 100 {
+			return fmt.Errorf("calls %d, want the second watch's alone", calls)
 		}
 		return nil
 	})
 }
 
-func TestAnIdleConnectionTellsThatItIsNoMore(t *testing.T) {
-	for _, test := range []struct {
-		name   string
-		server func(c *net.TCPConn)
-		by     time.Duration
-		want   error
-	}{
-		{"the server closes it", func(c *net.TCPConn) {}, 0, io.EOF},
-		{"the server resets it", func(c *net.TCPConn) { c.SetLinger(0) }, 0, errReset},
-		{"the server sends what nobody asked for", func(c *net.TCPConn) { c.Write([]byte("HTTP/1.1 408")); waitForEnd(c) }, 0, ErrUnexpected},
-		{"its deadline passes", waitForEnd, brief, os.ErrDeadlineExceeded},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			r := start(t, 1)
-			l := r.Loops()[0]
-			proceed := make(chan struct{})
-			addr := server(t, func(c *net.TCPConn) {
-				io.ReadFull(c, make([]byte, 7))
-				c.Write([]byte("answer"))
-				<-proceed
-				test.server(c)
-			})
-			gone := make(chan error, 2)
-			do(t, l, func() error {
-				c, err := l.Dial(addr, DialOptions{})
-				if err != nil {
-					return err
-				}
-				if _, err := c.Write([]byte("request")); err != nil {
-					return err
-				}
-				// Exactly its length, so that Read cannot know that it was all.
-				if _, err := io.ReadFull(c, make([]byte, 6)); err != nil {
-					return err
-				}
-				if test.by != 0 {
-					c.SetReadDeadline(l.Now().Add(test.by))
-				}
-				c.SetIdle(func(c *Conn, reason error) {
-					gone <- reason
-					c.Abort()
-				})
-				if err := c.Idle(); err != nil {
-					return fmt.Errorf("not idle: %w", err)
-				}
-				return nil
-			})
-			close(proceed)
-			if err := receive(t, "the end of the idle connection", gone); !errors.Is(err, test.want) {
-				t.Errorf("gone with %v, want %v", err, test.want)
+// One that reads a part goes on by posting itself, after others have had their turn.
+func TestAWatchGoesOnByPosting(t *testing.T) {
+	r := start(t, 1)
+	l := r.Loops()[0]
+	ours, theirs := packets(t)
+	done := make(chan string, 1)
+	do(t, l, func() error {
+		order := ""
+		var read func()
+		read = func() {
+			var b [1]byte
+			if _, errno := socket.Recv(int32(ours), b[:], 0); errno != 0 {
+				done <- order
+				return
 			}
-			do(t, l, func() error { return l.Sleep(brief) })
-			if len(gone) != 0 {
-				t.Error("told twice")
+			order += string(b[:])
+			l.Post(read)
+		}
+		for _, text := range []string{"a", "b", "c"} {
+			if _, err := unix.Write(theirs, []byte(text)); err != nil {
+				return err
 			}
-		})
+		}
+		_, err := l.Watch(ours, read)
+		return err
+	})
+	if got := receive(t, "all of it", done); got != "abc" {
+		t.Errorf("read %q, want abc", got)
 	}
 }
 
-func TestAConnectionThatIsTakenFromThePoolIsNotIdle(t *testing.T) {
+func TestAWatchThatPanicsIsCountedAndGoesOn(t *testing.T) {
 	r := start(t, 1)
 	l := r.Loops()[0]
-	_, addr := r.listen(t, ListenOptions{Serve: echo})
+	ours, theirs := packets(t)
+	calls := make(chan bool, 10)
 	do(t, l, func() error {
-		c, err := l.Dial(addr, DialOptions{})
-		if err != nil {
-			return err
+		_, err := l.Watch(ours, func() {
+			calls <- true
+			panic("in a watch")
+		})
+		return err
+	})
+	for range 2 {
+		if _, err := unix.Write(theirs, []byte("x")); err != nil {
+			t.Fatal(err)
 		}
-		defer c.Close()
-		gone := 0
-		pool := func(*Conn, error) { gone++ }
-		for i := range 50 {
-			if err := ask(c, fmt.Sprint("request ", i)); err != nil {
-				return err
-			}
-			c.SetIdle(pool)
-			if i%3 == 0 {
-				l.Sleep(1)
-			}
-			if err := c.Idle(); err != nil {
-				return fmt.Errorf("after request %d: %w", i, err)
-			}
-			c.SetIdle(nil)
+		receive(t, "a call", calls)
+	}
+	until(t, "both are counted", func() bool { return r.Panics() == 2 })
+	if got := r.panicText(); !strings.Contains(got, "in a watch") {
+		t.Errorf("reported %q", got)
+	}
+}
+
+func TestAWatchThatCannotBe(t *testing.T) {
+	r := start(t, 1)
+	l := r.Loops()[0]
+	do(t, l, func() error {
+		if _, err := l.Watch(-1, func() {}); !errors.Is(err, unix.EBADF) {
+			return fmt.Errorf("no descriptor: %w, want %w", err, unix.EBADF)
 		}
-		if gone != 0 {
-			return fmt.Errorf("the pool was told %d times that a good connection is gone", gone)
+		l.shutdown()
+		ours, _ := packets(t)
+		if _, err := l.Watch(ours, func() {}); !errors.Is(err, net.ErrClosed) {
+			return fmt.Errorf("at the end: %w, want %w", err, net.ErrClosed)
 		}
 		return nil
 	})

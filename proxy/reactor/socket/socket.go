@@ -2,7 +2,8 @@
 // descriptors, and the addresses of sockets in both forms.
 //
 // They are raw calls: on a non-blocking descriptor they end soon, and need not tell
-// the scheduler. None fails with EINTR: what does not sleep is not interrupted, and
+// the scheduler. Telling it wakes a thread of the runtime that looks after it, each time
+// that the process has slept. None fails with EINTR: what does not sleep is not interrupted, and
 // Go's signal handlers restart the rest.
 package socket
 

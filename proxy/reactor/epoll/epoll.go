@@ -1,4 +1,6 @@
-package reactor
+// Package epoll waits for the events of descriptors, as a goroutine of Go does: it
+// blocks no thread.
+package epoll
 
 import (
 	"errors"
@@ -17,26 +19,31 @@ import (
 // a busy proxy less than 256.
 const turnEvents = 64
 
-// wakeKey is the key of the descriptor that wakes the loop. Those of listeners
-// are below it, those of connections are slots.
-const wakeKey = -1
+// WakeKey is the key of the descriptor that ends a wait; see [Poller.Wake]. All
+// others are the caller's to give.
+const WakeKey = -1
 
-// poller waits for events. The epoll instance is itself a descriptor in the
+// Poller waits for events. The epoll instance is itself a descriptor in the
 // poller of Go's runtime, and only ever asked without waiting: the loop sleeps as
 // any goroutine does, and blocks neither a thread nor a garbage collection.
-type poller struct {
+//
+// It belongs to one goroutine at a time. Add, Control and Wake may be called by others.
+type Poller struct {
+	// Events are those that the last Poll or Wait has taken: the key is in Fd, the
+	// generation in Pad. The first N are valid.
+	Events [turnEvents]unix.EpollEvent
+	N      int
+
 	fd     int
 	wakeFD int
 	file   *os.File
 	raw    syscall.RawConn
-	armed  int64 // deadline of file, in ns of the loop's clock; 0: none
-
-	events [turnEvents]unix.EpollEvent
-	n      int
+	armed  int64              // deadline of file, in ns of the caller's clock; 0: none
 	ask    func(uintptr) bool // made once: a closure a turn would allocate
 }
 
-func (p *poller) open() error {
+// Open opens the epoll instance; Close must follow, unless it fails.
+func (p *Poller) Open() error {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return fmt.Errorf("create an epoll instance: %w", err)
@@ -56,27 +63,30 @@ func (p *poller) open() error {
 		return fmt.Errorf("create an eventfd: %w", err)
 	}
 	p.ask = func(uintptr) bool {
-		p.poll()
-		return p.n != 0
+		p.Poll()
+		return p.N != 0
 	}
 	// Edge-triggered, so it need never be read.
-	if err := p.add(p.wakeFD, unix.EPOLLIN|unix.EPOLLET, wakeKey, 0); err != nil {
-		p.close()
+	if err := p.Add(p.wakeFD, unix.EPOLLIN|unix.EPOLLET, WakeKey, 0); err != nil {
+		p.Close()
 		return err
 	}
 	return nil
 }
 
-func (p *poller) close() {
+// Close releases it.
+func (p *Poller) Close() {
 	p.file.Close()
 	unix.Close(p.wakeFD)
 }
 
-func (p *poller) add(fd int, events uint32, key int32, generation uint32) error {
-	return p.control(unix.EPOLL_CTL_ADD, fd, events, key, generation)
+// Add watches fd. Its events carry key and generation.
+func (p *Poller) Add(fd int, events uint32, key int32, generation uint32) error {
+	return p.Control(unix.EPOLL_CTL_ADD, fd, events, key, generation)
 }
 
-func (p *poller) control(op, fd int, events uint32, key int32, generation uint32) error {
+// Control changes what fd is watched for: op is that of epoll_ctl(2).
+func (p *Poller) Control(op, fd int, events uint32, key int32, generation uint32) error {
 	ev := unix.EpollEvent{Events: events, Fd: key, Pad: int32(generation)}
 	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.fd), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
 	if errno != 0 {
@@ -85,28 +95,28 @@ func (p *poller) control(op, fd int, events uint32, key int32, generation uint32
 	return nil
 }
 
-// wake ends the present or the next wait.
-func (p *poller) wake() {
+// Wake ends the present or the next wait.
+func (p *Poller) Wake() {
 	one := uint64(1)
 	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(p.wakeFD), uintptr(unsafe.Pointer(&one)), 8)
 }
 
-// poll takes the events there are.
-func (p *poller) poll() {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events)), turnEvents, 0, 0, 0)
+// Poll takes the events there are.
+func (p *Poller) Poll() {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.Events)), turnEvents, 0, 0, 0)
 	switch errno {
 	case 0:
-		p.n = int(n)
+		p.N = int(n)
 	case unix.EINTR:
-		p.n = 0
+		p.N = 0
 	default: // no state of ours explains it
-		panic("reactor: epoll_wait: " + errno.Error())
+		panic("epoll: epoll_wait: " + errno.Error())
 	}
 }
 
-// wait sleeps until there are events or until is reached; 0 means no limit.
+// Wait sleeps until there are events or until is reached; 0 means no limit.
 // now and until are nanoseconds since base.
-func (p *poller) wait(now, until int64, base time.Time) {
+func (p *Poller) Wait(now, until int64, base time.Time) {
 	// A deadline that comes too early costs a turn, moving it costs more: it is
 	// moved when it must come earlier or has passed.
 	if p.armed != 0 && p.armed <= now || until != 0 && (p.armed == 0 || until < p.armed) {
@@ -116,11 +126,11 @@ func (p *poller) wait(now, until int64, base time.Time) {
 			t = base.Add(time.Duration(until))
 		}
 		if err := p.file.SetReadDeadline(t); err != nil {
-			panic("reactor: set the deadline of the epoll instance: " + err.Error())
+			panic("epoll: set the deadline of the epoll instance: " + err.Error())
 		}
 	}
-	p.n = 0
+	p.N = 0
 	if err := p.raw.Read(p.ask); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		panic("reactor: wait for the epoll instance: " + err.Error())
+		panic("epoll: wait for the epoll instance: " + err.Error())
 	}
 }
