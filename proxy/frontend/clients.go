@@ -6,8 +6,7 @@ import (
 	"sync"
 )
 
-// clientKey is a client whose connections are counted. It is the State of each of
-// them; of one that is turned away it is a Limit, and else there is none.
+// clientKey is a client whose connections are counted.
 type clientKey netip.Addr
 
 // keyOf returns what the connections from addr are counted by. Whoever has one

@@ -4,7 +4,7 @@ package frontend
 
 import (
 	"context"
-	"slices"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -55,15 +55,16 @@ const (
 // Frontend accepts the connections of one listener. Multiple goroutines may invoke
 // its methods at the same time.
 type Frontend struct {
-	reactor *reactor.Reactor
-	options Options
-	limits  atomic.Pointer[proxy.ListenerLimits]
+	reactor  *reactor.Reactor
+	options  Options
+	limits   atomic.Pointer[proxy.ListenerLimits]
+	expected atomic.Pointer[[]netip.Prefix]
 
-	mu        sync.Mutex                          // of additions
-	listeners atomic.Pointer[[]*reactor.Listener] // also those that no longer accept
-	clients   clients
-	draining  atomic.Bool
-	closed    chan struct{} // holds word that a connection was closed
+	mu       sync.Mutex // of changes to sockets
+	sockets  atomic.Pointer[sockets]
+	clients  clients
+	draining atomic.Bool
+	closed   chan struct{} // holds word that a connection was closed
 
 	refused counts
 }
@@ -72,7 +73,8 @@ type Frontend struct {
 func New(r *reactor.Reactor, o Options) *Frontend {
 	f := &Frontend{reactor: r, options: o, closed: make(chan struct{}, 1)}
 	f.limits.Store(&proxy.ListenerLimits{})
-	f.listeners.Store(&[]*reactor.Listener{})
+	f.expected.Store(&[]netip.Prefix{})
+	f.sockets.Store(&sockets{})
 	return f
 }
 
@@ -97,11 +99,13 @@ func (f *Frontend) Listen(s syscall.Conn) (stop func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	all := append(slices.Clone(*f.listeners.Load()), ln)
-	f.listeners.Store(&all)
+	f.sockets.Store(f.sockets.Load().with(ln))
 	return func() {
 		ln.Close()
 		f.barrier() // then it has happened
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.sockets.Store(f.sockets.Load().stop(ln))
 	}, nil
 }
 
@@ -133,35 +137,66 @@ func (f *Frontend) admit(c *reactor.Conn) (wait bool) {
 	limits := f.limits.Load()
 	if most := int64(limits.Connections); most > 0 {
 		if n := f.open(); n > most {
-			c.State = Connections
+			c.State = &origin{refused: Connections}
 			return n <= most+most/8
 		}
 	}
-	if limits.ConnectionsPerClient == 0 {
+	if f.expects(c.RemoteAddrPort().Addr()) {
+		c.State = &origin{expected: true}
+		_ = c.SetReadDeadline(c.Loop().Now().Add(headerTimeout)) // it is open
 		return true
 	}
-	key := keyOf(c.RemoteAddrPort().Addr())
-	if !f.clients.enter(key, limits.ConnectionsPerClient) {
-		c.State = ConnectionsPerClient
-		return false
+	return f.enter(c, nil)
+}
+
+// enter counts a connection by its client, whom o knows if there is one, unless that
+// exceeds the limit.
+func (f *Frontend) enter(c *reactor.Conn, o *origin) bool {
+	most := f.limits.Load().ConnectionsPerClient
+	if most == 0 {
+		return true
 	}
-	c.State = key
-	return true
+	if o == nil {
+		o = &origin{}
+		c.State = o
+	}
+	o.key = keyOf(ClientOf(c).Addr())
+	if o.counted = f.clients.enter(o.key, most); !o.counted {
+		o.refused = ConnectionsPerClient
+	}
+	return o.counted
 }
 
 func (f *Frontend) serve(c *reactor.Conn, b *Bind) (keep bool) {
-	if l, beyond := c.State.(Limit); beyond {
-		f.refused.add(string(l))
-		f.options.TurnAway(c, l)
+	o, _ := c.State.(*origin)
+	if o != nil && o.expected {
+		if complete, keep := f.readHeader(c, o); !complete {
+			return keep
+		}
+		f.enter(c, o)
+		by := time.Time{} // the silence that is allowed to the client begins now
+		if f.options.Timeout > 0 {
+			by = c.Loop().Now().Add(f.options.Timeout)
+		}
+		_ = c.SetReadDeadline(by) // it is open
+	}
+	if o != nil && o.refused != "" {
+		f.refused.add(string(o.refused))
+		f.options.TurnAway(c, o.refused)
 		return false
 	}
 	return f.options.Serve(c, b)
 }
 
 // connClosed runs on the loop of a connection that was closed.
-func (f *Frontend) connClosed(c *reactor.Conn, _ error) {
-	if key, counted := c.State.(clientKey); counted {
-		f.clients.leave(key)
+func (f *Frontend) connClosed(c *reactor.Conn, reason error) {
+	if o, ok := c.State.(*origin); ok {
+		if o.counted {
+			f.clients.leave(o.key)
+		}
+		if o.expected {
+			f.headerLost(o, reason)
+		}
 	}
 	select {
 	case f.closed <- struct{}{}:
@@ -182,7 +217,7 @@ func (f *Frontend) Shutdown(ctx context.Context) {
 		return
 	}
 	f.draining.Store(true)
-	listeners := *f.listeners.Load()
+	listeners := f.sockets.Load().all
 	for _, ln := range listeners {
 		ln.Drain()
 	}
@@ -219,7 +254,7 @@ func (f *Frontend) barrier() bool {
 
 // open returns how many connections are open.
 func (f *Frontend) open() (n int64) {
-	for _, ln := range *f.listeners.Load() {
+	for _, ln := range f.sockets.Load().all {
 		n += ln.Open()
 	}
 	return n
@@ -230,8 +265,9 @@ func (f *Frontend) Refuse(reason string) { f.refused.add(reason) }
 
 // Traffic returns what the frontend counts.
 func (f *Frontend) Traffic() proxy.Traffic {
-	t := proxy.Traffic{Refused: f.refused.all()}
-	for _, ln := range *f.listeners.Load() {
+	s := f.sockets.Load()
+	t := proxy.Traffic{Refused: f.refused.all(), Accepted: s.accepted, Shed: s.shed}
+	for _, ln := range s.all {
 		t.Open += ln.Open()
 		t.Accepted += ln.Accepted()
 		t.Shed += ln.Refused()

@@ -10,20 +10,28 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/reactor/socket"
 )
 
 // Tunnel is two connections of one loop that speak with each other. Each direction
 // ends by itself (half-close); a reset of either side resets the other. It holds no
-// buffer: bytes move through a pipe of the kernel, which is taken while there are
-// some.
+// buffer: bytes move through one of the loop, or through a pipe of the kernel, which
+// are taken while there are some.
 type Tunnel struct {
 	Client, Server *reactor.Conn
 
-	// Silence is how long both sides may say nothing; 0: for ever.
-	Silence time.Duration
+	// Silence is how long both sides may say nothing; 0: for ever. HalfClosed is how
+	// long, once one of them has finished: what is left then is mostly a peer that has
+	// forgotten the connection; 0: no less.
+	Silence, HalfClosed time.Duration
+
+	// Scratch is memory that all tunnels of the loop may share, see [ScratchSize]. nil:
+	// everything goes through pipes.
+	Scratch []byte
 
 	client, server side
 	end            End
+	stop           func() // of the watch for a half-closed tunnel; nil: there is none
 }
 
 // pipeRest is how long a direction waits when the host has no descriptors for a pipe.
@@ -34,9 +42,11 @@ type End uint8
 
 // The ends.
 const (
-	Closed End = iota // both sides had finished
-	Broken            // a side was reset, or gone
-	Silent            // nothing was said for too long
+	Closed     End = iota // both sides had finished
+	Broken                // a side was reset, or gone
+	Unanswered            // as Broken, by the server, which had not said a word
+	Silent                // nothing was said for too long
+	Aborted               // by Abort
 )
 
 // side is what is known of one of the connections.
@@ -56,11 +66,16 @@ func (t *Tunnel) Run() End {
 		_ = c.SetDeadline(time.Time{}) // those of before
 		c.SetReadBudget(reactor.Unlimited)
 		c.SetWriteBudget(reactor.Unlimited)
-		keepAlive(c)
 	}
+	defer t.keepAlive(loop)()
 	if t.Silence > 0 {
-		defer t.watch(loop)()
+		defer t.watch(loop, t.Silence)()
 	}
+	defer func() {
+		if t.stop != nil {
+			t.stop()
+		}
+	}()
 	up := loop.Go(func() { t.carry(t.Server, t.Client, &t.server, &t.client) })
 	t.carry(t.Client, t.Server, &t.client, &t.server)
 	_ = up.Wait() // its panic is counted where it is recovered
@@ -72,9 +87,22 @@ func (t *Tunnel) Run() End {
 	return t.end
 }
 
+// keepAliveAfter is how long a tunnel lives before its peers are asked for: most end
+// before, and are spared eight system calls.
+const keepAliveAfter = 2 * time.Second
+
 // keepAlive has the kernel ask for a peer that says nothing, so that one which has
 // vanished, with its host or a firewall's memory of it, does not hold a tunnel that
 // may be silent for long. Exchanges of HTTP are bounded by their deadlines.
+func (t *Tunnel) keepAlive(loop *reactor.Loop) (stop func()) {
+	stop = loop.Every(keepAliveAfter, func() {
+		stop() // once
+		keepAlive(t.Client)
+		keepAlive(t.Server)
+	})
+	return stop
+}
+
 func keepAlive(c *reactor.Conn) {
 	_ = c.Control(func(fd int) error { // a unix socket knows no such thing
 		for _, o := range [][3]int{
@@ -89,23 +117,36 @@ func keepAlive(c *reactor.Conn) {
 	})
 }
 
+// Abort resets both sides. It may be called by any code on the loop while Run runs.
+func (t *Tunnel) Abort() { t.reset(Aborted) }
+
 // watch resets the tunnel when it has been silent for too long, until stop is called.
 //
 // The silence is looked for from outside, not by a limit of each wait: what has been
 // read and not yet written would be lost with a wait that ends early, and the silence
 // of one side is forgiven while the other speaks.
-func (t *Tunnel) watch(loop *reactor.Loop) (stop func()) {
-	seen, moved := t.progress(), loop.Now()
-	return loop.Every(max(t.Silence/4, 1), func() {
+func (t *Tunnel) watch(loop *reactor.Loop, most time.Duration) (stop func()) {
+	// What was said before the first look counts as said then: most tunnels end before
+	// it, and are spared the question.
+	seen, moved := uint64(0), loop.Now()
+	return loop.Every(max(most/4, 1), func() {
 		now := loop.Now()
 		if p := t.progress(); p != seen {
 			seen, moved = p, now
 			return
 		}
-		if now.Sub(moved) >= t.Silence {
+		if now.Sub(moved) >= most {
 			t.reset(Silent)
 		}
 	})
+}
+
+// halfClosed begins to watch for the end of the other half.
+func (t *Tunnel) halfClosed() {
+	shorter := t.Silence == 0 || t.HalfClosed < t.Silence
+	if t.HalfClosed > 0 && shorter && t.stop == nil {
+		t.stop = t.watch(t.Client.Loop(), t.HalfClosed)
+	}
 }
 
 // progress returns what grows when a peer says something, or takes something of what
@@ -123,7 +164,7 @@ func (t *Tunnel) progress() (n uint64) {
 func (t *Tunnel) carry(dst, src *reactor.Conn, to, from *side) {
 	loop := src.Loop()
 	for {
-		_, err := loop.Splice(dst, src, -1)
+		err := t.move(dst, src)
 		if _, of := errors.AsType[*net.OpError](err); err != nil && !of {
 			// Of neither side: there was no pipe. What is to be moved still waits.
 			if loop.Sleep(pipeRest) == nil && !src.Closed() && !dst.Closed() {
@@ -138,6 +179,7 @@ func (t *Tunnel) carry(dst, src *reactor.Conn, to, from *side) {
 		switch {
 		case err == nil && (!closed || from.finished):
 			to.finished = true
+			t.halfClosed()
 			if dst.CloseWrite() != nil {
 				to.broken = true
 			}
@@ -157,17 +199,36 @@ func isClosed(c *reactor.Conn) bool {
 }
 
 // tcpInfo returns what the kernel knows of a connection; nil when it is closed.
-func tcpInfo(c *reactor.Conn) (info *unix.TCPInfo) {
-	_ = c.Control(func(fd int) (err error) { // then there is no info
-		info, err = unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-		return err
+func tcpInfo(c *reactor.Conn) *unix.TCPInfo {
+	info := new(unix.TCPInfo)
+	err := c.Control(func(fd int) error {
+		if errno := socket.Info(fd, info); errno != 0 {
+			return errno
+		}
+		return nil
 	})
+	if err != nil {
+		return nil
+	}
 	return info
+}
+
+// unanswered reports whether a tunnel that breaks does so because the server will not
+// have the client.
+func (t *Tunnel) unanswered() bool {
+	if isClosed(t.Client) {
+		return false // he may have left first
+	}
+	info := tcpInfo(t.Server)
+	return info != nil && info.State == unix.BPF_TCP_CLOSE && info.Bytes_received == 0
 }
 
 // reset resets both connections, which ends both directions.
 func (t *Tunnel) reset(why End) {
 	if t.end == Closed {
+		if why == Broken && t.unanswered() {
+			why = Unanswered
+		}
 		t.end = why
 	}
 	for _, c := range []*reactor.Conn{t.Client, t.Server} {

@@ -26,10 +26,17 @@ const patience = 20 * time.Second
 // bench makes tunnels on one loop.
 type bench struct {
 	clients, servers *net.TCPListener // what the two sides connect to
+	dug              chan *Tunnel
 	ends             chan End
 }
 
 func start(t *testing.T, silence time.Duration) *bench {
+	t.Helper()
+	return startLike(t, Tunnel{Silence: silence})
+}
+
+// startLike digs tunnels with the limits of one.
+func startLike(t *testing.T, like Tunnel) *bench {
 	t.Helper()
 	loops, err := reactor.New(reactor.Options{Loops: 1, Panicked: func(v any, stack []byte) { t.Errorf("panic: %v\n%s", v, stack) }})
 	if err != nil {
@@ -42,7 +49,10 @@ func start(t *testing.T, silence time.Duration) *bench {
 		cancel()
 		wg.Wait()
 	})
-	b := &bench{clients: listen(t), servers: listen(t), ends: make(chan End, 1000)}
+	if like.Scratch == nil {
+		like.Scratch = make([]byte, ScratchSize)
+	}
+	b := &bench{clients: listen(t), servers: listen(t), dug: make(chan *Tunnel, 1000), ends: make(chan End, 1000)}
 	server := b.servers.Addr().(*net.TCPAddr).AddrPort()
 	if _, err := loops.Listen(b.clients, reactor.ListenOptions{AtOnce: true, Serve: func(c *reactor.Conn) bool {
 		s, err := c.Loop().Dial(server, reactor.DialOptions{})
@@ -50,7 +60,9 @@ func start(t *testing.T, silence time.Duration) *bench {
 			t.Error(err)
 			return false
 		}
-		tunnel := Tunnel{Client: c, Server: s, Silence: silence}
+		tunnel := like
+		tunnel.Client, tunnel.Server = c, s
+		b.dug <- &tunnel
 		b.ends <- tunnel.Run()
 		return false
 	}}); err != nil {
@@ -182,6 +194,82 @@ func TestWhatCameBeforeAResetIsDelivered(t *testing.T) {
 	})
 }
 
+func TestAServerThatWillNotHaveAClientIsTold(t *testing.T) {
+	reset := func(c *net.TCPConn) {
+		c.SetLinger(0)
+		c.Close()
+	}
+	for name, tc := range map[string]struct {
+		play func(t *testing.T, client, server *net.TCPConn)
+		want End
+	}{
+		"at once": {func(_ *testing.T, _, server *net.TCPConn) { reset(server) }, Unanswered},
+		"after the question": {func(t *testing.T, client, server *net.TCPConn) {
+			say(t, client, server, "question")
+			reset(server)
+		}, Unanswered},
+		"after an answer": {func(t *testing.T, client, server *net.TCPConn) {
+			say(t, server, client, "answer")
+			reset(server)
+		}, Broken},
+		"it is the client who leaves": {func(t *testing.T, client, server *net.TCPConn) {
+			say(t, client, server, "question")
+			reset(client)
+		}, Broken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := start(t, time.Minute)
+			client, server := b.dig(t)
+			<-b.dug // else a reset would end the connect
+			tc.play(t, client, server)
+			b.ended(t, tc.want)
+		})
+	}
+}
+
+func TestATunnelCanBeAborted(t *testing.T) {
+	b := start(t, 0)
+	client, server := b.dig(t)
+	say(t, client, server, "hello")
+	tunnel := <-b.dug
+	if err := tunnel.Client.Loop().Post(tunnel.Abort); err != nil {
+		t.Fatal(err)
+	}
+	b.ended(t, Aborted)
+	for side, c := range map[string]*net.TCPConn{"client": client, "server": server} {
+		if _, err := io.Copy(io.Discard, c); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("the %s saw %v, want a reset", side, err)
+		}
+	}
+}
+
+func TestAHalfClosedTunnelMayBeSilentForLess(t *testing.T) {
+	const most = time.Second
+	for name, silence := range map[string]time.Duration{"than a minute": time.Minute, "than for ever": 0} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := startLike(t, Tunnel{Silence: silence, HalfClosed: most})
+			a, c := b.dig(t)
+			say(t, a, c, "hello")
+
+			one, other := b.dig(t)
+			say(t, one, other, "question")
+			one.CloseWrite()
+			io.ReadAll(other)
+			tick := time.NewTicker(most / 40)
+			defer tick.Stop()
+			for began := time.Now(); time.Since(began) < 2*most; <-tick.C { // an answer takes as long as it will
+				say(t, other, one, ".")
+			}
+			b.ended(t, Silent)
+			say(t, a, c, "the other tunnel is open in both directions, and so it stays")
+			if _, err := io.Copy(io.Discard, one); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the side that had finished saw %v, want a reset", err)
+			}
+		})
+	}
+}
+
 func TestSilenceEndsATunnel(t *testing.T) {
 	const silence = 150 * time.Millisecond
 	for name, busy := range map[string]func(t *testing.T, client, server *net.TCPConn){
@@ -292,8 +380,8 @@ func pipes(t *testing.T) (n int) {
 }
 
 func TestIdleTunnelsHoldNoPipes(t *testing.T) {
-	const tunnels, kept = 200, 32 // by a loop, for the next that has something to move
-	b := start(t, 0)
+	const tunnels, kept = 200, 32                // by a loop, for the next that has something to move
+	b := startLike(t, Tunnel{Scratch: []byte{}}) // all goes through pipes
 	before := pipes(t)
 	var clients, servers []*net.TCPConn
 	for range tunnels {
@@ -314,7 +402,7 @@ func TestIdleTunnelsHoldNoPipes(t *testing.T) {
 
 // The host runs out of descriptors: what is to be moved waits for one.
 func TestATunnelWaitsForAPipe(t *testing.T) {
-	b := start(t, time.Minute)
+	b := startLike(t, Tunnel{Silence: time.Minute, Scratch: []byte{}}) // none
 	client, server := b.dig(t)
 
 	var limit unix.Rlimit

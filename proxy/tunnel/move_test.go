@@ -1,0 +1,94 @@
+package tunnel
+
+import (
+	"bytes"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Whatever the sizes of what is said, and whenever the listener listens: what arrives
+// is what was said, in both directions at once.
+func TestMessagesAndBulkArriveWhole(t *testing.T) {
+	for name, sizes := range map[string][]int{
+		"messages":            {1, 100, 1, 4000, 7},
+		"around the scratch":  {ScratchSize - 1, 3, ScratchSize, 5, ScratchSize + 1, 1},
+		"bulk after messages": {10, 20, 5 << 20, 10},
+		"bulk at once":        {3 << 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := start(t, time.Minute)
+			client, server := b.dig(t)
+			// Little room, so that most writes have to wait in the middle.
+			for _, c := range []*net.TCPConn{client, server} {
+				if err := c.SetReadBuffer(64 << 10); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r := rand.NewChaCha8([32]byte{1})
+			var said bytes.Buffer
+			var parts [][]byte
+			for _, n := range sizes {
+				part := make([]byte, n)
+				_, _ = r.Read(part) // it never fails
+				said.Write(part)
+				parts = append(parts, part)
+			}
+			var wg sync.WaitGroup
+			for _, pair := range [][2]*net.TCPConn{{client, server}, {server, client}} {
+				wg.Go(func() {
+					for _, part := range parts {
+						if _, err := pair[0].Write(part); err != nil {
+							t.Error(err)
+						}
+					}
+					if err := pair[0].CloseWrite(); err != nil {
+						t.Error(err)
+					}
+				})
+				wg.Go(func() {
+					heard, err := io.ReadAll(pair[1])
+					if err != nil || !bytes.Equal(heard, said.Bytes()) {
+						t.Errorf("heard %d bytes of %d, equal: %v, %v", len(heard), said.Len(), bytes.Equal(heard, said.Bytes()), err)
+					}
+				})
+			}
+			wg.Wait()
+			b.ended(t, Closed)
+		})
+	}
+}
+
+// Tunnels of a loop share the scratch: what one has read while the other waits to write
+// must not get in between.
+func TestTunnelsDoNotMixTheirBytes(t *testing.T) {
+	b := start(t, time.Minute)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		client, server := b.dig(t)
+		if err := server.SetReadBuffer(64 << 10); err != nil {
+			t.Fatal(err)
+		}
+		said := bytes.Repeat([]byte{byte(i)}, 1<<20)
+		wg.Go(func() {
+			for rest := said; len(rest) > 0; rest = rest[min(9000, len(rest)):] {
+				if _, err := client.Write(rest[:min(9000, len(rest))]); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+			client.Close()
+		})
+		wg.Go(func() {
+			defer server.Close()
+			heard, err := io.ReadAll(server)
+			if err != nil || !bytes.Equal(heard, said) {
+				t.Errorf("tunnel %d: heard %d bytes, equal: %v, %v", i, len(heard), bytes.Equal(heard, said), err)
+			}
+		})
+	}
+	wg.Wait()
+}
