@@ -46,6 +46,10 @@ func (e *Entry) append(dst []byte, s *stamp) []byte {
 		dst = append(dst, `,"connectMs":`...)
 		dst = appendMilliseconds(dst, e.Upstream.Connect)
 	}
+	if e.Upstream.Queued > 0 {
+		dst = append(dst, `,"queuedMs":`...)
+		dst = appendMilliseconds(dst, e.Upstream.Queued)
+	}
 	if e.Upstream.FirstByte > 0 {
 		dst = append(dst, `,"firstByteMs":`...)
 		dst = appendMilliseconds(dst, e.Upstream.FirstByte)
@@ -54,6 +58,10 @@ func (e *Entry) append(dst []byte, s *stamp) []byte {
 	dst = append(dst, `,"listener":"`...)
 	dst = appendText(dst, e.Listener, maxName)
 	dst = append(dst, '"')
+	if e.Route > 0 {
+		dst = append(dst, `,"route":`...)
+		dst = strconv.AppendInt(dst, int64(e.Route), 10)
+	}
 	dst = appendOptional(dst, `,"pool":"`, e.Upstream.Pool, maxName)
 	dst = append(dst, `,"retries":`...)
 	dst = strconv.AppendInt(dst, int64(e.Upstream.Retries), 10)

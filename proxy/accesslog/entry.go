@@ -12,6 +12,7 @@ type Entry struct {
 	Start    time.Time     // when the first byte of the request came
 	Latency  time.Duration // from Start to the last byte of the response
 	Listener string
+	Route    int // of the listener, counted from 1; 0: none
 	Reason   Reason
 	Request  Request
 	Response Response
@@ -41,6 +42,7 @@ type Upstream struct {
 	Pool      string        // optional
 	Server    string        // optional: the last one tried
 	Connect   time.Duration // optional: of a connection that was made for the request
+	Queued    time.Duration // optional: waited for a server that had no place left
 	FirstByte time.Duration // optional: from Start to the first byte of the response
 	Retries   int
 }
@@ -66,7 +68,15 @@ const (
 	ServerTimeout       Reason = "server_timeout"        // the response, or a part of it, did not come in time
 	ServerReset         Reason = "server_reset"          // the server closed or reset the connection
 	ServerBadResponse   Reason = "server_bad_response"   // what came was no valid response
+	ServerDrained       Reason = "server_drained"        // the time of the connections to a server that is to go was up
+	RouteTimeout        Reason = "route_timeout"         // the time that its route has was up
 	NoServer            Reason = "no_server"             // no server of the pool is fit
+	QueueFull           Reason = "queue_full"            // all servers of the pool were as busy as they may be, and the queue was
+	QueueTimeout        Reason = "queue_timeout"         // it waited for a server for as long as it may
+	BreakerOpen         Reason = "breaker_open"          // most requests to the pool, or to its servers, fail
+	NoRoute             Reason = "no_route"              // no route matches
+	RateLimited         Reason = "rate_limited"          // there were too many of its kind
+	Overload            Reason = "overload"              // the node is short of memory or descriptors
 	Shutdown            Reason = "shutdown"              // the node stopped before the request was done
 	Internal            Reason = "internal"              // a bug in the proxy
 )
@@ -75,7 +85,8 @@ const (
 // client did its part.
 func (r Reason) Failure() bool {
 	switch r {
-	case Loop, ServerConnect, ServerTimeout, ServerReset, ServerBadResponse, NoServer, Shutdown, Internal:
+	case Loop, ServerConnect, ServerTimeout, ServerReset, ServerBadResponse, ServerDrained, RouteTimeout,
+		NoServer, QueueFull, QueueTimeout, BreakerOpen, Overload, Shutdown, Internal:
 		return true
 	}
 	return false

@@ -1,13 +1,14 @@
 package l7
 
 import (
-	"errors"
 	"slices"
 	"time"
 
+	"github.com/tandemlb/tandem/proxy/backend"
 	"github.com/tandemlb/tandem/proxy/dial"
 	"github.com/tandemlb/tandem/proxy/http1"
 	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/retry"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
@@ -19,13 +20,18 @@ const continueTimeout = time.Second
 // attempt is the sending of a request to one server, and what is remembered of those
 // before it.
 type attempt struct {
-	conn     *serverConn      // nil while there is none
-	server   *upstream.Server // that has begun; nil when none has
-	tried    []*upstream.Server
-	cause    cause // of the newest failed connect
-	raced    bool  // a reused connection has failed
+	conn   *backend.Conn    // nil while there is none
+	server *upstream.Server // that a place is taken at; nil: none
+	next   *upstream.Server // that a place is taken at for the next attempt; nil: none
+	tried  []*upstream.Server
+	began  time.Time
+	result upstream.Outcome // so far
+	offer  []byte           // the protocol that the server may change to; part of the request
+
 	attempts int
-	same     bool // the server of before is to be tried again
+	fresh    bool // only a new connection will do
+	raced    bool // a reused connection has failed
+	retrying bool // it is in the pool's count of retries
 }
 
 func (a *attempt) begin() {
@@ -33,116 +39,113 @@ func (a *attempt) begin() {
 	*a = attempt{tried: a.tried[:0]}
 }
 
-// again prepares another attempt.
-func (a *attempt) again(same bool) {
-	a.same, a.raced = same, a.raced || same
+// retryDone takes the attempt out of the count of retries.
+func (a *attempt) retryDone(b *backend.Backend) {
+	if a.retrying {
+		a.retrying = false
+		b.Pool.RetryDone()
+	}
 }
 
-// try sends the request to the server whose turn it is, and reads the head of its
+// try sends the request to the server that was picked, and reads the head of its
 // response.
-func (x *exchange) try() failure {
+func (x *exchange) try() retry.Failure {
 	a := &x.server
-	now := x.loop.Now()
-	b := x.conf.Backend
-	var s *upstream.Server
-	if a.same {
-		s = a.tried[len(a.tried)-1]
-	} else {
-		x.phase = pick
-		var ok bool
-		if s, ok = b.pool.Pick(now, a.tried); !ok {
-			if len(a.tried) > 0 {
-				return failure{phase: connect, cause: a.cause, exhausted: true}
-			}
-			return failure{phase: pick, cause: noServer}
-		}
-		a.tried = append(a.tried, s)
-	}
-	s.Begin()
-	a.server = s
+	a.server, a.next = a.next, nil
+	a.began, a.result = x.loop.Now(), upstream.Outcome{Result: upstream.Neutral}
 	a.attempts++
-	link := b.links[s]
-	if !a.same {
-		a.conn = link.take(x.loop.ID(), now, b.limits)
+	link := x.to.Link(a.server)
+	if !a.fresh {
+		a.conn = link.Take(x.loop.ID(), a.began, x.to.Limits)
 	}
 	if a.conn == nil {
-		x.phase = connect
-		if c := x.connect(link); c != noCause {
-			a.cause = c
-			return failure{phase: connect, cause: c}
+		if c := x.connect(link); c != retry.None {
+			return x.failure(c)
 		}
 	} else {
 		a.conn.WatchHangup(x.client)
 	}
-	if f := x.send(link); f.cause != noCause {
+	if f := x.send(link); f.Cause != retry.None {
 		return f
 	}
 	return x.awaitHead()
 }
 
 // connect opens a connection.
-func (x *exchange) connect(l *link) cause {
-	timeout := x.conf.Backend.timeouts.Connect
-	o := reactor.DialOptions{Watch: x.client}
+func (x *exchange) connect(l *backend.Link) retry.Cause {
+	x.phase = retry.Connect
 	began := x.loop.Now()
-	if timeout > 0 {
-		o.Deadline = began.Add(timeout)
-	}
-	c, err := x.loop.Dial(l.server.Address(), o)
+	c, err := x.loop.Dial(l.Server.Address(), reactor.DialOptions{Watch: x.client, Deadline: x.by(x.to.Timeouts.Connect)})
 	now := x.loop.Now()
 	x.record.connect += now.Sub(began)
-	if err != nil && errors.Is(err, reactor.ErrHangup) {
-		return x.serverCause(err)
-	}
-	dial.Judge(l.server, now, err, x.engine.options.Observe)
+	cause := retry.None
 	if err != nil {
-		return x.serverCause(err)
+		cause = x.serverCause(err)
 	}
-	x.server.conn = &serverConn{Conn: c, link: l, born: now}
-	return noCause
+	if cause == retry.None || cause.Blames() {
+		dial.Judge(l.Server, now, err, x.engine.options.Observe)
+	}
+	if err == nil {
+		x.server.conn = l.NewConn(c, now)
+	}
+	return cause
 }
 
 // send sends the head of the request, and what has come of its body.
-func (x *exchange) send(l *link) failure {
-	x.phase = send
+func (x *exchange) send(l *backend.Link) retry.Failure {
+	x.phase = retry.Send
 	x.hold()
 	c := x.server.conn
 	e := &x.edit
 	*e = http1.Edit{Lines: x.origin.Append(e.Lines[:0]), Trailers: x.req.TakesTrailers}
-	if len(x.req.Authority()) == 0 {
-		e.Host = l.host
-	}
+	x.rewrite(e, l)
 	if offer := x.req.UpgradeTo(); isWebSocket(offer) {
 		e.Upgrade = offer
 	}
 	var err error
-	if x.out, err = x.req.AppendHead(x.out[:0], e); err != nil {
+	if x.out, err = x.req.AppendHead(x.preface(), e); err != nil {
 		panic("l7: " + err.Error()) // what is added has been checked where it came from
 	}
-	c.SetWriteBudget(x.conf.sendIdle()) // not a deadline: the rest of the body may take its time
+	_ = c.SetWriteDeadline(x.deadline) // open, or the write tells
+	c.SetWriteBudget(sendIdle(x.to))   // not a deadline: the rest of the body may take its time
 	n, err := x.body.sendFirst(x, c)
 	if err != nil {
 		f := x.failure(x.serverCause(err))
-		f.unsent = n == 0
+		f.Unsent = n == 0
 		return f
 	}
-	x.offer = e.Upgrade
+	x.server.offer = e.Upgrade
 	x.letGo()
-	return failure{}
+	return retry.Failure{}
 }
 
 // failure describes a failure of the present attempt.
-func (x *exchange) failure(c cause) failure {
-	return failure{
-		phase: x.phase, cause: c,
-		reused: x.server.conn.reused, untouched: x.answer == nil || x.back.w == 0, raced: x.server.raced,
-		whole: x.body.whole, repeatable: x.req.Method.Idempotent() || x.req.Has(http1.IdempotencyKey),
+func (x *exchange) failure(c retry.Cause) retry.Failure {
+	a := &x.server
+	f := retry.Failure{
+		Phase: x.phase, Cause: c, Untouched: x.answer == nil || x.back.w == 0,
+		Method: safety(x.req.Method), Keyed: x.req.Has(http1.IdempotencyKey), Whole: x.body.whole, Told: x.told,
+		Left: x.to.Retry.Attempts + 1 - a.attempts, Raced: a.raced,
 	}
+	if a.conn != nil {
+		f.Reused = a.conn.Reused
+	}
+	return f
+}
+
+func safety(m http1.Method) retry.Safety {
+	switch {
+	case m.Safe():
+		return retry.Safe
+	case m.Idempotent():
+		return retry.Idempotent
+	}
+	return retry.Unsafe
 }
 
 // awaitHead reads the head of the response, and passes on those that come before it.
-func (x *exchange) awaitHead() failure {
-	x.phase = head
+func (x *exchange) awaitHead() retry.Failure {
+	x.phase = retry.Head
 	x.server.conn.SetReadBudget(never) // the body of the response before has left one
 	x.awaitResponse()
 	for {
@@ -162,13 +165,13 @@ func (x *exchange) awaitHead() failure {
 			switch {
 			case err != nil:
 				x.p.badResponse(x, err)
-				return x.failure(serverBad)
+				return x.failure(retry.ServerBad)
 			case n > 0 && !x.res.Interim():
 				x.back.r += n
 				return x.gotHead()
 			case n > 0:
 				x.back.r += n
-				if c := x.passInterim(); c != noCause {
+				if c := x.passInterim(); c != retry.None {
 					return x.failure(c)
 				}
 				continue
@@ -190,79 +193,91 @@ func (x *exchange) awaitHead() failure {
 // awaitResponse sets how long the head of the response may take: from the end of the
 // request on.
 func (x *exchange) awaitResponse() {
-	timeout := x.conf.Backend.timeouts.Response
-	t := time.Time{}
+	t := x.deadline
 	switch {
 	case x.body.held:
-		t = x.loop.Now().Add(continueTimeout)
-	case x.body.done && timeout > 0:
-		t = x.loop.Now().Add(timeout)
+		t = x.by(continueTimeout)
+	case x.body.done:
+		t = x.by(x.to.Timeouts.Response)
 	}
 	_ = x.server.conn.SetReadDeadline(t) // open, or the read tells
 }
 
 // waitFailed says what the end of a wait for the response means, and whether to
 // wait on.
-func (x *exchange) waitFailed(err error) (c cause, again bool) {
+func (x *exchange) waitFailed(err error) (c retry.Cause, again bool) {
 	switch c = x.serverCause(err); {
-	case x.body.cause != noCause:
+	case x.body.cause != retry.None:
 		return x.body.cause, false // it has closed the connection
-	case c == serverLate && x.body.held:
+	case c == retry.ServerLate && x.body.held:
 		x.body.release(x)
 		x.awaitResponse()
-		return noCause, true
+		return retry.None, true
 	}
 	return c, false
 }
 
 // gotHead judges the head of the final response.
-func (x *exchange) gotHead() failure {
-	_ = x.server.conn.SetReadDeadline(time.Time{}) // open, or the next read tells
-	x.record.firstByte = x.loop.Now().Sub(x.record.start)
+func (x *exchange) gotHead() retry.Failure {
+	_ = x.server.conn.SetReadDeadline(x.deadline) // open, or the next read tells
+	now := x.loop.Now()
+	x.record.firstByte = now.Sub(x.record.start)
+	status := x.res.Status
 	// Not within a body: nobody would say where that ends.
-	if x.res.Status == statusSwitchingProtocols && (x.offer == nil || !x.body.done || !x.res.SwitchesTo(x.offer)) {
+	if status == statusSwitchingProtocols && (x.server.offer == nil || !x.body.done || !x.res.SwitchesTo(x.server.offer)) {
 		x.p.Refuse("unwanted_switch")
-		return x.failure(serverBad)
+		return x.failure(retry.ServerBad)
 	}
-	return failure{}
+	x.server.result = upstream.Outcome{Result: upstream.Success, Latency: now.Sub(x.server.began)}
+	if status == statusBadGateway || status == statusServiceUnavailable || status == statusGatewayTimeout {
+		x.server.result.Result = upstream.Failure
+	}
+	if x.to.On.Status(status) {
+		f := x.failure(retry.ServerStatus)
+		f.Status = status
+		return f
+	}
+	return retry.Failure{}
 }
 
 // passInterim passes an interim response on (RFC 9110, section 15.2). One of 100
 // lets the body go.
-func (x *exchange) passInterim() cause {
+func (x *exchange) passInterim() retry.Cause {
 	if x.res.Status == statusContinue && x.body.held {
 		x.body.release(x)
 		x.awaitResponse()
 	}
 	if x.req.Minor == 0 {
-		return noCause
+		return retry.None
 	}
 	var err error
 	if x.out, err = x.res.AppendHead(x.out[:0], &http1.Edit{}); err != nil {
-		return serverBad
+		return retry.ServerBad
 	}
+	x.told = true
 	if _, err := x.client.Write(x.out); err != nil {
-		return causeOf(err)
+		return x.causeOf(err)
 	}
-	return noCause
+	return retry.None
 }
 
-// failed ends what try has begun.
-func (a *attempt) failed(x *exchange, f failure) {
-	x.body.stop(x)
-	if a.conn != nil {
-		_ = a.conn.Abort() // or it is closed already
-		a.conn = nil
-	}
+// endAttempt ends an attempt that failed.
+func (x *exchange) endAttempt(f *retry.Failure) {
+	a := &x.server
 	if a.server == nil {
 		return
 	}
-	a.server.Abandon()
-	blame := f.cause == serverBroke || f.cause == serverLate || f.cause == serverBad
-	if f.phase > connect && blame && !keepAliveRace(f) {
-		a.server.Broke()
+	x.body.stop(x)
+	switch {
+	case f.Race():
+		a.result.Result = upstream.Neutral
+	case f.Cause.Blames():
+		a.result.Result = upstream.Failure
+		if f.Phase > retry.Connect && f.Cause != retry.ServerStatus {
+			a.server.Broke()
+		}
 	}
-	a.server = nil
+	x.dropServer()
 }
 
 // dropServer gives up whatever is left of an attempt.
@@ -272,10 +287,13 @@ func (x *exchange) dropServer() {
 		_ = a.conn.Abort() // or it is closed already
 		a.conn = nil
 	}
-	if a.server != nil {
-		a.server.End()
-		a.server = nil
+	if a.server == nil {
+		return
 	}
+	if v := a.server.End(x.loop.Now(), a.result); v != (upstream.Verdict{}) {
+		x.engine.options.Observe(a.server, v)
+	}
+	a.server = nil
 }
 
 func isWebSocket(token []byte) bool {

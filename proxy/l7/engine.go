@@ -4,12 +4,14 @@ package l7
 
 import (
 	crand "crypto/rand"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/tandemlb/tandem/proxy/accesslog"
 	"github.com/tandemlb/tandem/proxy/forward"
 	"github.com/tandemlb/tandem/proxy/http1"
 	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/tunnel"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
@@ -28,6 +30,10 @@ type Options struct {
 	// check. It must not block.
 	Observe func(*upstream.Server, upstream.Verdict)
 
+	// Overloaded reports whether the node is short of memory or descriptors: then new
+	// requests are refused. It is asked for each, on any loop; nil: never.
+	Overloaded func() bool
+
 	// Access is where finished requests are told to; nil: nowhere.
 	Access *accesslog.Log
 }
@@ -41,7 +47,9 @@ type local struct {
 	spare   int         // how many of them nobody has needed since the last trim
 	uses    int         // since then
 	buffers [][]byte    // of copySize
+	relay   []byte      // of tunnels
 	ids     *forward.IDs
+	random  *rand.PCG         // for choices, which nobody gains by foreseeing
 	access  *accesslog.Buffer // nil without a log
 }
 
@@ -61,7 +69,10 @@ func NewEngine(r *reactor.Reactor, o Options) *Engine {
 	for _, l := range r.Loops() {
 		var seed [32]byte
 		_, _ = crand.Read(seed[:]) // it never fails
-		at := &local{engine: e, loop: l, ids: forward.NewIDs(seed)}
+		at := &local{
+			engine: e, loop: l, ids: forward.NewIDs(seed), random: rand.NewPCG(rand.Uint64(), rand.Uint64()),
+			relay: make([]byte, tunnel.ScratchSize),
+		}
 		if o.Access != nil {
 			at.access = o.Access.NewBuffer()
 		}

@@ -11,6 +11,8 @@ import (
 	"github.com/tandemlb/tandem/proxy/frontend"
 	"github.com/tandemlb/tandem/proxy/http1"
 	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/retry"
+	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
 // exchange is one request and its response, and what one needs of memory to carry
@@ -26,22 +28,37 @@ import (
 type exchange struct {
 	*local
 	p      *Proxy
-	conf   *config // as of the request
+	conf   *Prepared // as of the request
 	client *reactor.Conn
 	port   uint16 // that the client came to
-	phase  phase
+	phase  retry.Phase
 
 	req    http1.Request
 	origin forward.Request
 	in     buffer // what the client sent: the head, and what came behind it
-	offer  []byte // the protocol that the server may change to; part of in
 	body   upload
 
-	server  attempt
+	course
+	server attempt
+	waiting
 	*answer // nil while nothing is written, and nothing has been answered
 
-	toClient sink
-	record   record
+	record record
+	scratch
+}
+
+// scratch is room for what is put together for a request.
+type scratch struct {
+	key    [256]byte // what is looked at and not kept
+	target []byte    // of a rewritten request
+	fields []http1.Addition
+}
+
+// waiting is what it takes to wait for a server.
+type waiting struct {
+	ask    upstream.Ask
+	waiter *reactor.Waiter // nil until there was something to wait for
+	wake   func()          // its Wake
 }
 
 // answer is what it takes to write, and to carry a response. An exchange has none
@@ -53,6 +70,8 @@ type answer struct {
 	edit    http1.Edit
 	out     []byte // what is being written
 	unasked bool   // the server sent more than a response
+
+	toClient sink
 }
 
 func newExchange(l *local) *exchange {
@@ -90,7 +109,7 @@ func (x *exchange) letGo() {
 // handler of the reactor: true parks the connection until it has more to say.
 func (p *Proxy) serve(c *reactor.Conn, b *frontend.Bind) (keep bool) {
 	x := p.engine.locals[c.Loop().ID()].take(p, c)
-	x.port = b.Port
+	x.port = b.PortOf(c)
 	done := false
 	defer func() {
 		if !done { // it panics, and nobody knows what is in x
@@ -104,6 +123,7 @@ func (p *Proxy) serve(c *reactor.Conn, b *frontend.Bind) (keep bool) {
 		u = x.upgraded()
 	}
 	x.dropServer()
+	x.server.retryDone(x.to)
 	x.letGo()
 	x.put(x)
 	done = true
@@ -139,7 +159,7 @@ func (x *exchange) converse() after {
 // readRequest reads the head of the next request. Without ok there is none.
 func (x *exchange) readRequest() (next after, ok bool) {
 	x.conf = x.p.conf.Load()
-	x.phase = read
+	x.phase = retry.Read
 	_ = x.client.SetReadDeadline(time.Time{}) // open, or the next read tells
 	x.client.SetReadBudget(never)             // the last body has left one
 	waits, start := false, x.loop.Now()
@@ -209,20 +229,28 @@ func (x *exchange) carry() after {
 	if r, ok := x.judge(); !ok {
 		return x.reply(r)
 	}
-	if c := x.body.prefetch(x); c != noCause {
-		return x.fail(failure{phase: read, cause: c})
+	if c := x.body.prefetch(x); c != retry.None {
+		return x.fail(retry.Failure{Phase: retry.Read, Cause: c})
+	}
+	if r, ok := x.direct(); !ok {
+		return x.reply(r)
+	}
+	if c := x.pick(true); c != retry.None {
+		return x.fail(retry.Failure{Phase: retry.Pick, Cause: c})
 	}
 	for {
 		f := x.try()
-		if f.cause == noCause {
+		if f.Cause == retry.None {
 			break
 		}
-		x.server.failed(x, f)
-		a := decide(f)
-		if !a.again {
-			return x.fail(f)
+		if x.again(&f) {
+			continue
 		}
-		x.server.again(a.same)
+		if f.Cause == retry.ServerStatus {
+			break // that is what the client gets
+		}
+		x.endAttempt(&f)
+		return x.fail(f)
 	}
 	if x.res.Status == statusSwitchingProtocols {
 		return x.switchProtocols()
@@ -232,6 +260,9 @@ func (x *exchange) carry() after {
 
 // judge refuses what is well formed and not to be carried.
 func (x *exchange) judge() (reply, bool) {
+	if over := x.engine.options.Overloaded; over != nil && over() {
+		return reply{status: statusServiceUnavailable, reason: accesslog.Overload, close: true}, false
+	}
 	switch x.req.Method {
 	case http1.MethodConnect:
 		return reply{status: statusMethodNotAllowed, reason: accesslog.ClientError, close: true}, false
@@ -252,7 +283,7 @@ func (x *exchange) judge() (reply, bool) {
 // say.
 func (x *exchange) trace() {
 	x.origin.Begin(&x.conf.policy, forward.Arrival{
-		Peer: x.client.RemoteAddrPort().Addr(), Port: x.port, Minor: x.req.Minor, Host: x.req.Authority(),
+		Peer: frontend.ClientOf(x.client).Addr(), Port: x.port, Minor: x.req.Minor, Host: x.req.Authority(),
 	})
 	fields := x.req.Fields()
 	for i := range fields {
@@ -274,22 +305,24 @@ const originFields = http1.Set(1<<http1.Forwarded | 1<<http1.XForwardedFor | 1<<
 	1<<http1.XForwardedPort | 1<<http1.XForwardedOther | 1<<http1.XRealIP | 1<<http1.XRequestID | 1<<http1.Via)
 
 // causeOf says what a failed read from the client, or write to it, means.
-func causeOf(err error) cause {
+func (x *exchange) causeOf(err error) retry.Cause {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return clientSlow
+		return x.late(retry.ClientSlow)
 	}
-	return clientGone
+	return retry.ClientGone
 }
 
 // serverCause says what a failed operation with the server means.
-func (x *exchange) serverCause(err error) cause {
+func (x *exchange) serverCause(err error) retry.Cause {
 	switch {
+	case x.server.conn != nil && x.server.conn.Drained():
+		return retry.Drained
 	case x.client.Closed(), errors.Is(err, net.ErrClosed):
-		return shutDown
+		return retry.ShutDown
 	case errors.Is(err, reactor.ErrHangup):
-		return clientGone
+		return retry.ClientGone
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return serverLate
+		return x.late(retry.ServerLate)
 	}
-	return serverBroke
+	return retry.ServerBroke
 }

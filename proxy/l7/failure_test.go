@@ -76,7 +76,7 @@ func TestNothingSentTwice(t *testing.T) {
 			if n := len(requests); n != 1 {
 				t.Errorf("servers saw %d requests, want 1", n)
 			}
-			if st := r.server(0); st.Failed != 1 || st.Active != 0 || st.Served != 0 {
+			if st := r.server(0); st.Failed != 1 || st.Active != 0 || st.Served != 1 {
 				t.Errorf("status = %+v, want one failure", st)
 			}
 		})
@@ -115,7 +115,7 @@ func TestNoServer(t *testing.T) {
 func TestAllServersDown(t *testing.T) {
 	r := start(t, webServer(t, func(http.ResponseWriter, *http.Request) { t.Error("a server that is down got a request") }))
 	for range 3 {
-		r.config.Backend.pool.Servers()[0].ConnectFailed(time.Now(), "refused")
+		r.config.Backends["web"].Pool.Servers()[0].ConnectFailed(time.Now(), "refused")
 	}
 	c := r.dial(t)
 	c.send(t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"regexp"
 	"strings"
 	"testing"
@@ -347,5 +348,35 @@ func TestServerConnectionIsKept(t *testing.T) {
 	eventually(t, func() bool { return r.server(0).Active == 0 })
 	if got := r.server(0); got.Served != 3 || got.Failed != 0 {
 		t.Errorf("status = %+v, want 3 requests served", got)
+	}
+}
+
+// Behind a proxy that speaks the PROXY protocol, the client is whom that names: for the
+// server, and for the log.
+func TestClientOfTheProxyProtocol(t *testing.T) {
+	server, heads := seen(t, empty)
+	spec := generous()
+	spec.ProxyProtocol = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	r := startWith(t, spec, pool(t, server))
+	c := r.dial(t)
+	c.send(t, "PROXY TCP4 203.0.113.9 198.51.100.2 4711 8443\r\nGET / HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+	if got := c.response(t, "GET"); got.StatusCode != 200 {
+		t.Fatalf("status %d", got.StatusCode)
+	}
+	head := <-heads
+	for _, want := range []string{"X-Forwarded-For: 203.0.113.9\r\n", "X-Real-IP: 203.0.113.9\r\n", "X-Forwarded-Port: 8443\r\n"} {
+		if !strings.Contains(head, want) {
+			t.Errorf("the server's request lacks %q:\n%s", want, head)
+		}
+	}
+}
+
+// A header that nobody has asked for is no request, lest anybody names another client.
+func TestUnaskedProxyHeaderIsRefused(t *testing.T) {
+	r := start(t, answers(t, empty))
+	c := r.dial(t)
+	c.send(t, "PROXY TCP4 203.0.113.9 198.51.100.2 4711 8443\r\nGET / HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+	if got := c.response(t, "GET"); got.StatusCode != 400 {
+		t.Errorf("status %d", got.StatusCode)
 	}
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/proxy/accesslog"
+	"github.com/tandemlb/tandem/proxy/backend"
 	"github.com/tandemlb/tandem/proxy/reactor"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
@@ -126,9 +127,10 @@ func pool(t testing.TB, servers ...string) *upstream.Pool {
 		Name: "web", Balance: proxy.RoundRobin,
 		Timeouts: proxy.PoolTimeouts{Connect: patience, Response: patience, BodyIdle: patience, Idle: patience},
 		Limits:   proxy.PoolLimits{Idle: 64},
+		Retry:    proxy.Retry{Attempts: 5, On: []proxy.RetryOn{proxy.RetryConnect, proxy.RetryReset}, Budget: 1},
 	}
 	for _, s := range servers {
-		spec.Servers = append(spec.Servers, proxy.Server{Name: s, Address: netip.MustParseAddrPort(s)})
+		spec.Servers = append(spec.Servers, proxy.Server{Weight: 1, Name: s, Address: netip.MustParseAddrPort(s)})
 	}
 	return newPool(t, spec, nil)
 }
@@ -152,6 +154,8 @@ type running struct {
 	log     *observer.ObservedLogs
 	access  *accessLog
 	observe atomic.Pointer[func()] // called when a server's health changes
+
+	overloaded atomic.Bool
 }
 
 // accessLog collects lines.
@@ -224,13 +228,13 @@ func startWith(t testing.TB, spec proxy.Listener, servers *upstream.Pool) *runni
 	logCtx, stopLog := context.WithCancel(context.Background())
 	wg.Go(func() { _ = access.Run(logCtx) })
 	t.Cleanup(stopLog)
-	r.engine = NewEngine(loops, Options{Observe: r.observed, Access: access})
+	r.engine = NewEngine(loops, Options{Observe: r.observed, Access: access, Overloaded: r.overloaded.Load})
 	r.config = Config{
-		Listener: spec, Backend: r.engine.NewBackend(servers, nil),
+		Listener: spec, Backends: map[string]*backend.Backend{"web": backend.New(r.engine.reactor.Loops(), servers, nil, nil)},
 		Log:       proxy.Log{Access: true, Sample: 1, RequestID: "x-request-id", Tenant: "x-tenant"},
 		Pseudonym: "tandem-test",
 	}
-	r.Proxy = r.engine.New(r.config, zap.New(core))
+	r.Proxy = r.engine.New(r.prepare(t), zap.New(core))
 	r.bind(t)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -269,14 +273,24 @@ func (r *running) stop(t testing.TB, ctx context.Context) {
 }
 
 // use makes requests go to other servers.
-func (r *running) use(b *Backend) {
-	r.config.Backend = b
-	r.Configure(r.config)
+func (r *running) use(t testing.TB, b *backend.Backend) {
+	t.Helper()
+	r.config.Backends = map[string]*backend.Backend{"web": b}
+	r.Configure(r.prepare(t))
 }
 
-func (r *running) backend(t testing.TB, servers ...string) *Backend {
+func (r *running) prepare(t testing.TB) *Prepared {
 	t.Helper()
-	return r.engine.NewBackend(pool(t, servers...), nil)
+	p, err := r.engine.Prepare(r.config, r.Proxy, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (r *running) backend(t testing.TB, servers ...string) *backend.Backend {
+	t.Helper()
+	return backend.New(r.engine.reactor.Loops(), pool(t, servers...), nil, nil)
 }
 
 func (r *running) url(path string) string { return "http://" + r.l.Addr().String() + path }
@@ -366,5 +380,5 @@ func eventually(t testing.TB, ok func() bool) {
 }
 
 func (r *running) server(i int) upstream.Status {
-	return r.config.Backend.pool.Servers()[i].Status(time.Now())
+	return r.config.Backends["web"].Pool.Servers()[i].Status(time.Now())
 }

@@ -6,7 +6,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tandemlb/tandem/proxy/accesslog"
+	"github.com/tandemlb/tandem/proxy/frontend"
 	"github.com/tandemlb/tandem/proxy/http1"
+	"github.com/tandemlb/tandem/proxy/retry"
 )
 
 // record is what is told of an exchange when it is over.
@@ -23,14 +25,19 @@ type record struct {
 // another client's, are closed.
 func (x *exchange) begin(start time.Time) {
 	x.record = record{start: start}
+	x.server.retryDone(x.to)
 	x.server.begin()
+	if !x.deadline.IsZero() { // the last request has left one
+		_ = x.client.SetWriteDeadline(time.Time{}) // open, or the next write tells
+	}
+	x.course = course{}
 	x.body.received = 0
 }
 
 // log closes the books on an exchange that ended for c.
-func (x *exchange) log(c cause) {
+func (x *exchange) log(c retry.Cause) {
 	r := &x.record
-	if c == clientGone && r.status == 0 {
+	if c == retry.ClientGone && r.status == 0 {
 		r.status = statusClientGone
 	}
 	x.tell(reasonOf(c, x.phase))
@@ -41,14 +48,20 @@ func (x *exchange) tell(why accesslog.Reason) {
 	if x.access == nil || !x.conf.Log.Access {
 		return
 	}
-	r, b := &x.record, x.conf.Backend
+	r := &x.record
 	e := accesslog.Entry{
 		Start: r.start, Latency: x.loop.Now().Sub(r.start), Listener: x.conf.Listener.Name, Reason: why,
 		Request: accesslog.Request{
-			Client: x.client.RemoteAddrPort().Addr(), Method: x.req.MethodText(), Host: x.req.HostName(), Path: x.req.RawTarget(), Bytes: x.body.received,
+			Client: frontend.ClientOf(x.client).Addr(), Method: x.req.MethodText(), Host: x.req.HostName(), Path: x.req.RawTarget(), Bytes: x.body.received,
 		},
 		Response: accesslog.Response{Status: r.status, Bytes: r.sent},
-		Upstream: accesslog.Upstream{Pool: b.name, Connect: r.connect, FirstByte: r.firstByte},
+		Upstream: accesslog.Upstream{Connect: r.connect, FirstByte: r.firstByte, Queued: x.queued},
+	}
+	if x.route != nil {
+		e.Route = x.route.Number
+	}
+	if x.to != nil {
+		e.Upstream.Pool = x.to.Name
 	}
 	if r.traced {
 		e.Request.Client, e.Request.CorrelationID = x.origin.Client(), x.origin.ID()
@@ -57,37 +70,49 @@ func (x *exchange) tell(why accesslog.Reason) {
 		}
 	}
 	if n := len(x.server.tried); n > 0 {
-		e.Upstream.Server, e.Upstream.Retries = b.links[x.server.tried[n-1]].name, x.server.attempts-1
+		e.Upstream.Server, e.Upstream.Retries = x.to.Link(x.server.tried[n-1]).Name, max(x.server.attempts-1, 0)
 	}
 	x.access.Append(&e)
 }
 
 // reasonOf names what a cause in a phase means.
-func reasonOf(c cause, p phase) accesslog.Reason {
+func reasonOf(c retry.Cause, p retry.Phase) accesslog.Reason {
 	switch c {
-	case noCause:
+	case retry.None:
 		return accesslog.OK
-	case serverBroke:
-		if p <= connect {
+	case retry.ServerBroke:
+		if p <= retry.Connect {
 			return accesslog.ServerConnect
 		}
 		return accesslog.ServerReset
-	case serverLate:
+	case retry.ServerLate:
 		return accesslog.ServerTimeout
-	case serverBad:
+	case retry.ServerBad:
 		return accesslog.ServerBadResponse
-	case noServer:
+	case retry.ServerStatus:
+		return accesslog.OK // it is passed on
+	case retry.QueueFull:
+		return accesslog.QueueFull
+	case retry.QueueTimeout:
+		return accesslog.QueueTimeout
+	case retry.BreakerOpen:
+		return accesslog.BreakerOpen
+	case retry.RouteLate:
+		return accesslog.RouteTimeout
+	case retry.Drained:
+		return accesslog.ServerDrained
+	case retry.NoServer:
 		return accesslog.NoServer
-	case clientGone:
+	case retry.ClientGone:
 		return accesslog.ClientAbort
-	case clientSlow:
-		if p == stream {
+	case retry.ClientSlow:
+		if p == retry.Stream {
 			return accesslog.ClientSlowRead
 		}
 		return accesslog.ClientTimeoutBody
-	case clientBad, clientTooBig:
+	case retry.ClientBad, retry.ClientTooBig:
 		return accesslog.ClientError
-	case shutDown:
+	case retry.ShutDown:
 		return accesslog.Shutdown
 	}
 	return accesslog.Internal
@@ -98,7 +123,7 @@ func reasonOf(c cause, p phase) accesslog.Reason {
 func (p *Proxy) refused(x *exchange, err error) {
 	p.Refuse(string(http1.ReasonOf(err)))
 	if c := p.log.Check(zap.DebugLevel, "request refused"); c != nil {
-		c.Write(zap.Stringer("client", x.client.RemoteAddrPort()), zap.Error(err), excerpt(x.in.b[:x.in.w]))
+		c.Write(zap.Stringer("client", frontend.ClientOf(x.client)), zap.Error(err), excerpt(x.in.b[:x.in.w]))
 	}
 }
 
@@ -106,7 +131,7 @@ func (p *Proxy) refused(x *exchange, err error) {
 func (p *Proxy) badResponse(x *exchange, err error) {
 	p.Refuse("response_" + string(http1.ReasonOf(err)))
 	if c := p.log.Check(zap.DebugLevel, "response refused"); c != nil {
-		c.Write(zap.Stringer("server", x.server.conn.link.server.Address()), zap.Error(err), excerpt(x.back.b[:x.back.w]))
+		c.Write(zap.Stringer("server", x.server.conn.Link.Server.Address()), zap.Error(err), excerpt(x.back.b[:x.back.w]))
 	}
 }
 
@@ -114,17 +139,4 @@ func (p *Proxy) badResponse(x *exchange, err error) {
 func excerpt(b []byte) zap.Field {
 	const most = 512
 	return zap.ByteString("bytes", b[:min(len(b), most)])
-}
-
-// statusText is what a client is told in the body of a status of our own.
-func statusText(status int, pool string) string {
-	switch status {
-	case statusServiceUnavailable:
-		return "No healthy server in pool \"" + pool + "\""
-	case statusBadGateway:
-		return "The server could not be reached or did not answer properly"
-	case statusGatewayTimeout:
-		return "The server did not answer in time"
-	}
-	return http1.StatusText(status)
 }

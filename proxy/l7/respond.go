@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/proxy/http1"
+	"github.com/tandemlb/tandem/proxy/retry"
+	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
 // smallBody is the size up to which a body is copied behind its head: cheaper than
@@ -17,20 +19,21 @@ const smallBody = 4 << 10
 // respond sends the response on: its head, as soon as that is there, with what came
 // of the body behind it, and then the rest.
 func (x *exchange) respond() after {
-	x.phase = stream
+	x.phase = retry.Stream
 	keep := x.req.KeepAlive && x.body.done && !x.p.Draining()
 	body := x.res.BodyForClient()
 	keep = keep && body.Kind != http1.UntilClose
 	x.edit = http1.Edit{Lines: x.edit.Lines[:0], Close: !keep, KeepAlive: keep && x.req.Minor == 0}
+	x.dress(&x.edit)
 	var err error
 	if x.out, err = x.res.AppendHead(x.out[:0], &x.edit); err != nil {
-		panic("l7: " + err.Error()) // nothing is added
+		panic("l7: " + err.Error()) // what is added has been tried
 	}
 	s := x.sink()
 	x.record.status = x.res.Status
 	c := x.sendOn(s, body)
 	x.record.sent = s.sent
-	if c != noCause {
+	if c != retry.None {
 		return x.broken(c)
 	}
 	return x.finish(keep)
@@ -50,7 +53,7 @@ func (x *exchange) sink() *sink {
 }
 
 // write sends what is given, at the pace of the client.
-func (s *sink) write(bufs ...[]byte) cause {
+func (s *sink) write(bufs ...[]byte) retry.Cause {
 	c := s.x.client
 	c.SetWriteBudget(s.pace.allowance())
 	before := c.WriteWaited()
@@ -67,18 +70,18 @@ func (s *sink) write(bufs ...[]byte) cause {
 	if err != nil {
 		return s.blame(err)
 	}
-	return noCause
+	return retry.None
 }
 
-func (s *sink) blame(err error) cause {
+func (s *sink) blame(err error) retry.Cause {
 	if errors.Is(err, net.ErrClosed) {
-		return shutDown
+		return retry.ShutDown
 	}
-	return causeOf(err)
+	return s.x.causeOf(err)
 }
 
 // sendOn sends head and body.
-func (x *exchange) sendOn(s *sink, body http1.Body) cause {
+func (x *exchange) sendOn(s *sink, body http1.Body) retry.Cause {
 	switch x.res.Body.Kind {
 	case http1.Sized:
 		return x.sendSized(s)
@@ -90,7 +93,7 @@ func (x *exchange) sendOn(s *sink, body http1.Body) cause {
 	return s.write(x.out)
 }
 
-func (x *exchange) sendSized(s *sink) cause {
+func (x *exchange) sendSized(s *sink) retry.Cause {
 	left := x.res.Body.Length
 	first := x.back.unread()
 	if int64(len(first)) > left {
@@ -99,7 +102,7 @@ func (x *exchange) sendSized(s *sink) cause {
 	x.back.r += len(first)
 	left -= int64(len(first))
 	c := x.sendFirst(s, first)
-	if c != noCause {
+	if c != retry.None {
 		return c
 	}
 	s.sent += int64(len(first))
@@ -107,7 +110,7 @@ func (x *exchange) sendSized(s *sink) cause {
 		before := x.client.WriteWaited()
 		moved, piped, c := x.spliceOn(s, min(left, part))
 		left -= moved
-		if c != noCause {
+		if c != retry.None {
 			return c
 		}
 		if !piped {
@@ -118,20 +121,20 @@ func (x *exchange) sendSized(s *sink) cause {
 	for left > 0 {
 		room := x.back.b[:min(int64(len(x.back.b)), left)]
 		n, c := x.readBody(room)
-		if c != noCause {
+		if c != retry.None {
 			return c
 		}
 		left -= int64(n)
-		if c := s.write(room[:n]); c != noCause {
+		if c := s.write(room[:n]); c != retry.None {
 			return c
 		}
 		s.sent += int64(n)
 	}
-	return noCause
+	return retry.None
 }
 
 // sendFirst sends the head and what came with it.
-func (x *exchange) sendFirst(s *sink, data []byte) cause {
+func (x *exchange) sendFirst(s *sink, data []byte) retry.Cause {
 	if len(data) == 0 || len(data) > smallBody {
 		return s.write(x.out, data)
 	}
@@ -141,43 +144,43 @@ func (x *exchange) sendFirst(s *sink, data []byte) cause {
 
 // spliceOn moves up to n bytes of the body through the kernel. When piped is false,
 // there is no pipe for it.
-func (x *exchange) spliceOn(s *sink, n int64) (moved int64, piped bool, _ cause) {
+func (x *exchange) spliceOn(s *sink, n int64) (moved int64, piped bool, _ retry.Cause) {
 	up := x.server.conn
-	up.SetReadBudget(x.conf.bodyIdle())
+	up.SetReadBudget(bodyIdle(x.to))
 	x.client.SetWriteBudget(s.pace.allowance())
 	before := x.client.WriteWaited()
 	moved, err := x.loop.Splice(x.client, up.Conn, n)
 	s.pace.took(int(moved), x.client.WriteWaited()-before)
 	s.sent += moved
 	if err == nil {
-		return moved, true, noCause
+		return moved, true, retry.None
 	}
 	server, client := sides(err)
 	switch {
 	case noPipe(err):
-		return moved, false, noCause
+		return moved, false, retry.None
 	case client != nil:
 		return moved, true, s.blame(client)
 	case moved > 0 && errors.Is(server, os.ErrDeadlineExceeded):
-		return moved, true, noCause // slow, and not too slow
+		return moved, true, retry.None // slow, and not too slow
 	}
 	return moved, true, x.bodyCause(server)
 }
 
 // readBody reads a part of the response's body.
-func (x *exchange) readBody(b []byte) (int, cause) {
+func (x *exchange) readBody(b []byte) (int, retry.Cause) {
 	up := x.server.conn
-	up.SetReadBudget(x.conf.bodyIdle())
+	up.SetReadBudget(bodyIdle(x.to))
 	n, err := up.Read(b)
 	if err != nil {
 		return n, x.bodyCause(err)
 	}
-	return n, noCause
+	return n, retry.None
 }
 
 // bodyCause says what a failed read of the body means.
-func (x *exchange) bodyCause(err error) cause {
-	if x.body.cause != noCause {
+func (x *exchange) bodyCause(err error) retry.Cause {
+	if x.body.cause != retry.None {
 		return x.body.cause // it has closed the connection
 	}
 	return x.serverCause(err)
@@ -191,7 +194,7 @@ const (
 
 // sendChunked sends a body that came in chunks: in chunks of our own, each of all the
 // data that was read at once, or as it is to a client that knows none.
-func (x *exchange) sendChunked(s *sink, chunks bool) cause {
+func (x *exchange) sendChunked(s *sink, chunks bool) retry.Cause {
 	d := &x.decoder
 	d.Reset(&x.res.Head, &x.engine.limits)
 	pending := x.out // the head, until it has been sent
@@ -216,7 +219,7 @@ func (x *exchange) sendChunked(s *sink, chunks bool) cause {
 			x.unasked = leftover
 		}
 		if len(pending)+len(piece) > 0 {
-			if c := s.write(pending, piece); c != noCause {
+			if c := s.write(pending, piece); c != retry.None {
 				return c
 			}
 			pending = nil
@@ -224,12 +227,12 @@ func (x *exchange) sendChunked(s *sink, chunks bool) cause {
 		}
 		switch {
 		case err != nil:
-			return serverBad
+			return retry.ServerBad
 		case ended:
-			return noCause
+			return retry.None
 		}
 		got, c := x.readBody(x.back.b[frameHead : len(x.back.b)-frameTail])
-		if c != noCause {
+		if c != retry.None {
 			return c
 		}
 		from, to = frameHead, frameHead+got
@@ -237,7 +240,7 @@ func (x *exchange) sendChunked(s *sink, chunks bool) cause {
 }
 
 // sendUntilClose sends a body that ends with the connection.
-func (x *exchange) sendUntilClose(s *sink, chunks bool) cause {
+func (x *exchange) sendUntilClose(s *sink, chunks bool) retry.Cause {
 	pending := x.out
 	from, to := x.back.r, x.back.w
 	x.back.r = x.back.w
@@ -250,20 +253,20 @@ func (x *exchange) sendUntilClose(s *sink, chunks bool) cause {
 			piece = http1.FrameChunk(x.back.b, from, to)
 		}
 		if len(pending)+len(piece) > 0 {
-			if c := s.write(pending, piece); c != noCause {
+			if c := s.write(pending, piece); c != retry.None {
 				return c
 			}
 			pending = nil
 			s.sent += int64(to - from)
 		}
 		up := x.server.conn
-		up.SetReadBudget(x.conf.bodyIdle())
+		up.SetReadBudget(bodyIdle(x.to))
 		n, err := up.Read(x.back.b[frameHead : len(x.back.b)-frameTail])
 		switch {
 		case err == io.EOF && chunks:
 			return s.write(http1.AppendLastChunk(x.out[:0], nil))
 		case err == io.EOF:
-			return noCause
+			return retry.None
 		case err != nil:
 			return x.bodyCause(err)
 		}
@@ -273,16 +276,17 @@ func (x *exchange) sendUntilClose(s *sink, chunks bool) cause {
 
 // broken ends an exchange whose response cannot be completed: the client must not
 // take what it has for all.
-func (x *exchange) broken(c cause) after {
+func (x *exchange) broken(c retry.Cause) after {
 	x.body.stop(x)
-	if c == serverBroke || c == serverLate || c == serverBad {
+	if c.Blames() {
+		x.server.result.Result = upstream.Failure
 		x.server.server.Broke()
 		x.p.failed.Add(1)
 	}
 	x.log(c)
 	x.dropServer()
 	// What the kernel still holds would keep who takes nothing for minutes.
-	if x.res.BodyForClient().Kind == http1.UntilClose || c == clientSlow {
+	if x.res.BodyForClient().Kind == http1.UntilClose || c == retry.ClientSlow {
 		_ = x.client.Abort() // or it is closed already
 	}
 	return closing
@@ -297,7 +301,7 @@ func (x *exchange) finish(keep bool) after {
 		_ = x.body.task.Wait()
 		x.body.task = nil
 	}
-	x.log(noCause)
+	x.log(retry.None)
 	a := &x.server
 	c := a.conn
 	a.conn = nil
@@ -307,7 +311,8 @@ func (x *exchange) finish(keep bool) after {
 		x.p.Refuse("unsolicited_response")
 		_ = c.Close()
 	} else if x.res.Reusable && uploaded {
-		c.link.keep(c, x.loop.Now(), x.conf.Backend)
+		_ = c.SetWriteDeadline(time.Time{}) // open, or it is not kept
+		c.Link.Keep(c, x.loop.Now(), x.to)
 	} else {
 		_ = c.Close()
 	}

@@ -296,7 +296,7 @@ func TestLoopIsDetected(t *testing.T) {
 // out.
 func TestProxyBeforeItself(t *testing.T) {
 	r := start(t, refusing(t))
-	r.use(r.backend(t, r.l.Addr().String()))
+	r.use(t, r.backend(t, r.l.Addr().String()))
 	if res := get(t, r.url("/")); res.StatusCode != http.StatusLoopDetected {
 		t.Errorf("response = %s, want 508", res.Status)
 	}

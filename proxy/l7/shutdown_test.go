@@ -2,6 +2,7 @@ package l7
 
 import (
 	"context"
+	"github.com/tandemlb/tandem/proxy/backend"
 	"io"
 	"net/http"
 	"testing"
@@ -107,7 +108,7 @@ func TestNewBackendConcernsNewRequests(t *testing.T) {
 		if got := body(t, c.response(t, http.MethodGet)); got != want {
 			t.Errorf("answered by %q, want %q", got, want)
 		}
-		r.use(r.backend(t, webServer(t, name("b"))))
+		r.use(t, r.backend(t, webServer(t, name("b"))))
 	}
 }
 
@@ -116,24 +117,24 @@ func TestBackendKeepsConnectionsToServersThatStay(t *testing.T) {
 	stays := webServer(t, func(_ http.ResponseWriter, r *http.Request) { remotes <- r.RemoteAddr })
 	goes := webServer(t, func(_ http.ResponseWriter, r *http.Request) { remotes <- r.RemoteAddr })
 	r := start(t, stays, goes)
-	old := r.config.Backend
+	old := r.config.Backends["web"]
 	get(t, r.url("/"))
 	before := <-remotes
 	get(t, r.url("/"))
 	<-remotes
 
-	spec := old.pool.Spec()
+	spec := old.Pool.Spec()
 	spec.Servers = spec.Servers[:1]
-	smaller := newPool(t, spec, old.pool)
-	next := r.engine.NewBackend(smaller, old)
-	r.use(next)
+	smaller := newPool(t, spec, old.Pool)
+	next := backend.New(r.engine.reactor.Loops(), smaller, old, nil)
+	r.use(t, next)
 	old.Retire(next)
 	defer next.Retire(nil)
 	get(t, r.url("/"))
 	if after := <-remotes; after != before {
 		t.Errorf("request came from %s, before the change from %s; want the same connection", after, before)
 	}
-	if again := r.engine.NewBackend(smaller, next); again != next {
+	if again := backend.New(r.engine.reactor.Loops(), smaller, next, nil); again != next {
 		t.Error("NewBackend made a new backend for the same pool")
 	}
 }

@@ -2,7 +2,9 @@ package l7
 
 import (
 	"github.com/tandemlb/tandem/proxy/accesslog"
+	"github.com/tandemlb/tandem/proxy/backend"
 	"github.com/tandemlb/tandem/proxy/http1"
+	"github.com/tandemlb/tandem/proxy/retry"
 	"github.com/tandemlb/tandem/proxy/tunnel"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
@@ -10,21 +12,23 @@ import (
 // switchProtocols passes the 101 on, and what came behind it on either side. Then
 // the connection is a tunnel.
 func (x *exchange) switchProtocols() after {
-	x.phase = stream
+	x.phase = retry.Stream
 	var err error
-	if x.out, err = x.res.AppendHead(x.out[:0], &http1.Edit{Upgrade: x.offer}); err != nil {
+	x.edit = http1.Edit{Lines: x.edit.Lines[:0], Upgrade: x.server.offer}
+	x.dress(&x.edit)
+	if x.out, err = x.res.AppendHead(x.out[:0], &x.edit); err != nil {
 		panic("l7: " + err.Error()) // it was offered as it is
 	}
 	x.record.status = x.res.Status
 	s := x.sink()
-	if c := s.write(x.out, x.back.unread()); c != noCause {
+	if c := s.write(x.out, x.back.unread()); c != retry.None {
 		return x.broken(c)
 	}
 	x.record.sent = int64(len(x.back.unread()))
 	up := x.server.conn
 	up.WatchHangup(nil)
 	if early := x.in.unread(); len(early) > 0 {
-		up.SetWriteBudget(x.conf.sendIdle())
+		up.SetWriteBudget(sendIdle(x.to))
 		if _, err := up.Write(early); err != nil {
 			return x.broken(x.serverCause(err))
 		}
@@ -36,19 +40,26 @@ func (x *exchange) switchProtocols() after {
 // upgraded is a connection that speaks another protocol, and ends with it.
 type upgraded struct {
 	tunnel.Tunnel
-	server *upstream.Server
+	server  *upstream.Server
+	conn    *backend.Conn // to it
+	observe func(*upstream.Server, upstream.Verdict)
 }
 
 // upgraded takes the connections out of the exchange.
 func (x *exchange) upgraded() *upgraded {
-	u := &upgraded{server: x.server.server, Tunnel: tunnel.Tunnel{
-		Client: x.client, Server: x.server.conn.Conn, Silence: x.conf.Listener.Timeouts.Tunnel,
+	u := &upgraded{server: x.server.server, conn: x.server.conn, observe: x.engine.options.Observe, Tunnel: tunnel.Tunnel{
+		Client: x.client, Server: x.server.conn.Conn, Silence: x.conf.Listener.Timeouts.Tunnel, Scratch: x.relay,
 	}}
 	x.server.conn, x.server.server = nil, nil
 	return u
 }
 
 func (u *upgraded) run() {
-	defer u.server.End()
+	defer func() {
+		_ = u.conn.Close() // it is closed, but counts as in use
+		if v := u.server.End(u.Client.Loop().Now(), upstream.Outcome{}); v != (upstream.Verdict{}) {
+			u.observe(u.server, v)
+		}
+	}()
 	u.Run()
 }

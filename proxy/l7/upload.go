@@ -8,8 +8,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tandemlb/tandem/proxy/backend"
 	"github.com/tandemlb/tandem/proxy/http1"
 	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/retry"
 )
 
 // upload is the body of a request on its way. What of it comes with the head is
@@ -28,7 +30,7 @@ type upload struct {
 	received int64 // bytes of data
 	pace     pace
 	task     *reactor.Task // that sends the rest
-	cause    cause         // why that ended before its time
+	cause    retry.Cause   // why that ended before its time
 }
 
 // begin looks at what is there of the body.
@@ -37,7 +39,7 @@ func (u *upload) begin(x *exchange) {
 	u.kind, u.left, u.first = x.req.Body.Kind, x.req.Body.Length, [2]int{x.in.r, x.in.r}
 	u.whole, u.done, u.held = true, x.req.Body.Empty(), false
 	u.received, u.pace = 0, pace{rate: l.Limits.MinRate, idle: l.Timeouts.BodyIdle}
-	u.task, u.cause = nil, noCause
+	u.task, u.cause = nil, retry.None
 	if u.kind == http1.Chunked {
 		u.decoder.Reset(&x.req.Head, &x.conf.limits)
 	}
@@ -45,22 +47,22 @@ func (u *upload) begin(x *exchange) {
 
 // prefetch takes in what has arrived of the body already, as far as there is room
 // behind the head.
-func (u *upload) prefetch(x *exchange) cause {
+func (u *upload) prefetch(x *exchange) retry.Cause {
 	for {
 		if err := u.takeFirst(x); err != nil {
 			return u.blame(x, err)
 		}
 		u.held = x.req.ExpectContinue && !u.done
 		if u.done || u.held || len(x.in.room()) == 0 {
-			return noCause
+			return retry.None
 		}
 		n, err := x.client.TryRead(x.in.room())
 		x.in.w += n
 		switch {
 		case err == reactor.ErrWouldBlock: //nolint:errorlint // never wrapped
-			return noCause
+			return retry.None
 		case err != nil:
-			return causeOf(err)
+			return x.causeOf(err)
 		}
 	}
 }
@@ -102,19 +104,19 @@ func (u *upload) takeFirst(x *exchange) error {
 }
 
 // blame says whose fault a body that cannot be carried is.
-func (u *upload) blame(x *exchange, err error) cause {
+func (u *upload) blame(x *exchange, err error) retry.Cause {
 	if errors.Is(err, errBodyTooLarge) {
-		return clientTooBig
+		return retry.ClientTooBig
 	}
 	x.p.refused(x, err)
-	return clientBad
+	return retry.ClientBad
 }
 
 const crlf = "\r\n"
 
 // sendFirst sends the head in x.out, and the data that came with it. n is how much
 // was sent. Then the second coroutine takes over.
-func (u *upload) sendFirst(x *exchange, c *serverConn) (n int64, err error) {
+func (u *upload) sendFirst(x *exchange, c *backend.Conn) (n int64, err error) {
 	data := x.in.b[u.first[0]:u.first[1]]
 	switch {
 	case u.kind == http1.Chunked:
@@ -132,7 +134,7 @@ func (u *upload) sendFirst(x *exchange, c *serverConn) (n int64, err error) {
 	return n, err
 }
 
-func (u *upload) sendFirstChunk(x *exchange, c *serverConn, data []byte) (int64, error) {
+func (u *upload) sendFirstChunk(x *exchange, c *backend.Conn, data []byte) (int64, error) {
 	head := len(x.out)
 	end := head
 	if len(data) > 0 {
@@ -178,7 +180,7 @@ func (u *upload) stop(x *exchange) {
 
 // run sends what follows the first part. It ends the wait for the response when the
 // client fails; when the server does, that will show there.
-func (u *upload) run(x *exchange, c *serverConn) {
+func (u *upload) run(x *exchange, c *backend.Conn) {
 	var client, server error
 	switch {
 	case u.kind == http1.Sized:
@@ -188,29 +190,29 @@ func (u *upload) run(x *exchange, c *serverConn) {
 	}
 	switch {
 	case client != nil:
-		if u.cause = u.clientCause(x, client); u.cause != noCause {
+		if u.cause = u.clientCause(x, client); u.cause != retry.None {
 			_ = c.Abort() // or it is closed already
 		}
 	case server == nil:
 		u.done = true
-		if x.phase == head {
+		if x.phase == retry.Head {
 			x.awaitResponse()
 		}
-	case errors.Is(server, os.ErrDeadlineExceeded) && x.phase == head:
+	case errors.Is(server, os.ErrDeadlineExceeded) && x.phase == retry.Head:
 		// It takes nothing any more, and nothing says that it will ever answer.
-		u.cause = serverLate
+		u.cause = retry.ServerLate
 		_ = c.Abort() // or it is closed already
 	}
 }
 
-func (u *upload) clientCause(x *exchange, err error) cause {
+func (u *upload) clientCause(x *exchange, err error) retry.Cause {
 	if _, ok := errors.AsType[*http1.Error](err); ok || errors.Is(err, errBodyTooLarge) {
 		return u.blame(x, err)
 	}
 	if errors.Is(err, net.ErrClosed) {
-		return shutDown
+		return retry.ShutDown
 	}
-	return causeOf(err)
+	return x.causeOf(err)
 }
 
 // spliceFrom is how much of a body must be left for it to go through a pipe in the
@@ -238,14 +240,14 @@ func nextPart(part int64, waited, allowed time.Duration) int64 {
 	return min(2*part, mostPart)
 }
 
-func (u *upload) runSized(x *exchange, c *serverConn) (client, server error) {
+func (u *upload) runSized(x *exchange, c *backend.Conn) (client, server error) {
 	for part := int64(leastPart); u.left >= spliceFrom; {
 		x.client.SetReadBudget(u.pace.allowance())
-		c.SetWriteBudget(x.conf.sendIdle())
+		c.SetWriteBudget(sendIdle(x.to))
 		before, waited := x.client.ReadWaited(), c.WriteWaited()
 		moved, err := x.loop.Splice(c.Conn, x.client, min(u.left, part))
 		u.moved(x, moved, before)
-		part = nextPart(part, c.WriteWaited()-waited, x.conf.sendIdle())
+		part = nextPart(part, c.WriteWaited()-waited, sendIdle(x.to))
 		if err == nil {
 			continue
 		}
@@ -266,7 +268,7 @@ func (u *upload) runSized(x *exchange, c *serverConn) (client, server error) {
 			return err, nil
 		}
 		u.left -= int64(n)
-		c.SetWriteBudget(x.conf.sendIdle())
+		c.SetWriteBudget(sendIdle(x.to))
 		if _, err := c.Write(b[:n]); err != nil {
 			return nil, err
 		}
@@ -302,7 +304,7 @@ func (u *upload) read(x *exchange, b []byte) (int, error) {
 	return n, err
 }
 
-func (u *upload) runChunked(x *exchange, c *serverConn) (client, server error) {
+func (u *upload) runChunked(x *exchange, c *backend.Conn) (client, server error) {
 	b := x.borrow()
 	defer x.giveBack(b)
 	const tail = len("\r\n0\r\n\r\n")
@@ -334,7 +336,7 @@ func (u *upload) runChunked(x *exchange, c *serverConn) (client, server error) {
 			frame = http1.AppendLastChunk(frame, u.decoder.Trailers())
 		}
 		if len(frame) > 0 {
-			c.SetWriteBudget(x.conf.sendIdle())
+			c.SetWriteBudget(sendIdle(x.to))
 			if _, err := c.Write(frame); err != nil {
 				return nil, err
 			}
