@@ -40,7 +40,7 @@ func TestConnectionsBeyondALimitAreReset(t *testing.T) {
 	} {
 		t.Run(reason, func(t *testing.T) {
 			r := start(t, pool(t, backend(t, echo)))
-			r.use(func(c *Config) { c.Listener.Limits = limits })
+			r.use(t, func(r *running) { r.listener.Limits = limits })
 			first, second := r.dial(t), r.dial(t)
 			echoed(t, first)
 			echoed(t, second)
@@ -55,7 +55,7 @@ func TestConnectionsBeyondALimitAreReset(t *testing.T) {
 
 			t.Log("# a higher limit holds at once")
 			limits.Connections, limits.ConnectionsPerClient = 2*limits.Connections, 2*limits.ConnectionsPerClient
-			r.use(func(c *Config) { c.Listener.Limits = limits })
+			r.use(t, func(r *running) { r.listener.Limits = limits })
 			third := r.dial(t)
 			echoed(t, third)
 			for _, c := range []*net.TCPConn{first, second, third} {
@@ -75,20 +75,14 @@ func TestSilentConnectionsAreReset(t *testing.T) {
 		_, err := io.Copy(c, c)
 		heard <- err
 	})))
-	r.use(func(c *Config) { c.Listener.Timeouts.Tunnel = 100 * time.Millisecond })
+	r.use(t, func(r *running) { r.listener.Timeouts.Tunnel = 100 * time.Millisecond })
 	c := r.dial(t)
 	echoed(t, c)
 	isReset(t, c)
 	if err := <-heard; !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("the server saw %v, want a reset", err)
 	}
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(20 * time.Second); r.config.Pool.Servers()[0].Status(time.Now()).Active != 0; <-tick.C {
-		if time.Now().After(end) {
-			t.Fatal("the connection counts as active at the server")
-		}
-	}
+	eventually(t, "the end at the server", func() bool { return r.server(0).Active == 0 })
 }
 
 // unanswered returns an address to which connects get no answer.
@@ -123,12 +117,12 @@ func TestServerThatDoesNotAcceptIsPassedOver(t *testing.T) {
 	spec.Timeouts.Connect = 50 * time.Millisecond
 	r := start(t, repool(t, spec))
 	echoed(t, r.dial(t))
-	if s := r.config.Pool.Servers()[0].Status(time.Now()); s.Failed != 1 || s.Active != 0 {
+	if s := r.server(0); s.Failed != 1 || s.Active != 0 {
 		t.Errorf("status %+v, want one failure", s)
 	}
 
 	t.Log("# when there is no other, the client learns it")
-	alone := start(t, repool(t, proxy.Pool{Name: "db", Balance: proxy.RoundRobin, Servers: spec.Servers[:1], Timeouts: spec.Timeouts}))
+	alone := start(t, repool(t, proxy.Pool{Name: "db", Balance: proxy.RoundRobin, Servers: spec.Servers[:1], Retry: spec.Retry, Timeouts: spec.Timeouts}))
 	isReset(t, alone.dial(t))
 	if got := alone.settle(t); got.Failed != 1 {
 		t.Errorf("traffic %+v, want one failure", got)

@@ -8,7 +8,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"net/netip"
 	"sync"
 	"syscall"
 	"testing"
@@ -16,176 +15,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"golang.org/x/sys/unix"
 
 	"github.com/tandemlb/tandem/proxy"
-	"github.com/tandemlb/tandem/proxy/reactor"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
-
-func listen(t testing.TB) *net.TCPListener {
-	t.Helper()
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	return l
-}
-
-// backend runs handle for each connection to a server, and waits for them.
-func backend(t testing.TB, handle func(*net.TCPConn)) string {
-	t.Helper()
-	l := listen(t)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			c, err := l.AcceptTCP()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				defer c.Close()
-				c.SetDeadline(time.Now().Add(20 * time.Second))
-				handle(c)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		wg.Wait()
-	})
-	return l.Addr().String()
-}
-
-// refusing returns an address where nothing listens.
-func refusing(t testing.TB) string {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Close(fd) }) // until then nobody else gets the port
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	bound, err := unix.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("127.0.0.1:%d", bound.(*unix.SockaddrInet4).Port)
-}
-
-func pool(t testing.TB, servers ...string) *upstream.Pool {
-	t.Helper()
-	spec := proxy.Pool{Name: "db", Balance: proxy.RoundRobin}
-	for _, s := range servers {
-		spec.Servers = append(spec.Servers, proxy.Server{Name: s, Address: netip.MustParseAddrPort(s)})
-	}
-	return repool(t, spec)
-}
-
-func repool(t testing.TB, spec proxy.Pool) *upstream.Pool {
-	t.Helper()
-	p, err := upstream.NewPool(spec, nil, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-// running is a Proxy that serves a listener, on loops of its own.
-type running struct {
-	*Proxy
-	config Config
-	l      *net.TCPListener
-	unbind func()
-}
-
-func start(t testing.TB, p *upstream.Pool) *running {
-	t.Helper()
-	loops, err := reactor.New(reactor.Options{Loops: 2, Panicked: func(v any, stack []byte) { t.Errorf("panic: %v\n%s", v, stack) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = loops.Run(ctx) })
-	t.Cleanup(func() {
-		cancel()
-		wg.Wait()
-	})
-	r := &running{l: listen(t), config: Config{Pool: p, Observe: func(*upstream.Server, upstream.Verdict) {}}}
-	r.Proxy = New(loops, r.config)
-	f, err := r.l.File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if r.unbind, err = r.Listen(f); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
-		r.stop(t, ctx)
-	})
-	return r
-}
-
-func (r *running) stop(t testing.TB, ctx context.Context) {
-	t.Helper()
-	r.unbind()
-	r.l.Close()
-	r.Shutdown(ctx)
-}
-
-// use makes new connections go by a changed config.
-func (r *running) use(change func(*Config)) {
-	change(&r.config)
-	r.Configure(r.config)
-}
-
-func (r *running) dial(t testing.TB) *net.TCPConn {
-	t.Helper()
-	c, err := net.Dial("tcp", r.l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(20 * time.Second))
-	return c.(*net.TCPConn)
-}
-
-// settle waits until the proxy's connections are gone, and returns its counters.
-func (r *running) settle(t *testing.T) proxy.Traffic {
-	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(10 * time.Second)
-	for {
-		tr := r.Traffic()
-		if tr.Open == 0 {
-			return tr
-		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("traffic = %+v, want no open connection", tr)
-		}
-	}
-}
-
-// reset closes c so that its peer gets a RST.
-func reset(c *net.TCPConn) {
-	c.SetLinger(0)
-	c.Close()
-}
-
-func echo(c *net.TCPConn) {
-	io.Copy(c, c)
-	c.CloseWrite()
-}
 
 func TestBytesBothWays(t *testing.T) {
 	const size = 8 << 20
@@ -210,7 +43,7 @@ func TestBytesBothWays(t *testing.T) {
 	if diff := cmp.Diff(want, r.settle(t)); diff != "" {
 		t.Errorf("traffic (-want +got):\n%s", diff)
 	}
-	status := r.config.Pool.Servers()[0].Status(time.Now())
+	status := r.server(0)
 	if status.Active != 0 || status.Served != 1 || status.Health != upstream.Up {
 		t.Errorf("status = %+v, want up with one connection served", status)
 	}
@@ -356,8 +189,8 @@ func TestDeadServerIsPassedOver(t *testing.T) {
 	if diff := cmp.Diff(proxy.Traffic{Accepted: 5}, r.settle(t)); diff != "" {
 		t.Errorf("traffic (-want +got):\n%s", diff)
 	}
-	dead := r.config.Pool.Servers()[0].Status(time.Now())
-	want := upstream.Status{Health: upstream.Down, Reason: "connect: connection refused", Failed: 3}
+	dead := r.server(0)
+	want := upstream.Status{Health: upstream.Down, Reason: "connect: connection refused", Served: 3, Failed: 3, Weight: 1}
 	if diff := cmp.Diff(want, dead, cmpopts.IgnoreFields(upstream.Status{}, "Since")); diff != "" {
 		t.Errorf("status of the dead server (-want +got):\n%s", diff)
 	}
@@ -407,7 +240,7 @@ func TestNewConfigConcernsNewConnections(t *testing.T) {
 	if got := read(before); got != "a" {
 		t.Fatalf("greeted by %q, want a", got)
 	}
-	r.use(func(c *Config) { c.Pool = pool(t, backend(t, greet("b"))) })
+	r.use(t, func(r *running) { r.pools["db"] = pool(t, backend(t, greet("b"))) })
 	if got := read(r.dial(t)); got != "b" {
 		t.Errorf("new connection greeted by %q, want b", got)
 	}

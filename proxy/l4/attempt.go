@@ -1,0 +1,231 @@
+package l4
+
+import (
+	"errors"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"github.com/tandemlb/tandem/proxy"
+	"github.com/tandemlb/tandem/proxy/balance"
+	"github.com/tandemlb/tandem/proxy/dial"
+	"github.com/tandemlb/tandem/proxy/frontend"
+	"github.com/tandemlb/tandem/proxy/proxyproto"
+	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/route"
+	"github.com/tandemlb/tandem/proxy/tunnel"
+	"github.com/tandemlb/tandem/proxy/upstream"
+)
+
+// lookAfter is how often it is looked whether a client that has finished is still there,
+// while it waits.
+const lookAfter = 500 * time.Millisecond
+
+// attempt is what it takes to get a client to a server.
+type attempt struct {
+	conf   *Config
+	client *reactor.Conn
+	loop   *reactor.Loop
+	hello  []byte // what was read of the client, to be passed on
+
+	to     *target
+	ask    upstream.Ask
+	server *upstream.Server // where a place is taken; nil: nowhere
+	took   time.Duration    // to connect
+}
+
+// reach connects the client to a server. The caller ends what it has begun there, if it
+// returns a connection.
+func (a *attempt) reach() (*reactor.Conn, cause) {
+	if why := a.choose(); why != none {
+		return nil, why
+	}
+	if a.to.hashes {
+		key, _ := route.AppendKey(nil, proxy.Key{Kind: proxy.KeyClient}, nil, frontend.ClientOf(a.client).Addr())
+		a.ask.Hash = balance.Hash(key)
+	}
+	for n := 0; ; n++ {
+		if why := a.pick(); why != none {
+			return nil, why
+		}
+		conn, err := a.connect()
+		if err == nil {
+			a.hello = nil // and not for as long as the connection lasts
+			return conn, none
+		}
+		a.ask.Tried = append(a.ask.Tried, a.server)
+		a.failed(err)
+		if a.client.Closed() {
+			return nil, shutDown
+		}
+		// There is no waiting in between: the next is another server.
+		if n >= a.to.attempts || !a.to.pool.Retry(a.loop.Now()) {
+			return nil, noServer
+		}
+		defer a.to.pool.RetryDone()
+	}
+}
+
+// choose finds the pool that the client is for.
+func (a *attempt) choose() cause {
+	var name route.ServerName
+	if a.conf.Listener.Passthrough {
+		var why cause
+		if name.Name, why = a.readHello(); why != none {
+			return why
+		}
+	}
+	i, ok := a.conf.table.Match(&name, frontend.ClientOf(a.client).Addr())
+	if !ok {
+		return noRoute
+	}
+	a.to = a.conf.split[i][a.conf.table.Share(i, rand.Uint64())]
+	return none
+}
+
+// pick takes a place at a server, and waits for one if it must.
+func (a *attempt) pick() cause {
+	a.ask.Now, a.ask.Random, a.ask.Queued = a.loop.Now(), rand.Uint64(), false
+	s, why := a.to.pool.Pick(&a.ask)
+	if why == upstream.Full {
+		return a.queue()
+	}
+	return a.picked(s, why)
+}
+
+func (a *attempt) picked(s *upstream.Server, why upstream.Refusal) cause {
+	switch why {
+	case upstream.Picked:
+		a.server = s
+		return none
+	case upstream.BreakerOpen:
+		return breakerOpen
+	default:
+		return noServer
+	}
+}
+
+// queue waits for a place, behind those who came before.
+func (a *attempt) queue() cause {
+	began := a.loop.Now()
+	waiter := a.loop.NewWaiter()
+	w, ok := a.to.pool.Enqueue(began, waiter.Wake)
+	if !ok {
+		return queueFull
+	}
+	until := time.Time{}
+	if d := a.to.limits.QueueTimeout; d > 0 {
+		until = began.Add(d)
+	}
+	for {
+		if why := a.wait(waiter, until); why != none {
+			w.Leave()
+			return why
+		}
+		a.ask.Now, a.ask.Queued = a.loop.Now(), true
+		s, why := a.to.pool.Pick(&a.ask)
+		if why == upstream.Full { // somebody was quicker
+			w.Again()
+			continue
+		}
+		if why == upstream.Picked {
+			w.Done()
+		} else {
+			w.Leave()
+		}
+		return a.picked(s, why)
+	}
+}
+
+// wait waits for a place in the queue to come up, as long as the client is there.
+func (a *attempt) wait(w *reactor.Waiter, until time.Time) cause {
+	err := w.Wait(until, a.client)
+	// One who has said all that he has to say, and left it here, waits for the answer.
+	for errors.Is(err, reactor.ErrHangup) && !a.client.HungUp() && a.hasSaid() {
+		err = a.waitHalfClosed(w, until)
+	}
+	switch {
+	case err == nil:
+		return none
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return queueTimeout
+	case errors.Is(err, reactor.ErrHangup) && !a.client.Closed():
+		return clientGone
+	default:
+		return shutDown
+	}
+}
+
+// waitHalfClosed is a part of the wait of a client that has finished. That he leaves
+// altogether does not end it, and so he is looked after: ErrHangup ends a look.
+func (a *attempt) waitHalfClosed(w *reactor.Waiter, until time.Time) error {
+	look := a.loop.Now().Add(lookAfter)
+	last := !until.IsZero() && !look.Before(until)
+	if last {
+		look = until
+	}
+	err := w.Wait(look, nil)
+	if errors.Is(err, os.ErrDeadlineExceeded) && !last {
+		return reactor.ErrHangup
+	}
+	return err
+}
+
+// connect opens the connection to the server, and says there what comes first.
+func (a *attempt) connect() (*reactor.Conn, error) {
+	began := a.loop.Now()
+	o := reactor.DialOptions{}
+	if timeout := a.to.timeouts.Connect; timeout > 0 {
+		o.Deadline = began.Add(timeout)
+	}
+	conn, err := a.loop.Dial(a.server.Address(), o)
+	now := a.loop.Now()
+	dial.Judge(a.server, now, err, a.conf.Observe)
+	if err != nil {
+		return nil, err
+	}
+	a.took = now.Sub(began)
+	first := a.hello
+	if a.to.header != proxy.ProxyNone {
+		first = proxyproto.Append(nil, a.to.header, frontend.ClientOf(a.client), frontend.Local(a.client))
+		first = append(first, a.hello...)
+	}
+	if len(first) == 0 {
+		return conn, nil
+	}
+	_ = conn.SetWriteDeadline(o.Deadline) // it is open
+	if _, err := conn.Write(first); err != nil {
+		_ = conn.Abort() // or it is closed already
+		return nil, err
+	}
+	return conn, nil
+}
+
+// failed gives up the place at a server that was not reached.
+func (a *attempt) failed(err error) {
+	result := upstream.Failure
+	if !dial.Blames(err) {
+		result = upstream.Neutral
+	}
+	a.report(upstream.Outcome{Result: result})
+}
+
+// end gives up the place at the server when the connection has ended.
+func (a *attempt) end(how tunnel.End) {
+	result := upstream.Success
+	switch how {
+	case tunnel.Unanswered:
+		result = upstream.Failure
+	case tunnel.Aborted:
+		result = upstream.Neutral
+	}
+	a.report(upstream.Outcome{Result: result, Latency: a.took})
+}
+
+func (a *attempt) report(o upstream.Outcome) {
+	s := a.server
+	a.server = nil
+	if v := s.End(a.loop.Now(), o); v != (upstream.Verdict{}) {
+		a.conf.Observe(s, v)
+	}
+}
