@@ -11,7 +11,9 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/tandemlb/tandem/internal/config/notation"
 	"github.com/tandemlb/tandem/internal/config/source"
+	"github.com/tandemlb/tandem/internal/config/traffic"
 	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/vrrp"
 )
@@ -92,10 +94,10 @@ type Admin struct {
 // anything is wrong the error is of type Errors and lists all of it, in the
 // order of the file.
 func Parse(name string, src []byte) (*Config, error) {
-	d := &decoder{File: source.New(name, src), places: make(map[string]source.Place)}
+	d := &decoder{notation.New(source.New(name, src))}
 	var c Config
 	if root := d.Root(emptyFile); root != nil {
-		c = d.config(field{value: root})
+		c = d.config(notation.Field{Value: root})
 	}
 	if err := d.Err(); err != nil {
 		return nil, err
@@ -103,20 +105,24 @@ func Parse(name string, src []byte) (*Config, error) {
 	return &c, nil
 }
 
-func (d *decoder) config(root field) Config {
-	f := d.object(root, "nodes", "cluster", "vip", "vips", "listeners", "pools", "log", "admin")
+// decoder reads what this package is about; of the traffic, package traffic does.
+type decoder struct{ *notation.Decoder }
+
+func (d *decoder) config(root notation.Field) Config {
+	f := d.Object(root, "nodes", "cluster", "vip", "vips", "listeners", "pools", "log", "admin")
 	var c Config
 	c.Nodes = d.nodes(f["nodes"])
 	c.Cluster = d.cluster(f["cluster"])
 	c.VIPs = d.vips(f, c.Nodes)
-	c.Proxy = d.proxy(f["pools"], f["listeners"])
-	c.Log, c.Proxy.Log = d.log(f["log"])
+	own, requests := d.log(f["log"])
+	c.Log = own
+	c.Proxy = traffic.Decode(d.Decoder, f["pools"], f["listeners"], requests)
 	c.Admin = d.admin(f["admin"])
 	return c
 }
 
-func (d *decoder) admin(f field) Admin {
-	o := d.object(f, "socket")
+func (d *decoder) admin(f notation.Field) Admin {
+	o := d.Object(f, "socket")
 	// The kernel holds 108 bytes of a unix socket's path, the last one zero.
-	return Admin{Socket: d.path(o["socket"], DefaultSocket, 107)}
+	return Admin{Socket: d.Path(o["socket"], DefaultSocket, 107)}
 }

@@ -59,8 +59,8 @@ listeners:
 			Pools: []proxy.Pool{{
 				Name: "web",
 				Servers: []proxy.Server{
-					{Name: "192.0.2.21:8080", Address: netip.MustParseAddrPort("192.0.2.21:8080")},
-					{Name: "192.0.2.22:8080", Address: netip.MustParseAddrPort("192.0.2.22:8080")},
+					{Name: "192.0.2.21:8080", Address: netip.MustParseAddrPort("192.0.2.21:8080"), Weight: 1},
+					{Name: "192.0.2.22:8080", Address: netip.MustParseAddrPort("192.0.2.22:8080"), Weight: 1},
 				},
 				Balance: proxy.RoundRobin,
 				Check: proxy.Check{
@@ -68,10 +68,14 @@ listeners:
 					Expect: proxy.StatusRange{Low: 200, High: 299},
 					Every:  2 * time.Second, Timeout: time.Second, Rise: 2, Fall: 3,
 				},
+				Retry: proxy.Retry{
+					Attempts: 1, On: []proxy.RetryOn{proxy.RetryConnect, proxy.RetryReset}, Budget: 0.2, Backoff: 25 * time.Millisecond,
+				},
 				Timeouts: proxy.PoolTimeouts{
 					Connect: 2 * time.Second, Response: 30 * time.Second, BodyIdle: 5 * time.Minute, Idle: time.Minute,
 				},
 				Limits: proxy.PoolLimits{Idle: 1024, Age: 10 * time.Minute},
+				Drain:  30 * time.Second,
 			}},
 			Log: proxy.Log{Access: true, Sample: 1, RequestID: "x-request-id"},
 		},

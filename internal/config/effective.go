@@ -1,104 +1,78 @@
 package config
 
 import (
-	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/tandemlb/tandem/proxy"
+	"github.com/tandemlb/tandem/internal/config/notation"
+	"github.com/tandemlb/tandem/internal/config/traffic"
 )
 
 // Effective returns c in the language of the configuration file, with every
 // default written out. Parsing it gives an equal Config.
 func (c *Config) Effective() []byte {
-	root := block()
+	root := notation.Block()
 	if len(c.Nodes) > 0 {
-		nodes := block()
+		nodes := notation.Block()
 		for _, n := range c.Nodes {
-			put(nodes, n.Name, text(n.Address.String()))
+			notation.Put(nodes, n.Name, notation.Text(n.Address.String()))
 		}
-		put(root, "nodes", nodes)
+		notation.Put(root, "nodes", nodes)
 	}
-	cluster := block()
+	cluster := notation.Block()
 	if c.Cluster.KeyFile != "" {
-		put(cluster, "key_file", text(c.Cluster.KeyFile))
+		notation.Put(cluster, "key_file", notation.Text(c.Cluster.KeyFile))
 	}
-	put(cluster, "port", integer(c.Cluster.Port))
-	put(root, "cluster", cluster)
+	notation.Put(cluster, "port", notation.Integer(c.Cluster.Port))
+	notation.Put(root, "cluster", cluster)
 
 	if len(c.VIPs) > 0 {
-		vips := block()
+		vips := notation.Block()
 		for _, v := range c.VIPs {
-			put(vips, v.Name, v.effective(c.Nodes))
+			notation.Put(vips, v.Name, v.effective(c.Nodes))
 		}
-		put(root, "vips", vips)
+		notation.Put(root, "vips", vips)
 	}
-	if len(c.Proxy.Listeners) > 0 {
-		listeners := block()
-		for _, l := range c.Proxy.Listeners {
-			put(listeners, l.Name, effectiveListener(l))
-		}
-		put(root, "listeners", listeners)
-	}
-	if len(c.Proxy.Pools) > 0 {
-		pools := block()
-		for _, p := range c.Proxy.Pools {
-			put(pools, p.Name, effectivePool(p))
-		}
-		put(root, "pools", pools)
-	}
-	admin := block()
-	put(admin, "socket", text(c.Admin.Socket))
-	put(root, "log", effectiveLog(c.Log, c.Proxy.Log))
-	put(root, "admin", admin)
-	return encode(root)
-}
-
-// Hash returns 12 hexadecimal digits that two configs share when they mean the
-// same: neither comments, nor form, nor the order of maps, nor a default that
-// is written out make a difference.
-func (c *Config) Hash() string {
-	canonical := *c
-	canonical.Nodes = slices.SortedFunc(slices.Values(c.Nodes), func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
-	canonical.VIPs = slices.SortedFunc(slices.Values(c.VIPs), func(a, b VIP) int { return cmp.Compare(a.Name, b.Name) })
-	canonical.Proxy.Listeners = slices.SortedFunc(slices.Values(c.Proxy.Listeners), func(a, b proxy.Listener) int { return cmp.Compare(a.Name, b.Name) })
-	canonical.Proxy.Pools = slices.SortedFunc(slices.Values(c.Proxy.Pools), func(a, b proxy.Pool) int { return cmp.Compare(a.Name, b.Name) })
-	sum := sha256.Sum256(canonical.Effective())
-	return hex.EncodeToString(sum[:6])
+	traffic.Effective(root, c.Proxy)
+	log := notation.Block()
+	notation.Put(log, "level", notation.Text(c.Log.Level))
+	traffic.EffectiveLog(log, c.Proxy.Log)
+	notation.Put(root, "log", log)
+	admin := notation.Block()
+	notation.Put(admin, "socket", notation.Text(c.Admin.Socket))
+	notation.Put(root, "admin", admin)
+	return notation.Encode(root)
 }
 
 func (v VIP) effective(nodes []Node) *yaml.Node {
-	n := block()
-	put(n, "addresses", line(v.Prefixes, netip.Prefix.String))
+	n := notation.Block()
+	notation.Put(n, "addresses", notation.Line(v.Prefixes, netip.Prefix.String))
 	if v.Interface != "" {
-		put(n, "interface", text(v.Interface))
+		notation.Put(n, "interface", notation.Text(v.Interface))
 	}
-	put(n, "router_id", integer(v.RouterID))
-	put(n, "prefer", text(v.Prefer))
-	priority := flow()
+	notation.Put(n, "router_id", notation.Integer(v.RouterID))
+	notation.Put(n, "prefer", notation.Text(v.Prefer))
+	priority := notation.Flow()
 	for _, node := range nodes {
 		if node.Name != v.Owner {
-			put(priority, node.Name, integer(v.Priority[node.Name]))
+			notation.Put(priority, node.Name, notation.Integer(v.Priority[node.Name]))
 		}
 	}
-	put(n, "priority", priority)
-	put(n, "preempt", v.preemption())
-	put(n, "advertise", text(formatDuration(v.Advertise)))
-	put(n, "version", integer(v.Version))
+	notation.Put(n, "priority", priority)
+	notation.Put(n, "preempt", v.preemption())
+	notation.Put(n, "advertise", notation.Text(notation.FormatDuration(v.Advertise)))
+	notation.Put(n, "version", notation.Integer(v.Version))
 	if v.hasChecksum() {
-		put(n, "checksum", text(v.checksum()))
+		notation.Put(n, "checksum", notation.Text(v.checksum()))
 	}
-	put(n, "unicast", boolean(v.Unicast))
-	put(n, "virtual_mac", boolean(v.VirtualMAC))
-	put(n, "group", text(v.Group))
-	put(n, "track", v.Track.effective())
-	put(n, "lease", text(formatDuration(v.Lease)))
+	notation.Put(n, "unicast", notation.Boolean(v.Unicast))
+	notation.Put(n, "virtual_mac", notation.Boolean(v.VirtualMAC))
+	notation.Put(n, "group", notation.Text(v.Group))
+	notation.Put(n, "track", v.Track.effective())
+	notation.Put(n, "lease", notation.Text(notation.FormatDuration(v.Lease)))
 	return n
 }
 
@@ -112,20 +86,20 @@ func (v VIP) checksum() string {
 }
 
 func (t Track) effective() *yaml.Node {
-	n := flow()
+	n := notation.Flow()
 	if len(t.Interfaces) > 0 {
-		put(n, "interfaces", line(t.Interfaces, strings.Clone))
+		notation.Put(n, "interfaces", notation.Line(t.Interfaces, strings.Clone))
 	}
 	if t.Gateway.IsValid() {
-		put(n, "gateway", text(t.Gateway.String()))
+		notation.Put(n, "gateway", notation.Text(t.Gateway.String()))
 	}
-	put(n, "servers", boolean(t.Servers))
+	notation.Put(n, "servers", notation.Boolean(t.Servers))
 	return n
 }
 
 func (v VIP) preemption() *yaml.Node {
 	if v.Preempt && v.PreemptDelay != warmUp {
-		return text(formatDuration(v.PreemptDelay))
+		return notation.Text(notation.FormatDuration(v.PreemptDelay))
 	}
-	return boolean(v.Preempt)
+	return notation.Boolean(v.Preempt)
 }

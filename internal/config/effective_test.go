@@ -102,6 +102,16 @@ pools: {web: {servers: 192.0.2.21:80, check: tcp}}
 		{"a share of the log", "pools:", "log: {access: {sample: 50%}}\npools:", false},
 		{"a tenant", "pools:", "log: {tenant: x-tenant}\npools:", false},
 		{"a level", "pools:", "log: {level: warn}\npools:", false},
+		{"routes to one pool", "bind: \":80\", pool: web", "bind: \":80\", routes: {split: {web: 7}}", true},
+		{"a default of retries written out", "check: tcp", "check: tcp, retry: {on: [reset, connect], budget: 20%}", true},
+		{"a server in the long form", "servers: 192.0.2.21:80", "servers: {address: 192.0.2.21:80, weight: 1, backup: false}", true},
+		{"outlier ejection", "check: tcp", "check: tcp, outlier: true", false},
+		{"a circuit breaker", "check: tcp", "check: tcp, breaker: true", false},
+		{"no retries", "check: tcp", "check: tcp, retry: false", false},
+		{"a policy", "check: tcp", "check: tcp, balance: random", false},
+		{"a sticky cookie", "check: tcp", "check: tcp, sticky: {cookie: A}", false},
+		{"a weight", "servers: 192.0.2.21:80", "servers: {address: 192.0.2.21:80, weight: 2}", false},
+		{"a redirect", "bind: \":80\", pool: web", "bind: \":80\", routes: {redirect: /a}", false},
 	}
 	want := parse(t, base).Hash()
 	if len(want) != 12 || strings.Trim(want, "0123456789abcdef") != "" {
@@ -116,6 +126,54 @@ pools: {web: {servers: 192.0.2.21:80, check: tcp}}
 			if got := parse(t, src).Hash(); (got == want) != tt.same {
 				t.Errorf("Hash = %s, of the base config %s; want the same: %t", got, want, tt.same)
 			}
+		})
+	}
+}
+
+func TestHashOfRoutes(t *testing.T) {
+	const base = `
+listeners:
+  web:
+    bind: ":80"
+    routes:
+      - match: {host: [a.example, b.example], header: {x-a: "1", x-b: true}, cookie: {a: b, c: d}, path: /api}
+        split: {web: 1, api: 2}
+        request_headers: {set: {x-a: b, x-c: d}, remove: [x-e, x-f]}
+        rate_limit: {requests: 5}
+      - pool: api
+pools: {web: {servers: 192.0.2.21:80}, api: {servers: 192.0.2.22:80}}
+`
+	tests := []struct {
+		name     string
+		old, new string // what is replaced in base
+		same     bool
+	}{
+		{"the order of shares", "web: 1, api: 2", "api: 2, web: 1", true},
+		{"the order of fields", "x-a: \"1\", x-b: true", "X-B: true, X-A: 1", true},
+		{"the order of cookies", "a: b, c: d", "c: d, a: b", true},
+		{"the order of edits", "x-a: b, x-c: d", "x-c: d, x-a: b", true},
+		{"the order of removals", "x-e, x-f", "x-f, X-E", true},
+		{"the case of a host", "a.example", "A.example", true},
+		{"a slash behind a prefix", "path: /api", "path: {prefix: /%61pi/}", true},
+		{"a default of a rate limit", "requests: 5", "requests: 5, per: 1s, burst: 5, by: client", true},
+		{"a weight", "web: 1", "web: 3", false},
+		{"a value", "x-b: true", "x-b: yes", false},
+		{"a value of that word", "x-b: true", "x-b: {exact: true}", false},
+		{"a kind of path", "path: /api", "path: {exact: /api}", false},
+		{"one route more", "- pool: api", "- {match: {method: GET}, pool: web}\n      - pool: api", false},
+	}
+	want := parse(t, base).Hash()
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			src := strings.Replace(base, tt.old, tt.new, 1)
+			if src == base {
+				t.Fatalf("%q is not in the base config", tt.old)
+			}
+			c := parse(t, src)
+			if got := c.Hash(); (got == want) != tt.same {
+				t.Errorf("Hash = %s, of the base config %s; want the same: %t", got, want, tt.same)
+			}
+			checkRoundTrip(t, c)
 		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tandemlb/tandem/internal/config/notation"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
@@ -21,25 +22,25 @@ func (v VIP) has6() bool {
 }
 
 // version returns the version of VRRP that the VIP speaks.
-func (d *decoder) version(f field, v VIP) uint8 {
-	if d.choice(f, "3", "2", "3") == "3" {
+func (d *decoder) version(f notation.Field, v VIP) uint8 {
+	if d.Choice(f, "3", "2", "3") == "3" {
 		return 3
 	}
 	if v.has6() {
-		d.invalid(f, "version 2 of VRRP knows IPv4 alone, and the VIP has IPv6 addresses")
+		d.Invalid(f, "version 2 of VRRP knows IPv4 alone, and the VIP has IPv6 addresses")
 	}
 	return 2
 }
 
 // interval returns the time between advertisements.
-func (d *decoder) interval(f field, version uint8) time.Duration {
+func (d *decoder) interval(f notation.Field, version uint8) time.Duration {
 	otherwise, step, low, high := 100*time.Millisecond, intervalStep, minInterval, maxInterval
 	if version == 2 {
 		otherwise, step, low, high = time.Second, time.Second, time.Second, maxInterval2
 	}
-	interval := d.duration(f, otherwise, low, high)
+	interval := d.Duration(f, otherwise, low, high)
 	if interval%step != 0 {
-		d.invalid(f, "%s is not a multiple of %s", interval, step)
+		d.Invalid(f, "%s is not a multiple of %s", interval, step)
 	}
 	return interval
 }
@@ -50,10 +51,10 @@ var checksums = map[string]vrrp.ChecksumPolicy{
 }
 
 // checksum returns how the form of checksums is chosen.
-func (d *decoder) checksum(f field, v VIP) vrrp.ChecksumPolicy {
-	name := d.choice(f, "auto", "auto", "rfc9568", "rfc5798")
-	if f.set() && !v.hasChecksum() {
-		d.invalid(f, "there is a choice for IPv4 in version 3 alone, which the VIP does not use")
+func (d *decoder) checksum(f notation.Field, v VIP) vrrp.ChecksumPolicy {
+	name := d.Choice(f, "auto", "auto", "rfc9568", "rfc5798")
+	if f.Set() && !v.hasChecksum() {
+		d.Invalid(f, "there is a choice for IPv4 in version 3 alone, which the VIP does not use")
 	}
 	return checksums[name]
 }
@@ -61,36 +62,36 @@ func (d *decoder) checksum(f field, v VIP) vrrp.ChecksumPolicy {
 // hasChecksum reports whether there is a choice of checksums.
 func (v VIP) hasChecksum() bool { return v.Version == 3 && v.has4() }
 
-func (d *decoder) unicast(f field, v VIP, nodes []Node) bool {
-	unicast := d.boolean(f, false)
+func (d *decoder) unicast(f notation.Field, v VIP, nodes []Node) bool {
+	unicast := d.Boolean(f, false)
 	for _, n := range nodes {
 		if is4 := n.Address.Is4(); unicast && n.Address.IsValid() && (v.has4() && !is4 || v.has6() && is4) {
-			d.invalid(f, "the VIP has addresses of a family that node %q, %s, cannot be reached in: advertise to the multicast group, or split the VIP", n.Name, n.Address)
+			d.Invalid(f, "the VIP has addresses of a family that node %q, %s, cannot be reached in: advertise to the multicast group, or split the VIP", n.Name, n.Address)
 			break
 		}
 	}
 	return unicast
 }
 
-func (d *decoder) virtualMAC(f field, v VIP) bool {
-	virtual := d.boolean(f, false)
+func (d *decoder) virtualMAC(f notation.Field, v VIP) bool {
+	virtual := d.Boolean(f, false)
 	switch {
 	case virtual && v.Unicast:
-		d.invalid(f, "a virtual MAC address needs advertisements that switches see, to the multicast group: leave out unicast")
+		d.Invalid(f, "a virtual MAC address needs advertisements that switches see, to the multicast group: leave out unicast")
 	case virtual && v.Owner != "":
-		d.invalid(f, "an address of node %q is among those of the VIP, and lives on its interface: choose another address", v.Owner)
+		d.Invalid(f, "an address of node %q is among those of the VIP, and lives on its interface: choose another address", v.Owner)
 	}
 	return virtual
 }
 
 // group returns the group of a VIP; by default it has one of its own.
-func (d *decoder) group(f field, name string) string {
-	if !f.set() {
+func (d *decoder) group(f notation.Field, name string) string {
+	if !f.Set() {
 		return name
 	}
-	got, ok := d.text(f, "the name of a group")
+	got, ok := d.Text(f, "the name of a group")
 	if ok {
-		d.validName(f.value, got)
+		d.CheckName(f.Value, got)
 	}
 	return got
 }
@@ -103,10 +104,10 @@ func (d *decoder) agreeingGroups(routers []router) {
 				continue
 			}
 			at := b.group
-			if !at.set() {
+			if !at.Set() {
 				at = a.group
 			}
-			d.invalid(at, "VIPs %q and %q of group %q differ in prefer, priority or preempt: a group moves together, so they must agree", a.Name, b.Name, b.Group)
+			d.Invalid(at, "VIPs %q and %q of group %q differ in prefer, priority or preempt: a group moves together, so they must agree", a.Name, b.Name, b.Group)
 			break
 		}
 	}
@@ -114,17 +115,17 @@ func (d *decoder) agreeingGroups(routers []router) {
 
 // track returns what the VIP needs on a node. The priorities of v are known when
 // sound.
-func (d *decoder) track(f field, v VIP, nodes []Node, sound bool) Track {
-	o := d.object(f, "interfaces", "gateway", "servers")
-	t := Track{Servers: d.boolean(o["servers"], true)}
-	for _, e := range d.list(o["interfaces"], "interface") {
+func (d *decoder) track(f notation.Field, v VIP, nodes []Node, sound bool) Track {
+	o := d.Object(f, "interfaces", "gateway", "servers")
+	t := Track{Servers: d.Boolean(o["servers"], true)}
+	for _, e := range d.List(o["interfaces"], "interface") {
 		name := d.interfaceName(e)
 		if slices.Contains(t.Interfaces, name) {
-			d.invalid(e, "%q is listed twice", name)
+			d.Invalid(e, "%q is listed twice", name)
 		}
 		t.Interfaces = append(t.Interfaces, name)
 	}
-	if g := o["gateway"]; g.set() {
+	if g := o["gateway"]; g.Set() {
 		t.Gateway = d.gateway(g, v, nodes)
 	}
 	// What is lowered must stay above a node that reaches none of its servers.
@@ -132,24 +133,24 @@ func (d *decoder) track(f field, v VIP, nodes []Node, sound bool) Track {
 	if tracks := len(t.Interfaces) > 0 || t.Gateway.IsValid(); tracks && sound && len(v.Priority) > 1 {
 		all := slices.Collect(maps.Values(v.Priority))
 		if highest := slices.Max(all); highest-v.Penalty() < least || slices.Min(all) <= least {
-			d.invalid(f, "a node that misses something loses %d of its priority, which leaves too little of %d: set the lowest priority to %d or more",
+			d.Invalid(f, "a node that misses something loses %d of its priority, which leaves too little of %d: set the lowest priority to %d or more",
 				v.Penalty(), highest, least+1)
 		}
 	}
 	return t
 }
 
-func (d *decoder) gateway(f field, v VIP, nodes []Node) netip.Addr {
-	addr := d.addr(f, "the IP address of a gateway")
+func (d *decoder) gateway(f notation.Field, v VIP, nodes []Node) netip.Addr {
+	addr := d.Addr(f, "the IP address of a gateway")
 	switch {
 	case !addr.IsValid():
 		return addr
 	case addr.Is4() && !v.has4() || addr.Is6() && !v.has6():
-		d.invalid(f, "%s is of a family that the VIP has no address of", addr)
+		d.Invalid(f, "%s is of a family that the VIP has no address of", addr)
 	case slices.ContainsFunc(v.Prefixes, func(p netip.Prefix) bool { return p.Addr() == addr }):
-		d.invalid(f, "%s is an address of the VIP itself", addr)
+		d.Invalid(f, "%s is an address of the VIP itself", addr)
 	case slices.ContainsFunc(nodes, func(n Node) bool { return n.Address == addr }):
-		d.invalid(f, "%s is a node: the gateway is somebody whom all nodes can lose", addr)
+		d.Invalid(f, "%s is a node: the gateway is somebody whom all nodes can lose", addr)
 	}
 	return addr
 }

@@ -2,12 +2,16 @@ package config_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/tandemlb/tandem/internal/config"
+	"github.com/tandemlb/tandem/proxy"
 )
 
 // FuzzParse checks that no input panics, that what is refused is refused with
@@ -46,4 +50,56 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// FuzzValues puts texts where routes and pools have them: what is accepted of them must
+// survive being written out, and be as it will be on the wire.
+func FuzzValues(f *testing.F) {
+	for _, s := range []string{
+		"", "a", "A.example", "*.example.com", "/", "/a/", "/%61/%2F", "/caf%c3%a9", "^/x[0-9]+$", "true", "false", "null", "~", "0x10", "1e3", "2001-01-01", "- a", "a: b",
+		"https://{host}{uri}", "/{path}?{query}", "line\nbreak\r\n", "\ttab", "\u0085\u2028\ufeff", "é", "\"q\"", "'", "#", " a", "a ", "a.b:80", "_http._tcp.a.b", "header x-a", "query a b",
+	} {
+		f.Add(s)
+	}
+	const pool = "pools: {p: {servers: 192.0.2.1:80}}\n"
+	routes := func(route string) string {
+		return pool + "listeners: {l: {bind: \":80\", routes: {" + route + "}}}\n"
+	}
+	places := []string{
+		routes("match: {host: %s}, pool: p"), routes("match: {path: %s}, pool: p"), routes("match: {path: {exact: %s}}, pool: p"),
+		routes("match: {path: {regex: %s}}, pool: p"), routes("match: {method: %s}, pool: p"), routes("match: {header: {x-a: %s}}, pool: p"),
+		routes("match: {header: {%s: a}}, pool: p"), routes("match: {cookie: {a: %s}}, pool: p"), routes("match: {cookie: {%s: a}}, pool: p"),
+		routes("match: {query: {a: %s}}, pool: p"), routes("match: {query: {%s: {exact: a}}}, pool: p"), routes("match: {client: %s}, pool: p"),
+		routes("redirect: %s"), routes("respond: {status: 200, body: %s}"), routes("respond: {status: 200, body: a, content_type: %s}"),
+		routes("pool: p, rewrite: {prefix: %s}"), routes("pool: p, rewrite: {host: %s}"),
+		routes("pool: p, request_headers: {set: {x-a: %s}}"), routes("pool: p, response_headers: {add: {%s: [a, b]}}"), routes("pool: p, request_headers: {remove: %s}"),
+		routes("pool: p, rate_limit: {requests: 1, by: %s}"),
+		"pools: {p: {servers: %s}}\n", "pools: {p: {discover: {dns: %s}}}\n", "pools: {p: {servers: 192.0.2.1:80, sticky: {cookie: %s}}}\n",
+		"pools: {p: {servers: 192.0.2.1:80, balance: consistent_hash, hash_on: %s}}\n", "pools: {p: {servers: 192.0.2.1:80, retry: {budget: %s}}}\n",
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, place := range places {
+			c, err := config.Parse("fuzz.yaml", fmt.Appendf(nil, place, strconv.Quote(s)))
+			if err != nil {
+				continue
+			}
+			checkRoundTrip(t, c)
+			for _, l := range c.Proxy.Listeners {
+				for _, r := range l.Routes {
+					checkFields(t, r.RequestHeaders)
+					checkFields(t, r.ResponseHeaders)
+				}
+			}
+		}
+	})
+}
+
+// checkFields checks that no edit could end a field, or begin another.
+func checkFields(t *testing.T, e proxy.HeaderEdit) {
+	t.Helper()
+	for _, f := range slices.Concat(e.Set, e.Add) {
+		if strings.ContainsFunc(f.Value, func(r rune) bool { return r < ' ' || r > '~' }) || strings.ContainsAny(f.Name, " :\r\n") || f.Name == "" {
+			t.Errorf("the field %q: %q is accepted", f.Name, f.Value)
+		}
+	}
 }

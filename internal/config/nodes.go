@@ -1,32 +1,36 @@
 package config
 
-import "math"
+import (
+	"math"
+
+	"github.com/tandemlb/tandem/internal/config/notation"
+)
 
 // maxNodes is how many nodes this version can run.
 const maxNodes = 2
 
 // nodes returns the nodes of f.
-func (d *decoder) nodes(f field) []Node {
+func (d *decoder) nodes(f notation.Field) []Node {
 	var nodes []Node
-	for i, e := range d.named(f, "addresses") {
+	for i, e := range d.Named(f, "addresses") {
 		if i == maxNodes {
-			d.errorf(e.key, "%q is node number %d: this version supports %d", e.key.Value, i+1, maxNodes)
+			d.Errorf(e.Key, "%q is node number %d: this version supports %d", e.Key.Value, i+1, maxNodes)
 		}
-		addr := d.addr(e, "an IP address")
+		addr := d.Addr(e, "an IP address")
 		if addr.IsValid() {
-			d.claim(e, addr.String(), "the address of a node")
+			d.Claim(e, addr.String(), "the address of a node")
 		}
-		nodes = append(nodes, Node{Name: e.key.Value, Address: addr})
+		nodes = append(nodes, Node{Name: e.Key.Value, Address: addr})
 	}
 	return nodes
 }
 
-func (d *decoder) cluster(f field) Cluster {
+func (d *decoder) cluster(f notation.Field) Cluster {
 	const port, pathMax = 7946, 4095
-	o := d.object(f, "key_file", "port")
+	o := d.Object(f, "key_file", "port")
 	return Cluster{
-		KeyFile: d.path(o["key_file"], "", pathMax),
-		Port:    uint16(d.integer(o["port"], port, math.MaxUint16-1)),
+		KeyFile: d.Path(o["key_file"], "", pathMax),
+		Port:    uint16(d.Integer(o["port"], port, math.MaxUint16-1)),
 	}
 }
 

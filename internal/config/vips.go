@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tandemlb/tandem/internal/config/notation"
 	"github.com/tandemlb/tandem/internal/config/source"
 )
 
@@ -36,32 +37,32 @@ const maxPrefixes = math.MaxUint8
 type router struct {
 	VIP
 	at    source.Place // of the VRID
-	group field
+	group notation.Field
 }
 
 // vips returns the VIPs of the file, whose root has the keys f.
-func (d *decoder) vips(f fields, nodes []Node) []VIP {
+func (d *decoder) vips(f notation.Fields, nodes []Node) []VIP {
 	short, long := f["vip"], f["vips"]
-	if short.set() && long.set() {
-		d.errorf(short.key, "vip is short for a single entry of vips: write one of them")
+	if short.Set() && long.Set() {
+		d.Errorf(short.Key, "vip is short for a single entry of vips: write one of them")
 	}
-	for _, v := range []field{short, long} {
-		if v.set() && len(nodes) == 0 {
-			d.errorf(v.key, "a VIP needs the nodes that share it, such as nodes: {lb1: 192.0.2.11, lb2: 192.0.2.12}")
+	for _, v := range []notation.Field{short, long} {
+		if v.Set() && len(nodes) == 0 {
+			d.Errorf(v.Key, "a VIP needs the nodes that share it, such as nodes: {lb1: 192.0.2.11, lb2: 192.0.2.12}")
 		}
 	}
 	var routers []router
-	if short.set() {
-		routers = append(routers, d.vip("main", fields{"addresses": short}, nodes))
+	if short.Set() {
+		routers = append(routers, d.vip("main", notation.Fields{"addresses": short}, nodes))
 	}
-	for _, e := range d.named(long, "VIPs") {
+	for _, e := range d.Named(long, "VIPs") {
 		mark := d.Count()
-		o := d.object(e, "addresses", "interface", "router_id", "prefer", "priority", "preempt", "advertise", "version", "checksum",
+		o := d.Object(e, "addresses", "interface", "router_id", "prefer", "priority", "preempt", "advertise", "version", "checksum",
 			"unicast", "virtual_mac", "group", "track", "lease")
-		if d.ok(mark) && !o["addresses"].set() {
-			d.errorf(e.key, "VIP %q has no addresses, such as addresses: 192.0.2.100/24", e.key.Value)
+		if d.OK(mark) && !o["addresses"].Set() {
+			d.Errorf(e.Key, "VIP %q has no addresses, such as addresses: 192.0.2.100/24", e.Key.Value)
 		}
-		routers = append(routers, d.vip(e.key.Value, o, nodes))
+		routers = append(routers, d.vip(e.Key.Value, o, nodes))
 	}
 	d.distinctRouterIDs(routers)
 	d.agreeingGroups(routers)
@@ -72,7 +73,7 @@ func (d *decoder) vips(f fields, nodes []Node) []VIP {
 	return vips
 }
 
-func (d *decoder) vip(name string, f fields, nodes []Node) router {
+func (d *decoder) vip(name string, f notation.Fields, nodes []Node) router {
 	r := router{VIP: VIP{Name: name}}
 	listed, owner := d.prefixes(f["addresses"], nodes)
 	r.Interface = d.interfaceName(f["interface"])
@@ -87,19 +88,19 @@ func (d *decoder) vip(name string, f fields, nodes []Node) router {
 	r.Unicast = d.unicast(f["unicast"], r.VIP, nodes)
 	r.VirtualMAC = d.virtualMAC(f["virtual_mac"], r.VIP)
 	r.Group, r.group = d.group(f["group"], name), f["group"]
-	sound := d.ok(mark) && len(nodes) > 0
+	sound := d.OK(mark) && len(nodes) > 0
 	r.Track = d.track(f["track"], r.VIP, nodes, sound)
 	r.Lease = d.lease(f["lease"], r.VIP, sound)
 	return r
 }
 
 // preemption returns whether and when a node takes over from one that serves.
-func (d *decoder) preemption(f field) (bool, time.Duration) {
+func (d *decoder) preemption(f notation.Field) (bool, time.Duration) {
 	const what = "true, false, or a duration such as 30s"
-	if !f.set() {
+	if !f.Set() {
 		return true, warmUp
 	}
-	switch got, ok := d.text(f, what); {
+	switch got, ok := d.Text(f, what); {
 	case !ok:
 		return true, warmUp
 	case got == "true":
@@ -107,44 +108,44 @@ func (d *decoder) preemption(f field) (bool, time.Duration) {
 	case got == "false":
 		return false, 0
 	case got == "" || got[0] < '0' || got[0] > '9':
-		d.expected(f, what)
+		d.Expected(f, what)
 		return true, warmUp
 	}
-	return true, d.duration(f, warmUp, 0, maxPreemptDelay)
+	return true, d.Duration(f, warmUp, 0, maxPreemptDelay)
 }
 
 // prefixes returns the addresses of a VIP as the file lists them, and the node
 // that has one of them as its own, if any.
-func (d *decoder) prefixes(f field, nodes []Node) (prefixes []netip.Prefix, owner string) {
+func (d *decoder) prefixes(f notation.Field, nodes []Node) (prefixes []netip.Prefix, owner string) {
 	const what = "an address with prefix length such as 192.0.2.100/24 or 2001:db8::100/64"
 	count := map[bool]int{} // by whether it is IPv6
-	for _, e := range d.list(f, "address") {
-		got, ok := d.text(e, what)
+	for _, e := range d.List(f, "address") {
+		got, ok := d.Text(e, what)
 		if !ok {
 			continue
 		}
 		p, err := parseVIP(got)
 		if err != nil {
-			d.invalid(e, "%s", err)
+			d.Invalid(e, "%s", err)
 			continue
 		}
 		for _, n := range nodes {
 			switch {
 			case n.Address != p.Addr():
 			case owner != "" && owner != n.Name:
-				d.invalid(e, "%s is the address of node %q, and another that of node %q: one node at most can own addresses of a VIP", p.Addr(), n.Name, owner)
+				d.Invalid(e, "%s is the address of node %q, and another that of node %q: one node at most can own addresses of a VIP", p.Addr(), n.Name, owner)
 			default:
 				owner = n.Name
 			}
 		}
-		d.claim(e, p.Addr().String(), "a virtual address")
+		d.Claim(e, p.Addr().String(), "a virtual address")
 		// An IPv6 advertisement has a link-local address in any case.
 		most := maxPrefixes
 		if p.Addr().Is6() {
 			most--
 		}
 		if count[p.Addr().Is6()]++; count[p.Addr().Is6()] == most+1 {
-			d.invalid(e, "an advertisement holds at most %d addresses: move the rest to another VIP", most)
+			d.Invalid(e, "an advertisement holds at most %d addresses: move the rest to another VIP", most)
 		}
 		prefixes = append(prefixes, p)
 	}
@@ -174,13 +175,13 @@ func inOrder(listed []netip.Prefix, vrid uint8) []netip.Prefix {
 	return slices.Concat(v4, local, v6)
 }
 
-func (d *decoder) interfaceName(f field) string {
-	if !f.set() {
+func (d *decoder) interfaceName(f notation.Field) string {
+	if !f.Set() {
 		return ""
 	}
-	got, ok := d.text(f, "the name of an interface")
+	got, ok := d.Text(f, "the name of an interface")
 	if ok && !validInterface(got) {
-		d.invalid(f, "%q is not the name of an interface: that has 1 to 15 characters, without space, / or :", got)
+		d.Invalid(f, "%q is not the name of an interface: that has 1 to 15 characters, without space, / or :", got)
 	}
 	return got
 }
@@ -201,9 +202,9 @@ func validInterface(s string) bool {
 // routerID returns the VRID of a VIP: by default the last number of its first
 // address, or of its first IPv4 address if it has one, which both nodes and the
 // next version will choose alike.
-func (d *decoder) routerID(f fields, listed []netip.Prefix) (uint8, source.Place) {
-	if id := f["router_id"]; id.set() {
-		return uint8(d.integer(id, 0, math.MaxUint8)), d.Place(id.value)
+func (d *decoder) routerID(f notation.Fields, listed []netip.Prefix) (uint8, source.Place) {
+	if id := f["router_id"]; id.Set() {
+		return uint8(d.Integer(id, 0, math.MaxUint8)), d.Place(id.Value)
 	}
 	if len(listed) == 0 {
 		return 0, source.Place{}
@@ -216,9 +217,9 @@ func (d *decoder) routerID(f fields, listed []netip.Prefix) (uint8, source.Place
 	bytes := first.AsSlice()
 	id := bytes[len(bytes)-1]
 	if id == 0 {
-		d.errorf(at.key, "the VIP needs a router_id (under `vips`): its default, the last byte of %s, is 0", first)
+		d.Errorf(at.Key, "the VIP needs a router_id (under `vips`): its default, the last byte of %s, is 0", first)
 	}
-	return id, d.Place(at.value)
+	return id, d.Place(at.Value)
 }
 
 // distinctRouterIDs refuses VIPs that a network could not tell apart. One
@@ -241,10 +242,10 @@ func (d *decoder) distinctRouterIDs(routers []router) {
 // lease returns for how long the kernel keeps the addresses. It must not end while
 // the backup still waits: then nobody would have them. The priorities of v are
 // known when sound.
-func (d *decoder) lease(f field, v VIP, sound bool) time.Duration {
+func (d *decoder) lease(f notation.Field, v VIP, sound bool) time.Duration {
 	const usual = 2 * time.Second
 	if !sound {
-		return d.duration(f, usual, time.Second, maxLease)
+		return d.Duration(f, usual, time.Second, maxLease)
 	}
 	// RFC 9568, section 6.1: Skew_Time and Active_Down_Interval.
 	unit := v.Advertise
@@ -255,12 +256,12 @@ func (d *decoder) lease(f field, v VIP, sound bool) time.Duration {
 	skew := (256 - time.Duration(lowest)) * unit / 256
 	down := 3*v.Advertise + skew
 	least := down.Truncate(time.Second) + time.Second
-	lease := d.duration(f, max(usual, least), time.Second, maxLease)
+	lease := d.Duration(f, max(usual, least), time.Second, maxLease)
 	switch {
 	case lease%time.Second != 0:
-		d.invalid(f, "%s is not in whole seconds, as the kernel counts it", lease)
+		d.Invalid(f, "%s is not in whole seconds, as the kernel counts it", lease)
 	case lease <= down:
-		d.invalid(f, "the lease of %s ends before a backup takes over, after 3 x advertise + skew = 3 x %s + (256-%d)/256 x %s = %s: set lease: %s",
+		d.Invalid(f, "the lease of %s ends before a backup takes over, after 3 x advertise + skew = 3 x %s + (256-%d)/256 x %s = %s: set lease: %s",
 			lease, v.Advertise, lowest, unit, down.Round(time.Millisecond), least)
 	}
 	return lease

@@ -147,7 +147,7 @@ func (f *File) locate() int {
 func (f *File) head(n int) string {
 	var b strings.Builder
 	for _, line := range f.lines[:n] {
-		b.WriteString(string(line))
+		b.WriteString(line)
 		b.WriteByte('\n')
 	}
 	return b.String()
@@ -156,7 +156,7 @@ func (f *File) head(n int) string {
 // end returns the place behind the beginning head of the file.
 func end(head []byte) Place {
 	lines := split(head)
-	return Place{line: len(lines), column: len(lines[len(lines)-1]) + 1, length: 1}
+	return Place{line: len(lines), column: utf8.RuneCountInString(lines[len(lines)-1]) + 1, length: 1}
 }
 
 // wholeLine returns the place of the text of line n without its margins.

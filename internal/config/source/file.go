@@ -22,8 +22,13 @@ const (
 type File struct {
 	name  string
 	text  []byte
-	lines [][]rune
+	lines []string
 	errs  Errors
+
+	// The line that was looked at last, by its characters: few are at all, but the only
+	// one of a file may be, many times.
+	seen  int
+	runes []rune
 }
 
 // Place is a stretch of one line; line and column count from 1, as YAML does.
@@ -63,22 +68,21 @@ func (f *File) At(p Place) string { return fmt.Sprintf("%s:%d:%d", f.name, p.lin
 
 // split splits text exactly where the YAML scanner starts a new line (YAML 1.1,
 // section 5.4), else its line numbers would name other lines here.
-func split(text []byte) [][]rune {
+func split(text []byte) []string {
 	s := strings.TrimPrefix(string(text), "\uFEFF")
 	s = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n").Replace(s)
-	var lines [][]rune
-	for line := range strings.SplitSeq(s, "\n") {
-		lines = append(lines, []rune(line))
-	}
-	return lines
+	return strings.Split(s, "\n")
 }
 
-// line returns line n, or nothing when there is no such line.
+// line returns the characters of line n, or nothing when there is no such line.
 func (f *File) line(n int) []rune {
 	if n < 1 || n > len(f.lines) {
 		return nil
 	}
-	return f.lines[n-1]
+	if n != f.seen {
+		f.seen, f.runes = n, []rune(f.lines[n-1])
+	}
+	return f.runes
 }
 
 // Place returns the place of n's text as it is written in the file.

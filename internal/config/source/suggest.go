@@ -14,8 +14,14 @@ func Instead(got string, options []string) string {
 	if len(options) == 0 {
 		return ": none is defined"
 	}
+	if more := len(options) - most; more > 0 {
+		return fmt.Sprintf(", expected %s or one of %d more", strings.Join(options[:most], ", "), more)
+	}
 	return ", expected " + Enumerate(options, "or")
 }
+
+// most bounds how many words a message lists: names may be thousands.
+const most = 30
 
 // Suggestion asks whether one of options was meant, if one is near.
 func Suggestion(got string, options []string) string {

@@ -1,6 +1,10 @@
 package source
 
-import "testing"
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
 
 func TestDistance(t *testing.T) {
 	tests := []struct {
@@ -51,6 +55,17 @@ func TestSuggestionOnlyWhenNear(t *testing.T) {
 	}
 	if got := Suggestion("lb3", []string{"lb1", "lb2"}); got != "" {
 		t.Errorf("suggestion between two equally near names = %q, want none", got)
+	}
+}
+
+func TestInsteadOfManyListsSome(t *testing.T) {
+	var names []string
+	for i := range most + 5 {
+		names = append(names, fmt.Sprintf("name-%d", i))
+	}
+	got := Instead("other", names)
+	if !strings.HasPrefix(got, ", expected name-0, name-1, ") || !strings.HasSuffix(got, ", name-29 or one of 5 more") {
+		t.Errorf("Instead = %q", got)
 	}
 }
 

@@ -1,4 +1,4 @@
-package config
+package traffic
 
 import (
 	"fmt"
@@ -9,39 +9,40 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/tandemlb/tandem/internal/config/notation"
 	"github.com/tandemlb/tandem/proxy"
 )
 
 const requestForm = `"GET /path" or "HEAD /path"`
 
 // check returns how f wants servers probed, with the defaults of its kind.
-func (d *decoder) check(f field) proxy.Check {
-	if !f.set() {
+func (d *decoder) check(f notation.Field) proxy.Check {
+	if !f.Set() {
 		return proxy.Check{}
 	}
-	if f.value.Kind == yaml.ScalarNode {
+	if f.Value.Kind == yaml.ScalarNode {
 		return d.shortCheck(f)
 	}
 	mark := d.Count()
-	o := d.object(f, "http", "tcp", "expect", "every", "timeout", "rise", "fall")
+	o := d.Object(f, "http", "tcp", "expect", "every", "timeout", "rise", "fall")
 	http, tcp, expect := o["http"], o["tcp"], o["expect"]
 	c := defaultCheck(proxy.CheckTCP)
 	switch {
-	case http.set() && tcp.set():
-		d.errorf(tcp.key, "a check is of one kind: http or tcp")
-	case http.set():
+	case http.Set() && tcp.Set():
+		d.Errorf(tcp.Key, "a check is of one kind: http or tcp")
+	case http.Set():
 		c = httpCheck("", "")
 		c.Method, c.Path = d.request(http)
-	case tcp.set():
-		if mark := d.Count(); !d.boolean(tcp, true) && d.ok(mark) {
-			d.invalid(tcp, "expected true: leave check out for none")
+	case tcp.Set():
+		if mark := d.Count(); !d.Boolean(tcp, true) && d.OK(mark) {
+			d.Invalid(tcp, "expected true: leave check out for none")
 		}
-	case d.ok(mark):
-		d.errorf(f.value, "the check has no kind: expected http: %s, or tcp: true", requestForm)
+	case d.OK(mark):
+		d.Errorf(f.Value, "the check has no kind: expected http: %s, or tcp: true", requestForm)
 	}
-	if expect.set() {
-		if tcp.set() {
-			d.errorf(expect.key, "a tcp check sees no status to expect")
+	if expect.Set() {
+		if tcp.Set() {
+			d.Errorf(expect.Key, "a tcp check sees no status to expect")
 		}
 		c.Expect = d.statusRange(expect, c.Expect)
 	}
@@ -50,24 +51,24 @@ func (d *decoder) check(f field) proxy.Check {
 }
 
 // probing fills in how often a server is probed, and how many probes decide.
-func (d *decoder) probing(c *proxy.Check, o fields) {
+func (d *decoder) probing(c *proxy.Check, o notation.Fields) {
 	mark := d.Count()
-	every := d.duration(o["every"], c.Every, 10*time.Millisecond, time.Hour)
+	every := d.Duration(o["every"], c.Every, 10*time.Millisecond, time.Hour)
 	// A shorter pace shortens the default timeout with it.
-	timeout := d.duration(o["timeout"], min(c.Timeout, every), time.Millisecond, time.Hour)
-	if d.ok(mark) && timeout > every {
-		d.invalid(o["timeout"], "%s is longer than every: %s, probes of one server would overlap",
-			formatDuration(timeout), formatDuration(every))
+	timeout := d.Duration(o["timeout"], min(c.Timeout, every), time.Millisecond, time.Hour)
+	if d.OK(mark) && timeout > every {
+		d.Invalid(o["timeout"], "%s is longer than every: %s, probes of one server would overlap",
+			notation.FormatDuration(timeout), notation.FormatDuration(every))
 	}
 	c.Every, c.Timeout = every, timeout
-	c.Rise = d.integer(o["rise"], c.Rise, 100)
-	c.Fall = d.integer(o["fall"], c.Fall, 100)
+	c.Rise = d.Integer(o["rise"], c.Rise, 100)
+	c.Fall = d.Integer(o["fall"], c.Fall, 100)
 }
 
 // shortCheck returns the check that one text describes.
-func (d *decoder) shortCheck(f field) proxy.Check {
+func (d *decoder) shortCheck(f notation.Field) proxy.Check {
 	const what = `"GET /path", "HEAD /path" or tcp`
-	got, ok := d.text(f, what)
+	got, ok := d.Text(f, what)
 	if !ok {
 		return proxy.Check{}
 	}
@@ -76,19 +77,19 @@ func (d *decoder) shortCheck(f field) proxy.Check {
 	}
 	method, path, err := parseRequest(got)
 	if err != nil {
-		d.invalid(f, "expected %s, found %q: %s", what, got, err)
+		d.Invalid(f, "expected %s, found %q: %s", what, got, err)
 	}
 	return httpCheck(method, path)
 }
 
-func (d *decoder) request(f field) (method, path string) {
-	got, ok := d.text(f, requestForm)
+func (d *decoder) request(f notation.Field) (method, path string) {
+	got, ok := d.Text(f, requestForm)
 	if !ok {
 		return "", ""
 	}
 	method, path, err := parseRequest(got)
 	if err != nil {
-		d.invalid(f, "expected %s, found %q: %s", requestForm, got, err)
+		d.Invalid(f, "expected %s, found %q: %s", requestForm, got, err)
 	}
 	return method, path
 }
@@ -112,9 +113,9 @@ func parseRequest(s string) (method, path string, err error) {
 }
 
 // statusRange returns the statuses of f, one or LOW-HIGH.
-func (d *decoder) statusRange(f field, otherwise proxy.StatusRange) proxy.StatusRange {
+func (d *decoder) statusRange(f notation.Field, otherwise proxy.StatusRange) proxy.StatusRange {
 	const what = "a status or a range of them in 200..599, such as 204 or 200-299"
-	got, ok := d.text(f, what)
+	got, ok := d.Text(f, what)
 	if !ok {
 		return otherwise
 	}
@@ -122,10 +123,10 @@ func (d *decoder) statusRange(f field, otherwise proxy.StatusRange) proxy.Status
 	if !isRange {
 		high = low
 	}
-	l, okLow := decimal(low, 200, 599)
-	h, okHigh := decimal(high, 200, 599)
+	l, okLow := notation.Decimal(low, 200, 599)
+	h, okHigh := notation.Decimal(high, 200, 599)
 	if !okLow || !okHigh || l > h {
-		d.expected(f, what)
+		d.Expected(f, what)
 		return otherwise
 	}
 	return proxy.StatusRange{Low: l, High: h}

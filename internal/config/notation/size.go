@@ -1,4 +1,4 @@
-package config
+package notation
 
 import (
 	"fmt"
@@ -19,17 +19,17 @@ var units = []struct {
 
 const sizeForm = "a size such as 512B, 32KiB or 64MiB"
 
-// size returns the number of bytes of f, which lies in low..high. When low is 0,
+// Size returns the number of bytes of f, which lies in low..high. When low is 0,
 // a bare 0 stands for no limit.
-func (d *decoder) size(f field, otherwise, low, high int64) int64 {
-	if !f.set() {
+func (d *Decoder) Size(f Field, otherwise, low, high int64) int64 {
+	if !f.Set() {
 		return otherwise
 	}
 	what := sizeForm
 	if low == 0 {
 		what += ", or 0 for no limit"
 	}
-	got, ok := d.text(f, what)
+	got, ok := d.Text(f, what)
 	if !ok {
 		return otherwise
 	}
@@ -38,27 +38,27 @@ func (d *decoder) size(f field, otherwise, low, high int64) int64 {
 	case got == "0" && low == 0:
 		return 0
 	case got == "0":
-		d.invalid(f, "0 is out of range, expected %s to %s", formatSize(low), formatSize(high))
-	case err != nil && isNumber(got):
-		d.invalid(f, "%s has no unit: write %sB or %sKiB", got, got, got)
+		d.Invalid(f, "0 is out of range, expected %s to %s", FormatSize(low), FormatSize(high))
+	case err != nil && IsNumber(got):
+		d.Invalid(f, "%s has no unit: write %sB or %sKiB", got, got, got)
 	case err != nil:
-		d.invalid(f, "expected %s, found %q%s", what, got, unitHint(got, ""))
+		d.Invalid(f, "expected %s, found %q%s", what, got, unitHint(got, ""))
 	case n < low || n > high || n == 0:
-		d.invalid(f, "%s is out of range, expected %s to %s", got, formatSize(max(low, 1)), formatSize(high))
+		d.Invalid(f, "%s is out of range, expected %s to %s", got, FormatSize(max(low, 1)), FormatSize(high))
 	default:
 		return n
 	}
 	return otherwise
 }
 
-// rate returns the number of bytes a second of f, which is at most high. A bare 0
+// Rate returns the number of bytes a second of f, which is at most high. A bare 0
 // stands for no limit.
-func (d *decoder) rate(f field, otherwise, high int64) int64 {
-	if !f.set() {
+func (d *Decoder) Rate(f Field, otherwise, high int64) int64 {
+	if !f.Set() {
 		return otherwise
 	}
 	const what = "a rate such as 240B/s or 1KiB/s, or 0 for no limit"
-	got, ok := d.text(f, what)
+	got, ok := d.Text(f, what)
 	if !ok {
 		return otherwise
 	}
@@ -67,14 +67,14 @@ func (d *decoder) rate(f field, otherwise, high int64) int64 {
 	switch {
 	case got == "0":
 		return 0
-	case isNumber(size):
-		d.invalid(f, "%s has no unit: write %sB/s or %sKiB/s", got, size, size)
+	case IsNumber(size):
+		d.Invalid(f, "%s has no unit: write %sB/s or %sKiB/s", got, size, size)
 	case err == nil && !perSecond:
-		d.invalid(f, "%s is a size, not a rate: write %s/s", got, got)
+		d.Invalid(f, "%s is a size, not a rate: write %s/s", got, got)
 	case err != nil:
-		d.invalid(f, "expected %s, found %q%s", what, got, unitHint(size, "/s"))
+		d.Invalid(f, "expected %s, found %q%s", what, got, unitHint(size, "/s"))
 	case n < 1 || n > high:
-		d.invalid(f, "%s is out of range, expected 1B/s to %s/s", got, formatSize(high))
+		d.Invalid(f, "%s is out of range, expected 1B/s to %s/s", got, FormatSize(high))
 	default:
 		return n
 	}
@@ -88,7 +88,7 @@ func parseSize(s string) (int64, error) {
 		if !ok {
 			continue
 		}
-		n, ok := decimal(digits, 0, math.MaxInt)
+		n, ok := Decimal(digits, 0, math.MaxInt)
 		switch {
 		case !ok:
 			return 0, fmt.Errorf("%q is not a whole number", digits)
@@ -105,7 +105,7 @@ func unitHint(s, suffix string) string {
 	digits := strings.TrimRight(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 	unit := strings.ToLower(s[len(digits):])
 	digits = strings.TrimSpace(digits)
-	if _, ok := decimal(digits, 0, math.MaxInt); !ok {
+	if _, ok := Decimal(digits, 0, math.MaxInt); !ok {
 		return ""
 	}
 	for _, u := range units {
@@ -118,8 +118,8 @@ func unitHint(s, suffix string) string {
 	return ""
 }
 
-// formatSize writes n in the greatest unit that divides it; none is 0.
-func formatSize(n int64) string {
+// FormatSize writes n in the greatest unit that divides it; none is 0.
+func FormatSize(n int64) string {
 	if n == 0 {
 		return "0"
 	}
@@ -131,52 +131,55 @@ func formatSize(n int64) string {
 	panic(fmt.Sprintf("config: no unit for %d bytes", n))
 }
 
-// formatRate writes n bytes a second.
-func formatRate(n int64) string {
+// FormatRate writes n bytes a second.
+func FormatRate(n int64) string {
 	if n == 0 {
 		return "0"
 	}
-	return formatSize(n) + "/s"
+	return FormatSize(n) + "/s"
 }
 
 // millionths are what a share is counted in, so that it means the same after it
 // was written out.
 const millionths = 1e6
 
-// share returns the share of f, a percentage above 0% and at most 100%, in (0, 1].
-func (d *decoder) share(f field, otherwise float64) float64 {
-	if !f.set() {
+// LeastShare is the least share that is more than none.
+const LeastShare = 1 / millionths
+
+// Share returns the share of f, a percentage, which lies in low..1.
+func (d *Decoder) Share(f Field, otherwise, low float64) float64 {
+	if !f.Set() {
 		return otherwise
 	}
 	const what = "a share such as 10% or 0.5%"
-	got, ok := d.text(f, what)
+	got, ok := d.Text(f, what)
 	if !ok {
 		return otherwise
 	}
 	number, percent := strings.CutSuffix(got, "%")
-	if !isNumber(number) {
-		d.expected(f, what)
+	if !IsNumber(number) {
+		d.Expected(f, what)
 		return otherwise
 	}
 	if !percent {
-		d.invalid(f, "%s has no unit: write %s%%", got, got)
+		d.Invalid(f, "%s has no unit: write %s%%", got, got)
 		return otherwise
 	}
 	whole, fraction, _ := strings.Cut(number, ".")
 	n, err := strconv.Atoi(whole + (fraction + "0000")[:4])
 	switch {
 	case len(fraction) > 4:
-		d.invalid(f, "%s has more than 4 digits behind the point", got)
-	case err != nil || n < 1 || n > millionths:
-		d.invalid(f, "%s is out of range, expected 0.0001%% to 100%%", got)
+		d.Invalid(f, "%s has more than 4 digits behind the point", got)
+	case err != nil || float64(n) < low*millionths || n > millionths:
+		d.Invalid(f, "%s is out of range, expected %s to 100%%", got, FormatShare(low))
 	default:
 		return float64(n) / millionths
 	}
 	return otherwise
 }
 
-// formatShare writes v as a percentage.
-func formatShare(v float64) string {
+// FormatShare writes v as a percentage.
+func FormatShare(v float64) string {
 	n := int64(math.Round(v * millionths))
 	s := fmt.Sprintf("%d.%04d", n/1e4, n%1e4)
 	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".") + "%"

@@ -1,0 +1,155 @@
+package traffic
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/tandemlb/tandem/internal/config/notation"
+	"github.com/tandemlb/tandem/internal/config/source"
+	"github.com/tandemlb/tandem/proxy"
+)
+
+// listenerKeys are the keys of a listener that are not those of a pool of its own.
+var listenerKeys = []string{"bind", "protocol", "tls", "proxy_protocol", "trust_forwarded", "routes", "pool", "limits", "timeouts"}
+
+// listener returns the listener of e, and the pool of its own if it has one. The pools
+// in named are those that it may refer to.
+func (d *decoder) listener(e notation.Field, named map[string]bool) (proxy.Listener, *proxy.Pool) {
+	mark := d.Count()
+	o := d.Object(e, slices.Concat(listenerKeys, ownPoolKeys)...)
+	sound := d.OK(mark)
+	if sound && !o["bind"].Set() {
+		d.Errorf(e.Key, "listener %q has no bind: say where it listens, such as bind: \":80\"", e.Key.Value)
+	}
+	l := proxy.Listener{Name: e.Key.Value}
+	l.Protocol = proxy.Protocol(d.Choice(o["protocol"], string(proxy.HTTP), string(proxy.HTTP), string(proxy.TCP), string(proxy.UDP)))
+	l.Bind = d.binds(o["bind"], l.Protocol)
+	l.Passthrough = d.passthrough(o["tls"], l.Protocol)
+	l.ProxyProtocol = d.proxyProtocol(o["proxy_protocol"], l.Protocol)
+	d.trafficOf(&l, o)
+
+	routes, pool, servers := o["routes"], o["pool"], firstSet(o["servers"], o["discover"])
+	var own *proxy.Pool
+	switch {
+	case routes.Set():
+		l.Routes = d.routes(routes, &l, named)
+		d.refuseBeside(routes, o, append([]string{"pool"}, ownPoolKeys...))
+	case pool.Set():
+		l.Routes = routeTo(d.pool(pool, named))
+		d.refuseBeside(pool, o, ownPoolKeys)
+	case servers.Set() && named[l.Name]:
+		d.Errorf(servers.Key, "%s make a pool named %q, which `pools` has already: write pool: %s, or rename one", servers.Key.Value, l.Name, l.Name)
+	case servers.Set():
+		l.Routes = routeTo(l.Name)
+		own = new(proxy.Pool)
+		*own = d.ownPool(l.Name, o)
+	case sound:
+		d.Errorf(e.Key, "listener %q has nowhere to send: it needs servers, a pool or routes", l.Name)
+	}
+	return l, own
+}
+
+// firstSet returns the first of fields that the file has.
+func firstSet(fields ...notation.Field) notation.Field {
+	for _, f := range fields {
+		if f.Set() {
+			return f
+		}
+	}
+	return notation.Field{}
+}
+
+// routeTo returns the routes of a listener that sends everything to one pool.
+func routeTo(pool string) []proxy.Route {
+	return []proxy.Route{{Split: []proxy.Share{{Pool: pool, Weight: 1}}}}
+}
+
+// ownPool returns the pool that a listener describes beside its own keys, of which
+// limits and timeouts are not the pool's.
+func (d *decoder) ownPool(name string, o notation.Fields) proxy.Pool {
+	own := make(notation.Fields)
+	for _, key := range ownPoolKeys {
+		own[key] = o[key]
+	}
+	return d.poolOf(name, own)
+}
+
+// refuseBeside refuses the keys of a listener that say where it sends, or describe
+// a pool of its own, beside chosen, which says it already.
+func (d *decoder) refuseBeside(chosen notation.Field, o notation.Fields, keys []string) {
+	for _, key := range keys {
+		f := o[key]
+		switch {
+		case !f.Set():
+		case key == "pool":
+			d.Errorf(f.Key, "pool is short for a single route: the listener has routes, at %s; add one at their end, - pool: %s", d.At(d.Place(chosen.Key)), f.Value.Value)
+		case chosen.Key.Value == "routes":
+			d.Errorf(f.Key, "%s belongs to a pool: the routes name theirs, at %s", key, d.At(d.Place(chosen.Key)))
+		default:
+			d.Errorf(f.Key, "%s belongs to the pool: the listener names one, at %s", key, d.At(d.Place(chosen.Key)))
+		}
+	}
+}
+
+// passthrough returns whether the TLS of a listener is passed on as it comes.
+func (d *decoder) passthrough(f notation.Field, protocol proxy.Protocol) bool {
+	o := d.Object(f, "passthrough")
+	through := d.Boolean(o["passthrough"], false)
+	if through && protocol != proxy.TCP {
+		d.Invalid(o["passthrough"], "TLS that is not decrypted has nothing of %s to see: it needs protocol: tcp", protocol)
+	}
+	return through
+}
+
+// proxyProtocol returns the networks whose connections begin with a header of the
+// PROXY protocol.
+func (d *decoder) proxyProtocol(f notation.Field, protocol proxy.Protocol) []netip.Prefix {
+	if f.Set() && protocol == proxy.UDP {
+		d.Errorf(f.Key, "proxy_protocol does nothing on a udp listener: the header begins a connection")
+	}
+	return d.distinctNetworks(f)
+}
+
+// bound is an address in use, and where the file says so.
+type bound struct {
+	addr netip.AddrPort
+	udp  bool
+	at   source.Place
+}
+
+// binds returns the addresses of f, which nobody else has.
+func (d *decoder) binds(f notation.Field, protocol proxy.Protocol) []netip.AddrPort {
+	var addrs []netip.AddrPort
+	udp := protocol == proxy.UDP
+	for _, e := range d.List(f, "address") {
+		addr, ok := d.Bind(e)
+		if !ok {
+			continue
+		}
+		// The ports of TCP and of UDP are two sets.
+		clash := slices.IndexFunc(d.taken, func(b bound) bool { return b.udp == udp && overlap(b.addr, addr) })
+		switch {
+		case clash < 0:
+		case d.taken[clash].addr == addr:
+			d.Invalid(e, "%s is already bound at %s", notation.FormatBind(addr), d.At(d.taken[clash].at))
+		default:
+			d.Invalid(e, "%s overlaps %s, bound at %s: the kernel gives a port to one of them",
+				notation.FormatBind(addr), notation.FormatBind(d.taken[clash].addr), d.At(d.taken[clash].at))
+		}
+		addrs = append(addrs, addr)
+		d.taken = append(d.taken, bound{addr, udp, d.Place(e.Value)})
+	}
+	return addrs
+}
+
+// overlap reports whether a connection could be for both a and b. The
+// unspecified address of IPv6 stands for both families.
+func overlap(a, b netip.AddrPort) bool {
+	if a.Port() != b.Port() {
+		return false
+	}
+	covers := func(a, b netip.Addr) bool {
+		return a == b || a.IsUnspecified() && (a.Is6() || b.Is4())
+	}
+	return covers(a.Addr(), b.Addr()) || covers(b.Addr(), a.Addr())
+}
