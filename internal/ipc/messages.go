@@ -180,13 +180,14 @@ type FromWorker struct {
 	State   *WorkerState `json:",omitempty"`
 }
 
-// Socket names a listening socket by what it belongs to.
+// Socket names a bound socket by what it belongs to.
 type Socket struct {
 	Listener string
 	Bind     netip.AddrPort
+	UDP      bool `json:",omitempty"` // else it is a listening socket of TCP
 }
 
-// Sockets hands listening sockets over, one descriptor each, in order. The
+// Sockets hands bound sockets over, one descriptor each, in order. The
 // worker keeps them until a WorkerConfig no longer names them; of one that it
 // refuses it keeps none that it did not serve before.
 type Sockets struct{ List []Socket }
@@ -198,6 +199,9 @@ type WorkerConfig struct {
 	Spec       proxy.Spec
 	LogLevel   string // of zap; empty: info
 	Pseudonym  string // names the pair in Via: a token, the same on both nodes
+	// StickyKey is what the cookies that keep clients at their servers are made with,
+	// the same on both nodes.
+	StickyKey []byte `json:",omitempty"`
 }
 
 // Applied answers a WorkerConfig. On an error the worker serves what it served
@@ -219,8 +223,20 @@ type Ping struct{ Seq uint64 }
 type WorkerState struct {
 	Listeners  []ListenerState
 	Pools      []PoolState
+	Overload   Overload
 	LogDropped uint64 // lines of the access log that were lost
 	Panics     uint64 // that ended a connection or a callback; each is a bug
+}
+
+// Overload says what the worker has used of what it may.
+type Overload struct {
+	Reason          string    `json:",omitempty"` // why new work is turned away; empty: it is not
+	Since           time.Time // when Reason last changed
+	Count           uint64    // how often it began
+	Descriptors     uint64
+	DescriptorLimit uint64
+	Memory          uint64 // resident, in bytes
+	MemoryLimit     uint64 // in bytes; 0: none is known
 }
 
 // ListenerState counts what a listener did since the worker started.
@@ -233,18 +249,43 @@ type ListenerState struct {
 	Shed        uint64 // connections turned away because the host was out of descriptors
 	// Refused counts, by reason, what was not carried.
 	Refused map[string]uint64 `json:",omitempty"`
+	In, Out proxy.Datagrams   `json:",omitzero"` // UDP only: from and to clients
 }
 
-// PoolState is the state of a pool's servers.
+// PoolState is the state of a pool and of its servers.
 type PoolState struct {
 	Name    string
 	Servers []ServerState
+
+	Active int64 // requests or connections in progress
+	Most   int   // of them; 0: no limit
+
+	Waiting      int64 // in the queue
+	QueueLength  int   // how many may wait; 0: there is no queue
+	Queued       uint64
+	QueueRefused uint64 // the queue was full
+	QueueLeft    uint64 // gave up waiting
+
+	Retries        uint64
+	RetriesRefused uint64  // the budget was spent
+	RetryBudget    float64 // how many retries would be let through now
+
+	Breaker Breaker
+}
+
+// Breaker is the state of a circuit breaker.
+type Breaker struct {
+	State    string // empty: there is none; closed | half-open | open
+	Requests int    // in its window
+	Failed   int    // of them
+	Opens    uint64 // how often it has opened
 }
 
 // ServerState is the state of one server of a pool.
 type ServerState struct {
 	Name    string
 	Address netip.AddrPort
+	Host    string    // HOST:PORT, or SRV name, that the address was found under; empty: in the config
 	Checked bool      // its pool has a check
 	Health  string    // unknown | up | down
 	Since   time.Time // when Health last changed
@@ -252,4 +293,23 @@ type ServerState struct {
 	Active  int64     // requests (HTTP) or connections (TCP) in progress
 	Served  uint64
 	Failed  uint64 // connects that failed, responses that broke
+	Share   Share
+	Ejected Ejection
+	Breaker Breaker
+}
+
+// Share is what of its pool's work a server may get now.
+type Share struct {
+	State        string  // ready | drain | maint
+	Weight       float64 // of now, with the slow start
+	Most         int64   // in progress; 0: no limit
+	Backup       bool
+	ResponseTime time.Duration // of late; 0: unknown, or nobody asks
+}
+
+// Ejection says that a server was set aside for how its traffic went.
+type Ejection struct {
+	Until  time.Time // zero: it is not, now
+	Reason string    // of the newest one
+	Count  uint64
 }

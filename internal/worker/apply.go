@@ -15,15 +15,17 @@ import (
 // plan is a config with everything done that can fail, and nothing live touched.
 type plan struct {
 	config    ipc.WorkerConfig
+	now       time.Time
 	pools     []*pool
+	byName    map[string]*pool
 	listeners []planned
 }
 
 // planned is one listener of a plan.
 type planned struct {
 	spec   proxy.Listener
-	pool   *pool
 	old    *listener // that goes on; nil when there is none
+	use    func()    // makes old go by spec
 	fresh  service   // without old
 	opened map[netip.AddrPort]bind
 }
@@ -34,30 +36,35 @@ func (w *worker) apply(c ipc.WorkerConfig, now time.Time) error {
 	if w.draining() {
 		return errors.New("the worker is draining")
 	}
-	p := &plan{config: c}
-	if err := w.prepare(p, c.Spec, now); err != nil {
+	p := &plan{config: c, now: now, byName: make(map[string]*pool, len(c.Spec.Pools))}
+	if err := w.prepare(p, c.Spec); err != nil {
 		return err
 	}
 	w.commit(p)
 	return nil
 }
 
-func (w *worker) prepare(p *plan, spec proxy.Spec, now time.Time) error {
+func (w *worker) prepare(p *plan, spec proxy.Spec) error {
+	old := make(map[string]*pool, len(w.pools))
+	for _, pool := range w.pools {
+		old[pool.name()] = pool
+	}
 	for _, s := range spec.Pools {
-		if p.pool(s.Name) != nil {
+		if p.byName[s.Name] != nil {
 			return fmt.Errorf("pool %q is defined twice", s.Name)
 		}
-		pool, err := newPool(s, findPool(w.pools, s.Name), w.engine, now)
+		pool, err := w.newPool(s, old[s.Name], p)
 		if err != nil {
 			return err
 		}
 		p.pools = append(p.pools, pool)
+		p.byName[s.Name] = pool
 	}
 	for _, s := range spec.Listeners {
 		if slices.ContainsFunc(p.listeners, func(l planned) bool { return l.spec.Name == s.Name }) {
 			return fmt.Errorf("listener %q is defined twice", s.Name)
 		}
-		l := planned{spec: s, pool: p.pool(poolOf(s)), opened: make(map[netip.AddrPort]bind)}
+		l := planned{spec: s, opened: make(map[netip.AddrPort]bind)}
 		p.listeners = append(p.listeners, l)
 		if err := w.prepareListener(p, &p.listeners[len(p.listeners)-1]); err != nil {
 			return err
@@ -67,26 +74,31 @@ func (w *worker) prepare(p *plan, spec proxy.Spec, now time.Time) error {
 }
 
 func (w *worker) prepareListener(p *plan, l *planned) (err error) {
-	if l.pool == nil {
-		return fmt.Errorf("listener %q: unknown pool %q", l.spec.Name, poolOf(l.spec))
+	v, err := p.served(l)
+	if err != nil {
+		return err
 	}
 	i := slices.IndexFunc(w.listeners, func(old *listener) bool {
 		return old.spec.Name == l.spec.Name && old.spec.Protocol == l.spec.Protocol
 	})
 	if i >= 0 {
 		l.old = w.listeners[i]
-	} else if l.fresh, err = w.newService(p.served(l)); err != nil {
-		return err
+		l.use, err = l.old.service.prepare(v)
+	} else {
+		l.fresh, err = w.newService(v)
+	}
+	if err != nil {
+		return fmt.Errorf("listener %q: %w", l.spec.Name, err)
 	}
 	for _, addr := range l.spec.Bind {
-		s := w.sockets[ipc.Socket{Listener: l.spec.Name, Bind: addr}]
+		s := w.sockets[ipc.Socket{Listener: l.spec.Name, Bind: addr, UDP: l.spec.Protocol == proxy.UDP}]
 		if s == nil {
 			return fmt.Errorf("listener %q: no socket was handed over for %s", l.spec.Name, addr)
 		}
 		if l.old != nil && l.old.binds[addr].socket == s || l.opened[addr].socket == s {
 			continue
 		}
-		if err := s.check(); err != nil {
+		if err := s.check(l.spec.Protocol == proxy.UDP); err != nil {
 			return fmt.Errorf("listener %q on %s: %w", l.spec.Name, addr, err)
 		}
 		l.opened[addr] = bind{socket: s}
@@ -94,27 +106,17 @@ func (w *worker) prepareListener(p *plan, l *planned) (err error) {
 	return nil
 }
 
-// poolOf returns the name of the pool that l sends to.
-func poolOf(l proxy.Listener) string {
-	if names := l.Pools(); len(names) > 0 {
-		return names[0]
-	}
-	return ""
-}
-
 // served returns what the service of l is to go by.
-func (p *plan) served(l *planned) served {
-	return served{listener: l.spec, pool: l.pool, log: p.config.Spec.Log, pseudonym: p.config.Pseudonym}
-}
-
-func (p *plan) pool(name string) *pool { return findPool(p.pools, name) }
-
-func findPool(pools []*pool, name string) *pool {
-	i := slices.IndexFunc(pools, func(p *pool) bool { return p.name() == name })
-	if i < 0 {
-		return nil
+func (p *plan) served(l *planned) (served, error) {
+	v := served{listener: l.spec, pools: map[string]*pool{}, log: p.config.Spec.Log, pseudonym: p.config.Pseudonym, now: p.now}
+	for _, name := range l.spec.Pools() {
+		pool := p.byName[name]
+		if pool == nil {
+			return v, fmt.Errorf("listener %q: unknown pool %q", l.spec.Name, name)
+		}
+		v.pools[name] = pool
 	}
-	return pools[i]
+	return v, nil
 }
 
 // commit swaps the plan in. Nothing here can fail, but for a host that has nothing
@@ -122,9 +124,12 @@ func findPool(pools []*pool, name string) *pool {
 func (w *worker) commit(p *plan) {
 	oldListeners, oldPools := w.listeners, w.pools
 	w.pools, w.listeners = p.pools, nil
+	for _, pool := range w.pools {
+		pool.servers.Activate(p.now)
+	}
 	w.access.Configure(p.config.Spec.Log.Access, p.config.Spec.Log.Sample)
 	for i := range p.listeners {
-		w.listeners = append(w.listeners, w.commitListener(p, &p.listeners[i]))
+		w.listeners = append(w.listeners, w.commitListener(&p.listeners[i]))
 	}
 	for _, l := range oldListeners {
 		if !slices.Contains(w.listeners, l) {
@@ -132,7 +137,7 @@ func (w *worker) commit(p *plan) {
 		}
 	}
 	for _, old := range oldPools {
-		if next := p.pool(old.name()); next != nil {
+		if next := p.byName[old.name()]; next != nil {
 			old.backend.Retire(next.backend)
 		} else {
 			old.backend.Retire(nil)
@@ -140,19 +145,25 @@ func (w *worker) commit(p *plan) {
 	}
 	var servers []*upstream.Server
 	for _, pool := range w.pools {
-		servers = append(servers, pool.servers.Servers()...)
+		for _, s := range pool.servers.Servers() {
+			if s.State() != proxy.Maintenance {
+				servers = append(servers, s)
+			}
+		}
 	}
 	w.checks.set(servers)
 	w.forgetSockets()
 }
 
-func (w *worker) commitListener(whole *plan, p *planned) *listener {
+func (w *worker) commitListener(p *planned) *listener {
 	l := p.old
 	if l == nil {
 		l = &listener{service: p.fresh, binds: make(map[netip.AddrPort]bind)}
 	}
 	l.spec = p.spec
-	l.service.use(whole.served(p))
+	if p.use != nil {
+		p.use()
+	}
 	for addr, b := range l.binds {
 		if _, replaced := p.opened[addr]; replaced || !slices.Contains(p.spec.Bind, addr) {
 			b.stop()

@@ -263,7 +263,7 @@ func pools(pools ...proxy.Pool) []proxy.Pool { return pools }
 func newSpecPool(name string, servers ...netip.AddrPort) proxy.Pool {
 	p := proxy.Pool{Name: name, Balance: proxy.RoundRobin}
 	for _, a := range servers {
-		p.Servers = append(p.Servers, proxy.Server{Name: a.String(), Address: a})
+		p.Servers = append(p.Servers, proxy.Server{Weight: 1, Name: a.String(), Address: a})
 	}
 	return p
 }

@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"net/netip"
 	"syscall"
+	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/tandemlb/tandem/proxy"
+	"github.com/tandemlb/tandem/proxy/backend"
 	"github.com/tandemlb/tandem/proxy/l4"
 	"github.com/tandemlb/tandem/proxy/l7"
+	"github.com/tandemlb/tandem/proxy/udp"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
@@ -32,23 +35,39 @@ type service interface {
 	Listen(syscall.Conn) (stop func(), err error)
 	Shutdown(context.Context)
 	Traffic() proxy.Traffic
-	use(served) // concerns new requests or connections
+	// prepare does what can fail of going by something else; use concerns new requests
+	// or connections, and is called before prepare is called again, or never.
+	prepare(served) (use func(), err error)
 }
 
 // served is what a service goes by.
 type served struct {
 	listener  proxy.Listener
-	pool      *pool
+	pools     map[string]*pool // that its routes send to, by name
 	log       proxy.Log
 	pseudonym string
+	now       time.Time
 }
 
-type httpService struct{ *l7.Proxy }
+type httpService struct {
+	*l7.Proxy
+	engine *l7.Engine
+}
 
-func (s httpService) use(v served) { s.Configure(v.http()) }
+func (s httpService) prepare(v served) (use func(), err error) {
+	c, err := s.engine.Prepare(v.http(), s.Proxy, v.now)
+	if err != nil {
+		return nil, err
+	}
+	return func() { s.Configure(c) }, nil
+}
 
 func (v served) http() l7.Config {
-	return l7.Config{Listener: v.listener, Backend: v.pool.backend, Log: v.log, Pseudonym: v.pseudonym}
+	c := l7.Config{Listener: v.listener, Backends: make(map[string]*backend.Backend, len(v.pools)), Log: v.log, Pseudonym: v.pseudonym}
+	for name, p := range v.pools {
+		c.Backends[name] = p.backend
+	}
+	return c
 }
 
 type tcpService struct {
@@ -56,19 +75,59 @@ type tcpService struct {
 	observe func(*upstream.Server, upstream.Verdict)
 }
 
-func (s tcpService) use(v served) { s.Configure(v.tcp(s.observe)) }
+func (s tcpService) prepare(v served) (use func(), err error) {
+	c, err := v.tcp(s.observe)
+	if err != nil {
+		return nil, err
+	}
+	return func() { s.Configure(c) }, nil
+}
 
-func (v served) tcp(observe func(*upstream.Server, upstream.Verdict)) l4.Config {
-	return l4.Config{Listener: v.listener, Pool: v.pool.servers, Observe: observe}
+func (v served) tcp(observe func(*upstream.Server, upstream.Verdict)) (l4.Config, error) {
+	pools := make(map[string]*upstream.Pool, len(v.pools))
+	for name, p := range v.pools {
+		pools[name] = p.servers
+	}
+	return l4.NewConfig(v.listener, pools, observe)
+}
+
+type udpService struct {
+	*udp.Proxy
+	observe func(*upstream.Server, upstream.Verdict)
+}
+
+func (s udpService) prepare(v served) (use func(), err error) {
+	c := v.udp(s.observe)
+	return func() { s.Configure(c) }, nil
+}
+
+func (v served) udp(observe func(*upstream.Server, upstream.Verdict)) udp.Config {
+	c := udp.Config{Listener: v.listener, Observe: observe}
+	for _, route := range v.listener.Routes {
+		for _, share := range route.Split {
+			c.Pools = append(c.Pools, udp.Share{Pool: v.pools[share.Pool].servers, Weight: share.Weight})
+		}
+	}
+	return c
 }
 
 func (w *worker) newService(v served) (service, error) {
 	switch spec := v.listener; spec.Protocol {
 	case proxy.HTTP:
-		return httpService{w.engine.New(v.http(), w.log.With(zap.String("listener", spec.Name)))}, nil
+		c, err := w.engine.Prepare(v.http(), nil, v.now)
+		if err != nil {
+			return nil, err
+		}
+		return httpService{w.engine.New(c, w.log.With(zap.String("listener", spec.Name))), w.engine}, nil
 	case proxy.TCP:
-		return tcpService{l4.New(w.loops, v.tcp(w.observe)), w.observe}, nil
+		c, err := v.tcp(w.observe)
+		if err != nil {
+			return nil, err
+		}
+		return tcpService{l4.New(w.loops, c), w.observe}, nil
+	case proxy.UDP:
+		return udpService{w.datagrams.New(v.udp(w.observe)), w.observe}, nil
 	default:
-		return nil, fmt.Errorf("listener %q: unknown protocol %q (known: %s, %s)", spec.Name, spec.Protocol, proxy.HTTP, proxy.TCP)
+		return nil, fmt.Errorf("unknown protocol %q (known: %s, %s, %s)", spec.Protocol, proxy.HTTP, proxy.TCP, proxy.UDP)
 	}
 }

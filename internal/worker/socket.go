@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socket is a listening socket that was handed over. It is no os.File: Go watches the
+// socket is a bound socket that was handed over. It is no os.File: Go watches the
 // descriptor of a file that does not wait, and the process would wake up for each
 // connection twice, once to no end.
 type socket struct{ fd int }
@@ -31,17 +31,21 @@ func takeSocket(f *os.File) (*socket, error) {
 	return s, nil
 }
 
-// check refuses a socket that no connection can be accepted from.
-func (s *socket) check() error {
-	listens, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
-	if err != nil {
-		return fmt.Errorf("open the socket handed over: %w", err)
+// check refuses a socket that cannot be what it is meant to be: one for datagrams, or
+// one that connections of TCP can be accepted from.
+func (s *socket) check(udp bool) error {
+	get := func(option int) int {
+		value, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, option)
+		if err != nil {
+			return -1 // no socket at all
+		}
+		return value
 	}
-	domain, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
-	switch {
-	case err != nil:
-		return fmt.Errorf("open the socket handed over: %w", err)
-	case listens == 0 || domain != unix.AF_INET && domain != unix.AF_INET6:
+	domain := get(unix.SO_DOMAIN)
+	switch internet := domain == unix.AF_INET || domain == unix.AF_INET6; {
+	case udp && (!internet || get(unix.SO_PROTOCOL) != unix.IPPROTO_UDP):
+		return errors.New("open the socket handed over: it is no socket of udp")
+	case !udp && (!internet || get(unix.SO_ACCEPTCONN) != 1):
 		return errors.New("open the socket handed over: it is no listening socket of tcp")
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 	"github.com/tandemlb/tandem/proxy/accesslog"
 	"github.com/tandemlb/tandem/proxy/l7"
 	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/udp"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
@@ -32,13 +33,15 @@ type Conn = ipc.Conn[ipc.ToWorker, ipc.FromWorker]
 // worker is owned by the goroutine of Run; other goroutines touch the channels and
 // checks only.
 type worker struct {
-	log    *zap.Logger
-	level  zap.AtomicLevel // of log
-	out    *outbox
-	loops  *reactor.Reactor
-	engine *l7.Engine
-	access *accesslog.Log
-	checks *checks
+	log       *zap.Logger
+	level     zap.AtomicLevel // of log
+	out       *outbox
+	loops     *reactor.Reactor
+	engine    *l7.Engine
+	datagrams *udp.Engine
+	access    *accesslog.Log
+	checks    *checks
+	pressure  *pressure
 
 	end     context.CancelFunc // of what follows
 	running sync.WaitGroup     // the loops and the access log
@@ -80,6 +83,7 @@ func Run(ctx context.Context, conn *Conn, log *zap.Logger, level zap.AtomicLevel
 	}
 	w.ctx, w.cut = context.WithCancel(context.Background())
 	w.checks = newChecks(w.observe)
+	w.pressure = newPressure(log, w.changed)
 	if err := w.run(accessLog); err != nil {
 		w.cut()
 		_ = conn.Close()
@@ -111,7 +115,8 @@ func (w *worker) run(accessLog io.Writer) error {
 		return err
 	}
 	w.loops, w.access = loops, accesslog.New(accessLog)
-	w.engine = l7.NewEngine(loops, l7.Options{Observe: w.observe, Access: w.access})
+	w.datagrams = udp.NewEngine(loops)
+	w.engine = l7.NewEngine(loops, l7.Options{Observe: w.observe, Overloaded: w.pressure.overloaded, Access: w.access})
 	ctx, end := context.WithCancel(context.Background())
 	logCtx, endLog := context.WithCancel(context.Background())
 	w.end = end
@@ -121,6 +126,7 @@ func (w *worker) run(accessLog io.Writer) error {
 			w.broken(err)
 		}
 	})
+	w.running.Go(func() { w.pressure.run(ctx) })
 	w.running.Go(func() {
 		if err := w.access.Run(logCtx); err != nil {
 			w.log.Warn("access log", zap.Error(err))
@@ -239,6 +245,11 @@ func (w *worker) observe(s *upstream.Server, v upstream.Verdict) {
 	st := s.Status(time.Now())
 	w.log.Info("server health changed", zap.Stringer("server", s.Address()),
 		zap.Stringer("health", st.Health), zap.String("reason", st.Reason))
+	w.changed()
+}
+
+// changed has the state published soon. Any goroutine may call it.
+func (w *worker) changed() {
 	select {
 	case w.changedC <- struct{}{}:
 	default:
