@@ -23,11 +23,16 @@ type fakeNode struct {
 	explanation *Explanation
 	refused     error
 	reloads     int
+	changes     []ServerChange
 }
 
 func (n *fakeNode) Status(context.Context) (*Status, error)       { return n.status, nil }
 func (n *fakeNode) Explain(context.Context) (*Explanation, error) { return n.explanation, nil }
 func (n *fakeNode) Reload(context.Context) error                  { n.reloads++; return n.refused }
+func (n *fakeNode) Change(_ context.Context, c ServerChange) error {
+	n.changes = append(n.changes, c)
+	return n.refused
+}
 
 // serve runs the API of n and returns a client for it.
 func serve(t *testing.T, n Node) *Client {

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,23 +30,38 @@ func NewClient(socket string) *Client {
 // Status asks for the status of the node.
 func (c *Client) Status(ctx context.Context) (*Status, error) {
 	s := new(Status)
-	return s, c.call(ctx, http.MethodGet, "/v1/status", s)
+	return s, c.call(ctx, http.MethodGet, "/v1/status", nil, s)
 }
 
 // Explain asks why the node does, or does not, own its VIPs.
 func (c *Client) Explain(ctx context.Context) (*Explanation, error) {
 	e := new(Explanation)
-	return e, c.call(ctx, http.MethodGet, "/v1/explain", e)
+	return e, c.call(ctx, http.MethodGet, "/v1/explain", nil, e)
 }
 
 // Reload has the node read its config again. The error is the node's reason for
 // refusing it.
 func (c *Client) Reload(ctx context.Context) error {
-	return c.call(ctx, http.MethodPost, "/v1/reload", nil)
+	return c.call(ctx, http.MethodPost, "/v1/reload", nil, nil)
 }
 
-func (c *Client) call(ctx context.Context, method, path string, into any) error {
-	req, err := http.NewRequestWithContext(ctx, method, "http://tandem"+path, nil)
+// Change changes a server of a pool on the node. The error is the node's reason for
+// refusing it.
+func (c *Client) Change(ctx context.Context, change ServerChange) error {
+	return c.call(ctx, http.MethodPost, "/v1/server", change, nil)
+}
+
+// call sends what, unless it is nil, and decodes the answer into into, unless that is.
+func (c *Client) call(ctx context.Context, method, path string, what, into any) error {
+	var content io.Reader
+	if what != nil {
+		text, err := json.Marshal(what)
+		if err != nil {
+			return err
+		}
+		content = bytes.NewReader(text)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://tandem"+path, content)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ const (
 	AgentEvent    Kind = "agent"    // it started or ended
 	WorkerEvent   Kind = "worker"   // it started or ended
 	ConfigEvent   Kind = "config"   // a reload was accepted or refused
+	ServerEvent   Kind = "server"   // an operator has changed a server at runtime
 )
 
 // Event is something that happened.

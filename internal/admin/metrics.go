@@ -10,7 +10,7 @@ import (
 	"github.com/tandemlb/tandem/vrrp"
 )
 
-// metrics serves what the node says of the election and of its listeners in the text
+// metrics serves what the node says of the election, its listeners and pools in the text
 // format of Prometheus.
 func metrics(n Node) http.Handler {
 	r := prometheus.NewRegistry()
@@ -73,6 +73,9 @@ func (c collector) Describe(to chan<- *prometheus.Desc) {
 	} {
 		to <- d
 	}
+	for _, d := range poolDescs {
+		to <- d
+	}
 }
 
 // Collect implements prometheus.Collector.
@@ -101,6 +104,10 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	for _, l := range s.Listeners {
 		m.listener(l)
 	}
+	for _, p := range s.Pools {
+		m.pool(p)
+	}
+	m.overload(s.Overload)
 	m.counter(descLogDropped, float64(s.LogDropped))
 	m.counter(descPanics, float64(s.Panics))
 	for _, p := range s.Peers {

@@ -21,6 +21,8 @@ type Node interface {
 	Explain(ctx context.Context) (*Explanation, error)
 	// Reload reads the config file again. On an error nothing has changed.
 	Reload(ctx context.Context) error
+	// Change changes a server of a pool, on this node. On an error nothing has changed.
+	Change(ctx context.Context, c ServerChange) error
 }
 
 // failure is the body of every answer that is not a success.
@@ -79,6 +81,20 @@ func handler(n Node) http.Handler {
 	mux.Handle("GET /metrics", metrics(n))
 	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, r *http.Request) {
 		if err := n.Reload(r.Context()); err != nil {
+			answer(w, http.StatusUnprocessableEntity, failure{err.Error()})
+			return
+		}
+		answer(w, http.StatusOK, struct{}{})
+	})
+	mux.HandleFunc("POST /v1/server", func(w http.ResponseWriter, r *http.Request) {
+		var c ServerChange
+		d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&c); err != nil {
+			answer(w, http.StatusBadRequest, failure{"decode the change of a server: " + err.Error()})
+			return
+		}
+		if err := n.Change(r.Context(), c); err != nil {
 			answer(w, http.StatusUnprocessableEntity, failure{err.Error()})
 			return
 		}

@@ -35,6 +35,12 @@ type Status struct {
 	// this node does not hold for dead.
 	Servers   int `json:"servers"`
 	Reachable int `json:"reachable"`
+	// RuntimeChanges is how the pools differ from the config by what operators said.
+	RuntimeChanges []RuntimeChange `json:"runtimeChanges,omitempty"`
+	// Notes say what of the pools is not as the config has it.
+	Notes    []string `json:"notes,omitempty"`
+	Names    []Name   `json:"names,omitempty"` // that DNS is asked for, sorted
+	Overload Overload `json:"overload"`
 }
 
 // Config says which config the node runs.
@@ -203,23 +209,13 @@ type Listener struct {
 	// Refused counts, by reason, the connections beyond a limit, and what clients and
 	// servers sent that was not carried.
 	Refused map[string]uint64 `json:"refused,omitempty"`
+	// In and Out are from and to clients, of UDP only.
+	In  Datagrams `json:"in,omitzero"`
+	Out Datagrams `json:"out,omitzero"`
 }
 
-// Pool is one pool with its servers.
-type Pool struct {
-	Name    string   `json:"name"`
-	Servers []Server `json:"servers"`
-}
-
-// Server is one server of a pool.
-type Server struct {
-	Name    string         `json:"name"`
-	Address netip.AddrPort `json:"address"`
-	Checked bool           `json:"checked"` // its pool has a check
-	Health  string         `json:"health"`  // unknown | up | down
-	Since   time.Time      `json:"since"`
-	Reason  string         `json:"reason,omitempty"`
-	Active  int64          `json:"active"`
-	Served  uint64         `json:"served"`
-	Failed  uint64         `json:"failed"`
+// Datagrams are datagrams, and what is in them.
+type Datagrams struct {
+	Count uint64 `json:"datagrams"`
+	Bytes uint64 `json:"bytes"`
 }

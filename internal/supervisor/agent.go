@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/tandemlb/tandem/internal/child"
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/vrrp"
 )
@@ -38,7 +39,7 @@ type agentLink struct {
 
 	mu      sync.Mutex
 	conn    *ipc.Conn[ipc.FromAgent, ipc.ToAgent] // nil while it is not running
-	proc    *process
+	proc    *child.Process
 	config  ipc.AgentConfig
 	fitness ipc.Fitness
 	facts   vrrp.Facts
@@ -51,20 +52,20 @@ type agentLink struct {
 // session runs one agent until it has ended.
 func (a *agentLink) session(ctx context.Context) error {
 	if a.left() {
-		return errLeft
+		return child.ErrLeft
 	}
 	conn, theirs, err := ipc.Pair[ipc.FromAgent, ipc.ToAgent]("agent")
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	proc, err := spawn("agent", theirs, nil)
+	proc, err := child.Start("agent", theirs, nil)
 	if err != nil {
 		return a.ended(err)
 	}
 	if !a.greet(conn, proc) {
-		proc.kill() // nobody has told it what to do
-		return errLeft
+		proc.Kill() // nobody has told it what to do
+		return child.ErrLeft
 	}
 
 	watched, stop := context.WithCancel(ctx)
@@ -72,11 +73,11 @@ func (a *agentLink) session(ctx context.Context) error {
 	go a.watch(watched, proc)
 	err = a.receive(conn)
 	select {
-	case <-proc.done:
+	case <-proc.Done:
 	case <-time.After(endTimeout):
-		proc.kill() // it closed the socket and lives on
+		proc.Kill() // it closed the socket and lives on
 	}
-	err = errors.Join(err, proc.ending())
+	err = errors.Join(err, proc.Ending())
 	a.cleanUp()
 	return a.ended(err)
 }
@@ -91,7 +92,7 @@ func (a *agentLink) left() bool {
 
 // greet tells a new agent what it has to do, and reports whether it has anything
 // to do: leave knows of no agent before.
-func (a *agentLink) greet(conn *ipc.Conn[ipc.FromAgent, ipc.ToAgent], proc *process) bool {
+func (a *agentLink) greet(conn *ipc.Conn[ipc.FromAgent, ipc.ToAgent], proc *child.Process) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.leaving {
@@ -139,14 +140,14 @@ func (a *agentLink) ended(err error) error {
 	defer a.mu.Unlock()
 	a.conn, a.proc, a.state = nil, nil, nil
 	if a.leaving {
-		return errLeft
+		return child.ErrLeft
 	}
 	a.ends.note(err)
 	return err
 }
 
 // watch ends an agent that does not report, and any agent when ctx is done.
-func (a *agentLink) watch(ctx context.Context, proc *process) {
+func (a *agentLink) watch(ctx context.Context, proc *child.Process) {
 	// Seconds are counted, not measured: when this process was stopped too, the
 	// agent is not to blame.
 	ticker := time.NewTicker(time.Second)
@@ -154,10 +155,10 @@ func (a *agentLink) watch(ctx context.Context, proc *process) {
 	silent := 0
 	for silent < silentReports {
 		select {
-		case <-proc.done:
+		case <-proc.Done:
 			return
 		case <-ctx.Done():
-			proc.kill()
+			proc.Kill()
 			return
 		case <-ticker.C:
 		}
@@ -170,7 +171,7 @@ func (a *agentLink) watch(ctx context.Context, proc *process) {
 		a.mu.Unlock()
 	}
 	a.log.Error("the agent does not report, ending it", zap.Int("seconds", silent))
-	proc.kill()
+	proc.Kill()
 }
 
 func (a *agentLink) receive(conn *ipc.Conn[ipc.FromAgent, ipc.ToAgent]) error {
@@ -276,10 +277,10 @@ func (a *agentLink) leave(within time.Duration) {
 		return
 	}
 	select {
-	case <-proc.done:
+	case <-proc.Done:
 	case <-time.After(within):
 		a.log.Error("the agent does not leave, ending it")
-		proc.kill()
+		proc.Kill()
 	}
 }
 
@@ -295,7 +296,7 @@ func (a *agentLink) view() agentView {
 	defer a.mu.Unlock()
 	v := agentView{ends: a.ends, state: a.state}
 	if a.proc != nil {
-		v.pid = a.proc.pid
+		v.pid = a.proc.PID
 	}
 	return v
 }
@@ -321,5 +322,5 @@ func (v agentView) slept() ipc.Sleep {
 
 // run keeps the agent running until it has been told to leave, or ctx is done.
 func (a *agentLink) run(ctx context.Context) {
-	keep(ctx, "agent", a.log, a.session)
+	child.Keep(ctx, "agent", a.log, a.session)
 }

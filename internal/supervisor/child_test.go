@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/tandemlb/tandem/internal/child"
 	"github.com/tandemlb/tandem/internal/ipc"
 )
 
@@ -146,8 +147,8 @@ func TestNoChildStartsAfterTheLastWord(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var err error
 			await(t, "the session ends", background(t, func(ctx context.Context) { err = session(ctx) }))
-			if !errors.Is(err, errLeft) {
-				t.Errorf("got %v, want %v", err, errLeft)
+			if !errors.Is(err, child.ErrLeft) {
+				t.Errorf("got %v, want %v", err, child.ErrLeft)
 			}
 		})
 	}
@@ -159,10 +160,10 @@ func TestChildThatCameTooLateIsToldNothing(t *testing.T) {
 	a, w := newAgentLink(), newWorkerLink()
 	a.leave(patience)
 	w.drain(patience)
-	if a.greet(nil, &process{}) || a.view().pid != 0 {
+	if a.greet(nil, &child.Process{}) || a.view().pid != 0 {
 		t.Error("the agent was greeted")
 	}
-	if w.admit(nil, &process{}) || w.view().pid != 0 {
+	if w.admit(nil, &child.Process{}) || w.view().pid != 0 {
 		t.Error("the worker was admitted")
 	}
 }

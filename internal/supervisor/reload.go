@@ -13,6 +13,8 @@ import (
 	"github.com/tandemlb/tandem/internal/admin"
 	"github.com/tandemlb/tandem/internal/config"
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/listen"
+	"github.com/tandemlb/tandem/internal/roster"
 )
 
 // load reads the config file and judges it on this host. Nothing is changed.
@@ -98,14 +100,19 @@ func (s *Supervisor) reload(ctx context.Context) error {
 	if err := fixed(old, next); err != nil {
 		return err
 	}
-	all, opened, err := bindAll(ctx, next.config.Proxy, s.sockets)
+	all, opened, err := listen.Bind(ctx, next.config.Proxy, s.sockets)
 	if err != nil {
 		return err
 	}
-	if err := s.worker.apply(ctx, serving{config: next.workerConfig(), sockets: all}); err != nil {
-		closeFiles(opened)
+	overlay, dropped := s.overlay().Reconcile(next.config.Proxy)
+	composed, notes := s.composed(next, overlay)
+	if err := s.worker.apply(ctx, serving{config: composed, sockets: all}); err != nil {
+		listen.Close(opened)
+		s.servers.resolver.Want(roster.Names(old.config.Proxy, s.overlay()))
 		return err
 	}
+	s.settle(overlay, notes)
+	s.forgetOverlay(dropped)
 
 	before := s.sockets
 	s.mu.Lock()

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/listen"
 )
 
 // newPlainNode is a node that is a proxy alone, with its worker running.
@@ -26,11 +27,11 @@ func newPlainNode(t *testing.T, config string) *Supervisor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Supervisor{o: o, changedC: make(chan struct{}, 1), now: first, fit: starting, generation: 1}
-	if s.sockets, _, err = bindAll(t.Context(), first.config.Proxy, nil); err != nil {
+	s := &Supervisor{o: o, changedC: make(chan struct{}, 1), now: first, fit: starting, generation: 1, servers: newServers()}
+	if s.sockets, _, err = listen.Bind(t.Context(), first.config.Proxy, nil); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { closeFiles(s.sockets) })
+	t.Cleanup(func() { listen.Close(s.sockets) })
 	if err := s.compose(first); err != nil {
 		t.Fatal(err)
 	}

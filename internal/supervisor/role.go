@@ -105,6 +105,7 @@ func (c *coordinator) look(now time.Time) {
 		c.publish(out.says)
 	}
 	c.notes.take(now, sc, out)
+	c.servers.hint(sc.worker.state)
 }
 
 // decide says what follows from a scene. Time and again that is the same.

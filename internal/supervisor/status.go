@@ -10,6 +10,7 @@ import (
 	"github.com/tandemlb/tandem/internal/admin"
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/judge"
+	"github.com/tandemlb/tandem/internal/listen"
 	"github.com/tandemlb/tandem/internal/peer"
 	"github.com/tandemlb/tandem/vrrp"
 )
@@ -27,6 +28,7 @@ func (s *Supervisor) status(now time.Time) *admin.Status {
 	sc := s.scene()
 	s.mu.Lock()
 	refused, fit, verdicts := s.refused, s.fit, s.verdicts
+	overlay, notes := s.servers.overlay, s.servers.notes
 	s.mu.Unlock()
 	w, servers := sc.worker, sc.worker.servers()
 	st := &admin.Status{
@@ -36,8 +38,13 @@ func (s *Supervisor) status(now time.Time) *admin.Status {
 		VIPs:      []admin.VIP{},
 		Peers:     peers(sc, verdicts),
 		Listeners: listeners(w), Pools: pools(w), Servers: servers.Checked, Reachable: servers.Reachable,
+		RuntimeChanges: runtimeChanges(overlay), Names: names(s.servers.resolver.Answers()),
+	}
+	for _, n := range notes {
+		st.Notes = append(st.Notes, n.String())
 	}
 	if w.state != nil {
+		st.Overload = admin.Overload(w.state.Overload)
 		st.LogDropped, st.Panics = w.state.LogDropped, w.state.Panics
 	}
 	if s.agent != nil {
@@ -208,24 +215,9 @@ func listeners(w workerView) []admin.Listener {
 		c := counters[l.Name]
 		a := admin.Listener{Name: l.Name, Protocol: string(l.Protocol), Pool: strings.Join(l.Pools(), ", "),
 			Connections: c.Connections, Accepted: c.Accepted, Requests: c.Requests, Failed: c.Failed,
-			Shed: c.Shed, Refused: c.Refused}
+			Shed: c.Shed, Refused: c.Refused, In: admin.Datagrams(c.In), Out: admin.Datagrams(c.Out)}
 		for _, b := range l.Bind {
-			a.Bind = append(a.Bind, bindText(b))
-		}
-		all = append(all, a)
-	}
-	return all
-}
-
-func pools(w workerView) []admin.Pool {
-	all := []admin.Pool{}
-	if w.state == nil {
-		return all
-	}
-	for _, p := range w.state.Pools {
-		a := admin.Pool{Name: p.Name}
-		for _, s := range p.Servers {
-			a.Servers = append(a.Servers, admin.Server(s))
+			a.Bind = append(a.Bind, listen.Text(b))
 		}
 		all = append(all, a)
 	}

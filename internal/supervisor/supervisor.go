@@ -19,9 +19,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandemlb/tandem/internal/admin"
+	"github.com/tandemlb/tandem/internal/child"
 	"github.com/tandemlb/tandem/internal/config"
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/judge"
+	"github.com/tandemlb/tandem/internal/listen"
 	"github.com/tandemlb/tandem/internal/peer"
 	"github.com/tandemlb/tandem/internal/vip"
 	"github.com/tandemlb/tandem/internal/vmac"
@@ -57,14 +59,16 @@ type Supervisor struct {
 	agent   *agentLink    // nil without VIPs at the start
 	cluster *peer.Cluster // nil without other nodes
 	notice  *ipc.Notice   // nil without other nodes
+	servers *servers
 
 	reloading  sync.Mutex // one reload at a time
 	generation uint64     // of the newest config that was tried; owned by reloading
 	stopping   bool       // the sockets are closed; owned by reloading
+	stickyKey  []byte     // constant; see ipc.WorkerConfig
 
 	mu       sync.Mutex
 	now      *loaded
-	sockets  map[netip.AddrPort]*os.File
+	sockets  map[listen.Endpoint]*os.File
 	refused  error // of the newest reload
 	fit      ipc.Fitness
 	verdicts map[string]judge.Doubt // on each peer
@@ -99,14 +103,14 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	o.Level.SetLevel(level.Level())
-	s := &Supervisor{o: o, started: time.Now(), changedC: make(chan struct{}, 1), now: first, fit: starting, generation: first.generation}
+	s := &Supervisor{o: o, started: time.Now(), changedC: make(chan struct{}, 1), now: first, fit: starting, generation: first.generation, servers: newServers()}
 
-	sockets, _, err := bindAll(ctx, first.config.Proxy, nil)
+	sockets, _, err := listen.Bind(ctx, first.config.Proxy, nil)
 	if err != nil {
 		return err
 	}
 	s.sockets = sockets
-	defer func() { closeFiles(s.sockets) }()
+	defer func() { listen.Close(s.sockets) }()
 
 	l, err := admin.Listen(o.socket(first.config))
 	if err != nil {
@@ -139,17 +143,23 @@ func mayWrite(dir string) bool {
 // compose makes the parts that first needs. Nothing runs yet.
 func (s *Supervisor) compose(first *loaded) error {
 	cfg := first.config
-	s.worker = &workerLink{
-		log: s.o.Log, cred: unprivileged(), changed: s.changed,
-		serving: serving{config: first.workerConfig(), sockets: s.sockets},
-		err:     errors.New("the worker is starting"),
-	}
 	var key []byte
 	if cfg.Cluster.KeyFile != "" {
 		var err error
 		if key, err = peer.ReadKey(cfg.Cluster.KeyFile); err != nil {
 			return err
 		}
+	}
+	var err error
+	if s.stickyKey, err = stickyKey(cfg, key); err != nil {
+		return err
+	}
+	config, notes := s.composed(first, nil)
+	s.servers.notes = notes
+	s.worker = &workerLink{
+		log: s.o.Log, cred: child.Unprivileged(), changed: s.changed,
+		serving: serving{config: config, sockets: s.sockets},
+		err:     errors.New("the worker is starting"),
 	}
 	s.notice = first.notice(key)
 	if len(cfg.VIPs) > 0 {
@@ -210,6 +220,8 @@ func (s *Supervisor) serve(ctx context.Context, api func(context.Context) error)
 	defer stop()
 
 	failedC := make(chan error, 1)
+	parts.Go(func() { _ = s.servers.resolver.Run(inner) }) // it returns nil
+	s.awaitAnswers(ctx)
 	parts.Go(func() { s.worker.run(inner) })
 	parts.Go(func() {
 		if err := api(inner); err != nil {
@@ -230,6 +242,7 @@ func (s *Supervisor) serve(ctx context.Context, api func(context.Context) error)
 	defer endCoordination()
 	parts.Go(func() { newCoordinator(s).run(coordinated) })
 	parts.Go(func() { s.reloadOn(coordinated, s.o.ReloadC) })
+	parts.Go(func() { s.runServers(coordinated) })
 	parts.Go(func() { failedC <- s.awaitFirst(coordinated) })
 
 	var err error
@@ -260,7 +273,7 @@ func (s *Supervisor) closeSockets() {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	s.stopping = true
-	closeFiles(s.sockets)
+	listen.Close(s.sockets)
 }
 
 // awaitFirst waits until the worker serves.
@@ -291,6 +304,8 @@ func (s *Supervisor) current() *loaded {
 	return s.now
 }
 
+// workerConfig returns what l says of the worker; the servers are yet to be
+// composed.
 func (l *loaded) workerConfig() ipc.WorkerConfig {
 	return ipc.WorkerConfig{Generation: l.generation, Spec: l.config.Proxy, LogLevel: l.config.Log.Level, Pseudonym: pseudonym(l.config)}
 }

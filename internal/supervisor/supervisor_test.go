@@ -2,18 +2,14 @@ package supervisor
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/tandemlb/tandem/internal/config"
-	"github.com/tandemlb/tandem/proxy"
 )
 
 func parse(t *testing.T, text string) *config.Config {
@@ -128,97 +124,6 @@ func TestMissingCapabilitiesAreNamed(t *testing.T) {
 	}
 }
 
-func binds(addresses ...string) proxy.Spec {
-	l := proxy.Listener{Name: "web"}
-	for _, b := range addresses {
-		l.Bind = append(l.Bind, netip.MustParseAddrPort(b))
-	}
-	return proxy.Spec{Listeners: []proxy.Listener{l}}
-}
-
-func TestBindingIsAllOrNothing(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	freeAddress := free.Addr().String()
-	free.Close()
-
-	_, _, err = bindAll(t.Context(), binds(freeAddress, taken.Addr().String()), nil)
-	if err == nil || !strings.Contains(err.Error(), `listener "web": listen on `+taken.Addr().String()) ||
-		!strings.Contains(err.Error(), "another process listens there") {
-		t.Fatalf("got %v", err)
-	}
-	again, err := net.Listen("tcp", freeAddress)
-	if err != nil {
-		t.Fatalf("the free address stayed bound: %v", err)
-	}
-	again.Close()
-}
-
-func TestOverlappingBindIsTheNodesOwn(t *testing.T) {
-	const own, another = "the running config listens on ", "another process listens there"
-	for name, tc := range map[string]struct {
-		have, bind string
-		want       string
-	}{
-		"to every address":           {"127.0.0.1:80", "[::]:80", own + "127.0.0.1:80; restart"},
-		"to every one of IPv4":       {"127.0.0.1:80", "0.0.0.0:80", own + "127.0.0.1:80; restart"},
-		"from every address":         {"[::]:80", "127.0.0.1:80", own + ":80; restart"},
-		"from every one of IPv4":     {"0.0.0.0:80", "127.0.0.1:80", own + "0.0.0.0:80; restart"},
-		"another port":               {"[::]:81", "127.0.0.1:80", another},
-		"another address":            {"127.0.0.2:80", "127.0.0.1:80", another},
-		"another family than IPv4's": {"[::1]:80", "0.0.0.0:80", another},
-	} {
-		have := map[netip.AddrPort]*os.File{netip.MustParseAddrPort(tc.have): nil}
-		got := bindHint(syscall.EADDRINUSE, netip.MustParseAddrPort(tc.bind), have)
-		if !strings.Contains(got, tc.want) {
-			t.Errorf("%s: got %q, want %q", name, got, tc.want)
-		}
-	}
-}
-
-func TestSocketsThatAreOpenAreKept(t *testing.T) {
-	first, opened, err := bindAll(t.Context(), binds("127.0.0.1:0"), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer closeFiles(first)
-	if len(opened) != 1 {
-		t.Fatalf("%d opened", len(opened))
-	}
-	second, opened, err := bindAll(t.Context(), binds("127.0.0.1:0"), first)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bind := netip.MustParseAddrPort("127.0.0.1:0")
-	if len(opened) != 0 || second[bind] != first[bind] {
-		t.Errorf("the socket was opened anew")
-	}
-}
-
-func TestAddressesOfTheVIPCanBeBoundBeforeTheyAreHere(t *testing.T) {
-	for _, absent := range []string{"203.0.113.100:0", "[2001:db8::100]:0"} {
-		all, _, err := bindAll(t.Context(), binds(absent), nil)
-		if err != nil {
-			t.Errorf("%s: %v", absent, err)
-		}
-		closeFiles(all)
-	}
-}
-
-func TestChildrenDoNotTalkToTheServiceManager(t *testing.T) {
-	got := childEnvironment([]string{"PATH=/bin", "NOTIFY_SOCKET=/run/x", "WATCHDOG_USEC=1", "WATCHDOG_PID=2", "GORACE=a"})
-	if want := []string{"PATH=/bin", "GORACE=a"}; !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-}
-
 func TestWhatAReloadCannotChangeIsNamed(t *testing.T) {
 	old := &loaded{config: parse(t, pairConfig)}
 	for name, tc := range map[string]struct {
@@ -238,19 +143,6 @@ func TestWhatAReloadCannotChangeIsNamed(t *testing.T) {
 				t.Errorf("got %v, want %q", err, tc.want)
 			}
 		})
-	}
-}
-
-func TestWorkerUserIsNotRoot(t *testing.T) {
-	cred := unprivileged()
-	if os.Geteuid() != 0 {
-		if cred != nil {
-			t.Errorf("got %+v for a user without privilege", cred)
-		}
-		return
-	}
-	if cred == nil || cred.Uid == 0 || cred.Gid == 0 {
-		t.Errorf("got %+v", cred)
 	}
 }
 

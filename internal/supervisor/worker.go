@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"sync"
 	"syscall"
@@ -13,8 +12,11 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/tandemlb/tandem/internal/child"
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/judge"
+	"github.com/tandemlb/tandem/internal/listen"
+	"github.com/tandemlb/tandem/proxy"
 )
 
 const (
@@ -32,7 +34,7 @@ type workerConn = ipc.Conn[ipc.FromWorker, ipc.ToWorker]
 // serving is what the worker has to serve, with the sockets for it.
 type serving struct {
 	config  ipc.WorkerConfig
-	sockets map[netip.AddrPort]*os.File
+	sockets map[listen.Endpoint]*os.File
 }
 
 // workerLink keeps the worker running and serving. It is told once what to
@@ -46,7 +48,7 @@ type workerLink struct {
 
 	mu       sync.Mutex
 	conn     *workerConn // nil while it is not running
-	proc     *process
+	proc     *child.Process
 	serving  serving // applied last; what a new worker is given
 	sent     map[ipc.Socket]bool
 	waiting  map[uint64]chan ipc.Applied
@@ -70,26 +72,26 @@ func (e *ends) note(err error) { e.count, e.last = e.count+1, err }
 var errEnded = errors.New("the worker ended while it was given the config")
 
 func (w *workerLink) run(ctx context.Context) {
-	keep(ctx, "worker", w.log, w.session)
+	child.Keep(ctx, "worker", w.log, w.session)
 }
 
 // session runs one worker until it has ended.
 func (w *workerLink) session(ctx context.Context) error {
 	if w.left() {
-		return errLeft
+		return child.ErrLeft
 	}
 	conn, theirs, err := ipc.Pair[ipc.FromWorker, ipc.ToWorker]("worker")
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	proc, err := spawn("worker", theirs, w.cred)
+	proc, err := child.Start("worker", theirs, w.cred)
 	if err != nil {
 		return w.ended(err)
 	}
 	if !w.admit(conn, proc) {
-		proc.kill() // it has nothing to drain
-		return errLeft
+		proc.Kill() // it has nothing to drain
+		return child.ErrLeft
 	}
 
 	watched, stop := context.WithCancel(ctx)
@@ -99,18 +101,18 @@ func (w *workerLink) session(ctx context.Context) error {
 	go func() {
 		err := w.restore(watched)
 		if err != nil {
-			proc.kill()
+			proc.Kill()
 		}
 		restoredC <- err
 	}()
 	err = w.receive(conn)
 	w.unready("the worker has ended")
 	select {
-	case <-proc.done:
+	case <-proc.Done:
 	case <-time.After(endTimeout):
-		proc.kill() // it closed the socket and lives on
+		proc.Kill() // it closed the socket and lives on
 	}
-	err = errors.Join(err, proc.ending())
+	err = errors.Join(err, proc.Ending())
 	stop()
 	if cause := <-restoredC; cause != nil && !errors.Is(cause, errEnded) {
 		err = fmt.Errorf("%w (%w)", cause, err)
@@ -128,7 +130,7 @@ func (w *workerLink) left() bool {
 
 // admit makes proc the running worker, unless there is to be none: drain knows of
 // no worker before.
-func (w *workerLink) admit(conn *workerConn, proc *process) bool {
+func (w *workerLink) admit(conn *workerConn, proc *child.Process) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.leaving {
@@ -155,24 +157,24 @@ func (w *workerLink) ended(err error) error {
 	w.conn, w.proc, w.ready, w.err, w.state = nil, nil, false, err, nil
 	w.waiting = nil
 	if w.leaving {
-		return errLeft
+		return child.ErrLeft
 	}
 	w.ends.note(err)
 	return err
 }
 
 // watch ends a worker that does not answer, and any worker when ctx is done.
-func (w *workerLink) watch(ctx context.Context, conn *workerConn, proc *process) {
+func (w *workerLink) watch(ctx context.Context, conn *workerConn, proc *child.Process) {
 	// Pings are counted, not timed: when this process was stopped too, the worker
 	// is not to blame.
 	ticker := time.NewTicker(pingEvery)
 	defer ticker.Stop()
 	for seq := uint64(1); ; seq++ {
 		select {
-		case <-proc.done:
+		case <-proc.Done:
 			return
 		case <-ctx.Done():
-			proc.kill()
+			proc.Kill()
 			return
 		case <-ticker.C:
 		}
@@ -182,7 +184,7 @@ func (w *workerLink) watch(ctx context.Context, conn *workerConn, proc *process)
 		if silent >= silentPings {
 			w.log.Error("the worker does not answer, ending it", zap.Uint64("pings", silent))
 			w.unready("the worker does not answer")
-			proc.kill()
+			proc.Kill()
 			return
 		}
 		if err := conn.Send(ipc.ToWorker{Ping: &ipc.Ping{Seq: seq}}); err != nil && ctx.Err() == nil {
@@ -228,6 +230,13 @@ func (w *workerLink) apply(ctx context.Context, s serving) error {
 	return w.give(ctx, s)
 }
 
+// prime sets what the first worker is given. It is called before run.
+func (w *workerLink) prime(c ipc.WorkerConfig) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.serving.config = c
+}
+
 // restore has a new worker serve what the last one did, or what a reload has given
 // it meanwhile.
 func (w *workerLink) restore(ctx context.Context) error {
@@ -252,7 +261,7 @@ func (w *workerLink) give(ctx context.Context, s serving) error {
 		if a.Error != "" {
 			return fmt.Errorf("the worker refuses the config: %s", a.Error)
 		}
-	case <-g.proc.done:
+	case <-g.proc.Done:
 		return errEnded
 	case <-ctx.Done():
 		if errors.Is(ctx.Err(), context.Canceled) {
@@ -260,7 +269,7 @@ func (w *workerLink) give(ctx context.Context, s serving) error {
 		}
 		// It may take the config yet, or have taken it: then it would serve another
 		// one than this process believes. The next worker gets the old one.
-		g.proc.kill()
+		g.proc.Kill()
 		return fmt.Errorf("the worker did not take the config within %v", applyTimeout)
 	}
 	w.mu.Lock()
@@ -275,7 +284,7 @@ func (w *workerLink) give(ctx context.Context, s serving) error {
 
 // given is a config on its way.
 type given struct {
-	proc    *process // the worker that it was sent to
+	proc    *child.Process // the worker that it was sent to
 	answer  <-chan ipc.Applied
 	sockets map[ipc.Socket]bool
 }
@@ -302,12 +311,12 @@ func (w *workerLink) send(s serving) (given, error) {
 	}
 	for _, l := range s.config.Spec.Listeners {
 		for _, bind := range l.Bind {
-			socket := ipc.Socket{Listener: l.Name, Bind: bind}
+			socket := ipc.Socket{Listener: l.Name, Bind: bind, UDP: l.Protocol == proxy.UDP}
 			wanted[socket] = true
 			if w.sent[socket] {
 				continue
 			}
-			batch.List, files = append(batch.List, socket), append(files, s.sockets[bind])
+			batch.List, files = append(batch.List, socket), append(files, s.sockets[listen.Endpoint{Addr: bind, UDP: socket.UDP}])
 			if len(files) == ipc.MaxFiles {
 				if err := flush(); err != nil {
 					return given{}, err
@@ -341,10 +350,10 @@ func (w *workerLink) drain(within time.Duration) {
 		w.log.Warn("drain the worker", zap.Error(err))
 	}
 	select {
-	case <-proc.done:
+	case <-proc.Done:
 	case <-time.After(within + endTimeout):
 		w.log.Error("the worker does not end, ending it")
-		proc.kill()
+		proc.Kill()
 	}
 }
 
@@ -393,7 +402,7 @@ func (w *workerLink) view() workerView {
 	defer w.mu.Unlock()
 	v := workerView{ends: w.ends, ready: w.ready, err: w.err, state: w.state, serving: w.serving.config}
 	if w.proc != nil {
-		v.pid = w.proc.pid
+		v.pid = w.proc.PID
 	}
 	return v
 }

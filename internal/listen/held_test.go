@@ -1,4 +1,4 @@
-package supervisor
+package listen
 
 import (
 	"fmt"
@@ -58,7 +58,7 @@ func TestSocketsThatAreHeldAreNotWatched(t *testing.T) {
 	}
 
 	for _, bind := range []string{"127.0.0.1:0", "[::1]:0", "[::]:0"} {
-		all, _, err := bindAll(t.Context(), binds(bind), nil)
+		all, _, err := Bind(t.Context(), binds(bind), nil)
 		if err != nil {
 			t.Logf("%s: %v", bind, err) // a host without IPv6
 			continue
@@ -68,6 +68,6 @@ func TestSocketsThatAreHeldAreNotWatched(t *testing.T) {
 				t.Errorf("%s is watched %d times", bind, n)
 			}
 		}
-		closeFiles(all)
+		Close(all)
 	}
 }

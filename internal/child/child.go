@@ -1,4 +1,6 @@
-package supervisor
+// Package child starts this program again as another process, one with fewer
+// privileges where that is to be, and keeps it running.
+package child
 
 import (
 	"context"
@@ -25,23 +27,23 @@ const (
 	longEnough = 10 * time.Second // of life, to begin with the shortest pause again
 )
 
-// process is a running child. Its control socket is descriptor 3.
-type process struct {
-	pid  int
+// Process is a running child. Its control socket is descriptor 3.
+type Process struct {
+	PID  int
+	Done chan struct{} // closed when it has ended
 	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
-	err  error         // how it ended; read after done
+	err  error // how it ended; read after Done
 }
 
-// spawn starts this program again as the subcommand name, whose control socket
+// Start starts this program again as the subcommand name, whose control socket
 // it gives control, and closes that. A credential of nil keeps the user.
-func spawn(name string, control *os.File, cred *syscall.Credential) (*process, error) {
+func Start(name string, control *os.File, cred *syscall.Credential) (*Process, error) {
 	defer control.Close()
 	// Not os.Executable: a program that is replaced on disk must not end up with
 	// children of another version.
 	cmd := exec.Command("/proc/self/exe", name)
 	cmd.Args[0] = "tandem"
-	cmd.Env = childEnvironment(os.Environ())
+	cmd.Env = environment(os.Environ())
 	cmd.Stderr = os.Stderr
 	cmd.ExtraFiles = []*os.File{control}
 	// A group of its own: Ctrl-C is for the supervisor, which ends the children in
@@ -61,10 +63,10 @@ func spawn(name string, control *os.File, cred *syscall.Credential) (*process, e
 		}
 		return nil, fmt.Errorf("start the %s: %w%s", name, err, hint)
 	}
-	p := &process{pid: cmd.Process.Pid, cmd: cmd, done: make(chan struct{})}
+	p := &Process{PID: cmd.Process.Pid, cmd: cmd, Done: make(chan struct{})}
 	go func() {
 		p.err = cmd.Wait()
-		close(p.done)
+		close(p.Done)
 	}()
 	return p, nil
 }
@@ -85,8 +87,8 @@ func startUnprivileged(cmd *exec.Cmd) error {
 	return <-errC
 }
 
-// childEnvironment is env without what belongs to the supervisor alone.
-func childEnvironment(env []string) []string {
+// environment is env without what belongs to the supervisor alone.
+func environment(env []string) []string {
 	var kept []string
 	for _, e := range env {
 		if name, _, _ := strings.Cut(e, "="); name != "NOTIFY_SOCKET" && !strings.HasPrefix(name, "WATCHDOG_") {
@@ -96,32 +98,32 @@ func childEnvironment(env []string) []string {
 	return kept
 }
 
-// kill ends the process whatever it does, and waits for it.
-func (p *process) kill() {
+// Kill ends the process whatever it does, and waits for it.
+func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill() // it may have ended
-	<-p.done
+	<-p.Done
 }
 
-// ending says how the process ended.
-func (p *process) ending() error {
-	<-p.done
+// Ending says how the process ended.
+func (p *Process) Ending() error {
+	<-p.Done
 	if p.err == nil {
 		return errors.New("it exited by itself")
 	}
 	return p.err
 }
 
-// errLeft ends a child for good: it was told to leave.
-var errLeft = errors.New("it was told to leave")
+// ErrLeft ends a child for good: it was told to leave.
+var ErrLeft = errors.New("it was told to leave")
 
-// keep runs session, which starts a child and returns when that has ended, again
-// and again until ctx is done or session returns errLeft.
-func keep(ctx context.Context, name string, log *zap.Logger, session func(context.Context) error) {
+// Keep runs session, which starts a child and returns when that has ended, again
+// and again until ctx is done or session returns ErrLeft.
+func Keep(ctx context.Context, name string, log *zap.Logger, session func(context.Context) error) {
 	pause := minPause
 	for {
 		began := time.Now()
 		err := session(ctx)
-		if ctx.Err() != nil || errors.Is(err, errLeft) {
+		if ctx.Err() != nil || errors.Is(err, ErrLeft) {
 			return
 		}
 		if time.Since(began) >= longEnough {
@@ -137,9 +139,9 @@ func keep(ctx context.Context, name string, log *zap.Logger, session func(contex
 	}
 }
 
-// unprivileged returns the user that the worker runs as: "tandem" where that
+// Unprivileged returns the user that the worker runs as: "tandem" where that
 // exists, else "nobody"; nil when this process has no privilege to give up.
-func unprivileged() *syscall.Credential {
+func Unprivileged() *syscall.Credential {
 	if os.Geteuid() != 0 {
 		return nil
 	}
