@@ -1,12 +1,9 @@
 package failover
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"time"
 
@@ -26,16 +23,18 @@ const (
 type Event struct {
 	Name string
 	Do   func() error
-	Heir string // who must own the address afterwards, and be known to the client
-	// AloneWithin is how long another owner is waited for to go, once the heir
-	// owns the address.
+	// Heirs are who must own the addresses afterwards, and be known to the client,
+	// in the order of the scene's flows.
+	Heirs []string
+	// AloneWithin is how long another owner is waited for to go, once the heirs
+	// own their addresses.
 	AloneWithin time.Duration
 	// Phase is the interval over which the event's moment is spread, so that it
 	// does not always come at the same time between two advertisements.
 	Phase time.Duration
 }
 
-// An Outcome is what came of an event.
+// An Outcome is what came of an event, for one address.
 type Outcome struct {
 	Event  Event
 	At     time.Time
@@ -49,104 +48,58 @@ func (o Outcome) Handover() string {
 	return strings.Join(o.Before, "+") + " → " + strings.Join(o.After, "+")
 }
 
-// Measure lets the event happen and waits until its heir owns the address, as
-// the client knows, and traffic flows undisturbed. An error means that this did not happen.
-func (s *Scene) Measure(ctx context.Context, e Event) (Outcome, error) {
-	o := Outcome{Event: e}
-	var err error
-	if o.Before, err = s.Owners(); err != nil {
-		return o, err
+// Measure lets the event happen and waits until its heirs own the addresses, as
+// the client knows, and traffic flows undisturbed. The outcomes are in the order of
+// the flows. An error means that this did not happen.
+func (s *Scene) Measure(ctx context.Context, e Event) ([]Outcome, error) {
+	if len(e.Heirs) != len(s.Flows) {
+		return nil, fmt.Errorf("%s: %d heirs are named for %d addresses", e.Name, len(e.Heirs), len(s.Flows))
+	}
+	outcomes := make([]Outcome, len(s.Flows))
+	for i, f := range s.Flows {
+		var err error
+		if outcomes[i].Before, err = f.Owners(); err != nil {
+			return nil, err
+		}
 	}
 	if e.Phase > 0 {
 		if err := Pause(ctx, rand.N(e.Phase)); err != nil {
-			return o, err
+			return nil, err
 		}
 	}
-	o.At = time.Now()
+	at := time.Now()
 	if err := e.Do(); err != nil {
-		return o, fmt.Errorf("%s: %w", e.Name, err)
+		return nil, fmt.Errorf("%s: %w", e.Name, err)
 	}
-	if err := s.wait(ctx, takeoverWithin, s.heard(e.Heir)); err != nil {
-		return o, fmt.Errorf("%s: %s does not take the address over: %w", e.Name, e.Heir, err)
+	end, err := s.settle(ctx, e)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", e.Name, err)
+	}
+	for i, f := range s.Flows {
+		o := &outcomes[i]
+		o.Event, o.At, o.Window = e, at, f.Traffic.Window(at.Add(-lookBack), end)
+		if o.After, err = f.Owners(); err != nil {
+			return nil, err
+		}
+	}
+	return outcomes, nil
+}
+
+// settle waits until the event is over for every address, and returns the time up
+// to which that is known.
+func (s *Scene) settle(ctx context.Context, e Event) (time.Time, error) {
+	for i, f := range s.Flows {
+		if err := f.waitHeard(ctx, e.Heirs[i]); err != nil {
+			return time.Time{}, fmt.Errorf("%s does not take the address over: %w", e.Heirs[i], err)
+		}
 	}
 	if e.AloneWithin > 0 {
-		// A second owner is an outcome, not an error.
-		_ = s.wait(ctx, e.AloneWithin, func(owners []string) (bool, error) { return len(owners) == 1, nil })
-	}
-	end, err := s.WaitCalm(ctx)
-	if err != nil {
-		return o, fmt.Errorf("%s: %w", e.Name, err)
-	}
-	o.Window = s.Traffic.Window(o.At.Add(-lookBack), end)
-	o.After, err = s.Owners()
-	return o, err
-}
-
-// heard reports whether the node is an owner, and the one that the client
-// believes. An owner that died may still hold the address.
-func (s *Scene) heard(node string) func(owners []string) (bool, error) {
-	return func(owners []string) (bool, error) {
-		if !slices.Contains(owners, node) {
-			return false, nil
-		}
-		mac, err := s.Lab.Host(node).MAC()
-		if err != nil {
-			return false, err
-		}
-		believed, err := s.Lab.Host(Client).Neighbor(VIP().Addr())
-		return bytes.Equal(mac, believed), err
-	}
-}
-
-// WaitOwner waits until the node owns the address.
-func (s *Scene) WaitOwner(ctx context.Context, node string) error {
-	err := s.wait(ctx, takeoverWithin, func(owners []string) (bool, error) { return slices.Contains(owners, node), nil })
-	if err != nil {
-		return fmt.Errorf("%s does not take the address: %w", node, err)
-	}
-	return nil
-}
-
-// wait polls the owners of the address until accept says that they are right.
-func (s *Scene) wait(ctx context.Context, within time.Duration, accept func([]string) (bool, error)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("not within %s", within))
-	defer cancel()
-	for {
-		owners, err := s.Owners()
-		if err != nil {
-			return err
-		}
-		if ok, err := accept(owners); ok || err != nil {
-			return err
-		}
-		if err := Pause(ctx, pollEvery); err != nil {
-			return fmt.Errorf("%w: it is held by %q", err, owners)
+		for _, f := range s.Flows {
+			// A second owner is an outcome, not an error.
+			_ = f.wait(ctx, e.AloneWithin, func(owners []string) (bool, error) { return len(owners) == 1, nil })
 		}
 	}
-}
-
-// WaitCalm waits until every request of the last moments was answered, and
-// returns the time up to which that is known.
-func (s *Scene) WaitCalm(ctx context.Context) (time.Time, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, takeoverWithin, fmt.Errorf("not within %s", takeoverWithin))
-	defer cancel()
-	last := errors.New("no request was sent")
-	for begin := time.Now(); ; {
-		now := time.Now()
-		if err := s.Traffic.WaitSettled(ctx, now); err != nil {
-			return now, errors.Join(fmt.Errorf("traffic does not flow: %w", err), last)
-		}
-		w := s.Traffic.Window(now.Add(-calm), now)
-		// What took long to settle may have been followed by worse.
-		fresh := time.Since(now) < calm
-		if w.Requests > 0 && w.Failed == 0 && fresh && now.Sub(begin) >= calm {
-			return now, nil
-		}
-		last = fmt.Errorf("%d of %d requests failed at last", w.Failed, w.Requests)
-		if err := Pause(ctx, 10*pollEvery); err != nil {
-			return now, errors.Join(fmt.Errorf("traffic does not flow: %w", err), last)
-		}
-	}
+	return s.WaitCalm(ctx)
 }
 
 // Pause waits for d, or says why ctx ended before.

@@ -25,10 +25,10 @@ import (
 
 // TestMain runs the test binary as the prober when the scene starts it so.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == "prober" {
+	if len(os.Args) == 3 && os.Args[1] == "prober" {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		defer stop()
-		if err := failover.RunProber(ctx, os.Stdout); err != nil {
+		if err := failover.RunProber(ctx, netip.MustParseAddr(os.Args[2]), os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 // holds the address, and traffic flows.
 func stage(t *testing.T) *failover.Scene {
 	t.Helper()
-	s, err := failover.NewScene()
+	s, err := failover.NewScene(failover.Spec{})
 	if errors.Is(err, lab.ErrNotPermitted) {
 		t.Skip(err)
 	}
@@ -57,13 +57,18 @@ func stage(t *testing.T) *failover.Scene {
 		balance(t, s, node.Name)
 	}
 	take(t, s, failover.LB1)
-	if err := s.StartTraffic(exec.Command("/proc/self/exe", "prober")); err != nil {
+	if err := s.StartTraffic(prober); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.WaitCalm(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// prober runs the test binary as the prober.
+func prober(target netip.Addr) *exec.Cmd {
+	return exec.Command("/proc/self/exe", "prober", target.String())
 }
 
 // balance answers on the node's port 80 as if it had asked a server.
@@ -116,9 +121,9 @@ func announce(a netip.Addr) error {
 
 func TestMeasureTakeover(t *testing.T) {
 	s := stage(t)
-	o, err := s.Measure(t.Context(), failover.Event{
-		Name: "handover",
-		Heir: failover.LB2,
+	outcomes, err := s.Measure(t.Context(), failover.Event{
+		Name:  "handover",
+		Heirs: []string{failover.LB2},
 		Do: func() error {
 			if err := s.Lab.Host(failover.LB1).DelAddress(failover.VIP()); err != nil {
 				return err
@@ -132,6 +137,7 @@ func TestMeasureTakeover(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	o := outcomes[0]
 	if diff := cmp.Diff("lb1 → lb2", o.Handover()); diff != "" {
 		t.Errorf("handover (-want +got):\n%s", diff)
 	}
@@ -141,22 +147,23 @@ func TestMeasureTakeover(t *testing.T) {
 	if err := s.StopTraffic(); err != nil {
 		t.Error(err)
 	}
-	if totals := s.Traffic.Totals(); totals.Requests < o.Window.Requests {
+	if totals := s.Flows[0].Traffic.Totals(); totals.Requests < o.Window.Requests {
 		t.Errorf("totals %+v are less than the window %+v", totals, o.Window)
 	}
 }
 
 func TestMeasureShowsTwoOwners(t *testing.T) {
 	s := stage(t)
-	o, err := s.Measure(t.Context(), failover.Event{
+	outcomes, err := s.Measure(t.Context(), failover.Event{
 		Name:        "both",
-		Heir:        failover.LB2,
+		Heirs:       []string{failover.LB2},
 		Do:          func() error { take(t, s, failover.LB2); return nil },
 		AloneWithin: 50 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	o := outcomes[0]
 	if diff := cmp.Diff("lb1 → lb1+lb2", o.Handover()); diff != "" {
 		t.Errorf("handover (-want +got):\n%s", diff)
 	}
@@ -175,13 +182,13 @@ func TestMeasureReportsWhatDidNotHappen(t *testing.T) {
 		event failover.Event
 		want  string
 	}{
-		{"the event fails", failover.Event{Name: "x", Do: func() error { return boom }}, "x: boom"},
-		{"nobody takes over", failover.Event{Name: "x", Heir: failover.LB2, Do: func() error { return nil }},
+		{"the event fails", failover.Event{Name: "x", Heirs: []string{failover.LB2}, Do: func() error { return boom }}, "x: boom"},
+		{"nobody takes over", failover.Event{Name: "x", Heirs: []string{failover.LB2}, Do: func() error { return nil }},
 			`x: lb2 does not take the address over: context deadline exceeded: it is held by ["lb1"]`},
-		{"the client is not told", failover.Event{Name: "x", Heir: failover.LB2, Do: func() error {
+		{"the client is not told", failover.Event{Name: "x", Heirs: []string{failover.LB2}, Do: func() error {
 			return s.Lab.Host(failover.LB2).AddAddress(failover.VIP())
 		}}, `x: lb2 does not take the address over: context deadline exceeded: it is held by ["lb1" "lb2"]`},
-		{"the heir is out of reach", failover.Event{Name: "x", Heir: failover.LB1, Do: s.Lab.Host(failover.LB1).CutSilently},
+		{"the heir is out of reach", failover.Event{Name: "x", Heirs: []string{failover.LB1}, Do: s.Lab.Host(failover.LB1).CutSilently},
 			"x: traffic does not flow: "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -202,5 +209,19 @@ listeners:
 `
 	if diff := cmp.Diff(want, failover.Config(20*time.Millisecond)); diff != "" {
 		t.Errorf("config (-want +got):\n%s", diff)
+	}
+	want = strings.Replace(want, "  main: {addresses: [10.77.0.100/24], advertise: 20ms}\n",
+		"  one: {addresses: [10.77.0.100/24], prefer: lb1, advertise: 20ms}\n"+
+			"  two: {addresses: [10.77.0.101/24], prefer: lb2, advertise: 20ms}\n", 1)
+	if diff := cmp.Diff(want, failover.ConfigOfTwo(20*time.Millisecond)); diff != "" {
+		t.Errorf("config of two (-want +got):\n%s", diff)
+	}
+}
+
+func TestEveryAddressHasAnHeir(t *testing.T) {
+	s := &failover.Scene{Flows: make([]*failover.Flow, 2)}
+	_, err := s.Measure(t.Context(), failover.Event{Name: "x", Heirs: []string{failover.LB1}})
+	if diff := cmp.Diff("x: 1 heirs are named for 2 addresses", fmt.Sprint(err)); diff != "" {
+		t.Errorf("error (-want +got):\n%s", diff)
 	}
 }

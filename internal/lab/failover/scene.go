@@ -12,11 +12,9 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
-	"os"
 	"os/exec"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/tandemlb/tandem/internal/lab"
@@ -45,103 +43,128 @@ func Servers() []lab.HostSpec {
 // VIP returns the address that the pair shares and the client asks, on port 80.
 func VIP() netip.Prefix { return netip.MustParsePrefix("10.77.0.100/24") }
 
+// VIP2 returns the second address of a pair that shares two.
+func VIP2() netip.Prefix { return netip.MustParsePrefix("10.77.0.101/24") }
+
 func host(name, address string) lab.HostSpec {
 	return lab.HostSpec{Name: name, Addresses: []netip.Prefix{netip.MustParsePrefix(address)}}
 }
 
+// A Spec says what a scene is made of. The zero Spec has one address, [VIP], and
+// servers that behave.
+type Spec struct {
+	Addresses []netip.Prefix // that the pair shares, one flow of traffic for each
+	// Serve starts a server on the host, which is one of Servers.
+	Serve func(host *lab.Host, spec lab.HostSpec) (io.Closer, error)
+}
+
 // A Scene is the lab with its servers and its traffic.
 type Scene struct {
-	Lab     *lab.Lab
-	Traffic *probe.Recorder
+	Lab   *lab.Lab
+	Flows []*Flow // one for each address, at least one
 
-	servers []*http.Server
-	prober  *lab.Process
-	tasks   sync.WaitGroup // the servers and the recording of the traffic
+	servers []io.Closer
+	tasks   sync.WaitGroup // the recording of the traffic
 }
 
 // NewScene builds the lab and starts the servers. The caller closes it.
-func NewScene() (*Scene, error) {
-	spec := lab.Spec{Hosts: append(slices.Concat(Nodes(), Servers()), host(Client, "10.77.0.50/24"))}
-	l, err := lab.New(spec)
+func NewScene(spec Spec) (*Scene, error) {
+	if len(spec.Addresses) == 0 {
+		spec.Addresses = []netip.Prefix{VIP()}
+	}
+	if spec.Serve == nil {
+		spec.Serve = serveName
+	}
+	l, err := lab.New(lab.Spec{Hosts: append(slices.Concat(Nodes(), Servers()), host(Client, "10.77.0.50/24"))})
 	if err != nil {
 		return nil, err
 	}
-	s := &Scene{Lab: l, Traffic: probe.NewRecorder()}
-	for _, server := range Servers() {
-		if err := s.serve(server); err != nil {
+	s := &Scene{Lab: l}
+	for _, a := range spec.Addresses {
+		s.Flows = append(s.Flows, &Flow{Address: a, Traffic: probe.NewRecorder(), lab: l})
+	}
+	for _, h := range Servers() {
+		server, err := spec.Serve(l.Host(h.Name), h)
+		if err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
+		s.servers = append(s.servers, server)
 	}
 	return s, nil
 }
 
-func (s *Scene) serve(spec lab.HostSpec) error {
-	address := netip.AddrPortFrom(spec.Addresses[0].Addr(), 80)
-	ln, err := s.Lab.Host(spec.Name).Listen("tcp", address.String())
+// namedServer answers its name.
+type namedServer struct {
+	http  *http.Server
+	ended chan struct{}
+}
+
+func serveName(h *lab.Host, spec lab.HostSpec) (io.Closer, error) {
+	ln, err := h.Listen("tcp", netip.AddrPortFrom(spec.Addresses[0].Addr(), 80).String())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, spec.Name) // to a client that may have gone
-	})}
-	s.servers = append(s.servers, server)
-	s.tasks.Go(func() { _ = server.Serve(ln) }) // until Close
-	return nil
+	s := &namedServer{ended: make(chan struct{}), http: &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, spec.Name) // to a client that may have gone
+		}),
+	}}
+	go func() {
+		defer close(s.ended)
+		_ = s.http.Serve(ln) // until Close
+	}()
+	return s, nil
 }
 
-// StartTraffic starts a prober as a process of the client. The command is to
-// run [RunProber] until SIGTERM.
-func (s *Scene) StartTraffic(command *exec.Cmd) error {
-	in, out, err := os.Pipe()
-	if err != nil {
-		return fmt.Errorf("start prober: %w", err)
-	}
-	defer out.Close()
-	command.Stdout, command.Stderr = out, os.Stderr
-	if s.prober, err = s.Lab.Host(Client).Start(command); err != nil {
-		return errors.Join(err, in.Close())
-	}
-	s.tasks.Go(func() {
-		defer in.Close()
-		_ = s.Traffic.Record(in) // whoever waits for traffic is told
-	})
-	return nil
+func (s *namedServer) Close() error {
+	err := s.http.Close()
+	<-s.ended
+	return err
 }
 
-// RunProber asks the shared address every millisecond, from the network of the
-// calling process, until ctx is canceled. It writes to out what StartTraffic
-// reads. The process is to do nothing else.
-func RunProber(ctx context.Context, out io.Writer) error {
-	// Where this is not permitted, the measurement is merely less exact.
-	_ = probe.Prioritize()
-	target := netip.AddrPortFrom(VIP().Addr(), 80)
-	return probe.Prober{Target: target, Every: time.Millisecond}.Run(ctx, out)
-}
+// Owners returns the load balancers whose kernel holds the first address.
+func (s *Scene) Owners() ([]string, error) { return s.Flows[0].Owners() }
 
-// StopTraffic ends the prober in good order: what it still knows is recorded.
-func (s *Scene) StopTraffic() error {
-	if err := s.prober.Signal(syscall.SIGTERM); err != nil {
-		return err
-	}
-	if err := s.prober.Err(); err != nil {
-		return fmt.Errorf("stop prober: %w", err)
-	}
-	return nil
-}
-
-// Owners returns the load balancers whose kernel holds the shared address.
-func (s *Scene) Owners() ([]string, error) {
-	var owners []string
-	for _, node := range Nodes() {
-		has, err := s.Lab.Host(node.Name).Has(VIP().Addr())
+// StartTraffic starts a prober for each address, as processes of the client. The
+// command is to run [RunProber] for the address until SIGTERM.
+func (s *Scene) StartTraffic(command func(target netip.Addr) *exec.Cmd) error {
+	for _, f := range s.Flows {
+		record, err := f.start(command(f.Address.Addr()))
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if has {
-			owners = append(owners, node.Name)
+		s.tasks.Go(record)
+	}
+	return nil
+}
+
+// StopTraffic ends the probers in good order: what they still know is recorded.
+func (s *Scene) StopTraffic() error {
+	var errs []error
+	for _, f := range s.Flows {
+		errs = append(errs, f.stop())
+	}
+	return errors.Join(errs...)
+}
+
+// WaitCalm waits until every request of the last moments was answered, of every
+// flow, and returns the time up to which that is known.
+func (s *Scene) WaitCalm(ctx context.Context) (time.Time, error) {
+	var end time.Time
+	for _, f := range s.Flows {
+		t, err := f.WaitCalm(ctx)
+		if err != nil {
+			return t, err
+		}
+		end = t
+	}
+	// The flows that came first were calm earlier; nothing of theirs is open now.
+	for _, f := range s.Flows {
+		if err := f.Traffic.WaitSettled(ctx, end); err != nil {
+			return end, fmt.Errorf("traffic does not flow: %w", err)
 		}
 	}
-	return owners, nil
+	return end, nil
 }
 
 // Close ends everything that runs in the scene.

@@ -25,29 +25,69 @@ type Tandem struct {
 
 // NewTandem writes the pair's config into dir, where the nodes will also log.
 // They run the program at the path binary.
-func NewTandem(scene *Scene, binary, dir string, advertise time.Duration) (*Tandem, error) {
+func NewTandem(scene *Scene, binary, dir, config string) (*Tandem, error) {
 	t := &Tandem{scene: scene, binary: binary, dir: dir, nodes: make(map[string]*lab.Process)}
-	if err := os.WriteFile(t.configFile(), []byte(Config(advertise)), 0o644); err != nil {
-		return nil, fmt.Errorf("write config: %w", err)
-	}
-	return t, nil
+	return t, t.Configure(config)
 }
 
-// Config returns the config of the pair, for both nodes.
+// Configure replaces the pair's config. A node that runs is to be told to reload.
+func (t *Tandem) Configure(config string) error {
+	if err := os.WriteFile(t.configFile(), []byte(config), 0o644); err != nil {
+		return fmt.Errorf("write config: %w", err)
+	}
+	return nil
+}
+
+// Config returns the config of a pair that shares [VIP], for both nodes.
 func Config(advertise time.Duration) string {
-	var nodes, servers []string
+	return config(vip(advertise))
+}
+
+// ConfigOfTwo returns the config of a pair that shares [VIP] and [VIP2], each
+// node being preferred for one of them, for both nodes.
+func ConfigOfTwo(advertise time.Duration) string {
+	return config(
+		fmt.Sprintf("one: {addresses: [%s], prefer: %s, advertise: %s}", VIP(), LB1, advertise),
+		fmt.Sprintf("two: {addresses: [%s], prefer: %s, advertise: %s}", VIP2(), LB2, advertise))
+}
+
+// ConfigOfPool returns the config of a pair that shares [VIP], where the keys of a
+// pool other than its servers are text, indented by four.
+func ConfigOfPool(advertise time.Duration, pool, text string) string {
+	return head(vip(advertise)) + fmt.Sprintf(`listeners:
+  web: {bind: ":80", pool: %s}
+pools:
+  %s:
+    servers: ["%s"]
+%s`, pool, pool, servers(), text)
+}
+
+func vip(advertise time.Duration) string {
+	return fmt.Sprintf("main: {addresses: [%s], advertise: %s}", VIP(), advertise)
+}
+
+func config(vips ...string) string {
+	return head(vips...) + fmt.Sprintf(`listeners:
+  web: {bind: ":80", servers: ["%s"], check: GET /}
+`, servers())
+}
+
+// head is what a config says of nodes and VIPs.
+func head(vips ...string) string {
+	var nodes []string
 	for _, n := range Nodes() {
 		nodes = append(nodes, n.Name+": "+n.Addresses[0].Addr().String())
 	}
+	return fmt.Sprintf("nodes: {%s}\nvips:\n  %s\n", strings.Join(nodes, ", "), strings.Join(vips, "\n  "))
+}
+
+// servers lists their addresses, but for the quotes at both ends.
+func servers() string {
+	var list []string
 	for _, s := range Servers() {
-		servers = append(servers, s.Addresses[0].Addr().String()+":80")
+		list = append(list, s.Addresses[0].Addr().String()+":80")
 	}
-	return fmt.Sprintf(`nodes: {%s}
-vips:
-  main: {addresses: [%s], advertise: %s}
-listeners:
-  web: {bind: ":80", servers: ["%s"], check: GET /}
-`, strings.Join(nodes, ", "), VIP(), advertise, strings.Join(servers, `", "`))
+	return strings.Join(list, `", "`)
 }
 
 func (t *Tandem) configFile() string { return filepath.Join(t.dir, "tandem.yaml") }
