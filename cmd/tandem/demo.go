@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/tandemlb/tandem/internal/lab/failover"
-	"github.com/tandemlb/tandem/internal/lab/report"
+	"github.com/tandemlb/tandem/internal/lab/faulty"
 )
 
 type demoCmd struct {
@@ -18,7 +21,11 @@ type demoCmd struct {
 	SVG       string        `name:"svg" default:"tandem-demo.svg" placeholder:"FILE" help:"Draw the picture here; an empty name draws none."`
 	Keep      bool          `help:"Keep the folder with the config and the logs of the nodes."`
 
-	Prober bool `hidden:"" help:"Be the client: write samples to standard output."`
+	ActiveActive bool `help:"Two VIPs, each node preferred for one: both nodes serve, and each backs the other."`
+
+	Faults bool `help:"Instead of the nodes, one of the servers fails, in one way after another."`
+
+	Prober string `hidden:"" placeholder:"ADDRESS" help:"Be the client of this address: write samples to standard output."`
 }
 
 func (demoCmd) Help() string {
@@ -26,6 +33,8 @@ func (demoCmd) Help() string {
 
   sudo tandem demo
   sudo tandem demo --advertise 10ms --rounds 5
+  sudo tandem demo --active-active
+  sudo tandem demo --faults
 
 Everything happens in network namespaces of this process: the network of this
 machine is not touched, and nothing is left behind, whether the demo ends by
@@ -34,22 +43,38 @@ itself or by Ctrl-C. The exit status is 1 when a takeover did not happen.`
 
 // Run shows a failover.
 func (c *demoCmd) Run(ctx context.Context, o output) error {
-	if c.Prober {
-		return failover.RunProber(ctx, o.out)
+	if c.Prober != "" {
+		target, err := netip.ParseAddr(c.Prober)
+		if err != nil {
+			return fmt.Errorf("--prober: %w", err)
+		}
+		return failover.RunProber(ctx, target, o.out)
 	}
 	if c.Rounds < 1 {
 		return fmt.Errorf("--rounds %d: at least one is needed", c.Rounds)
 	}
-	scene, err := failover.NewScene()
-	if err != nil {
-		return err
+	if c.Faults && (c.ActiveActive || c.Rounds > 1) {
+		return errors.New("--faults: it has one VIP, and one round")
+	}
+	view := newDemoView(o.out)
+	d := &demo{plot: c.plot(), view: view, advertise: c.Advertise}
+	play, spec := c.play, failover.Spec{Addresses: d.plot.addresses()}
+	if c.Faults {
+		f := &faultsDemo{demo: d, servers: make(map[string]*faulty.Server)}
+		play, spec.Serve = func(ctx context.Context, _ *demo) error { return f.play(ctx) }, f.serve
 	}
 	dir, err := os.MkdirTemp("", "tandem-demo-")
 	if err != nil {
-		return errors.Join(fmt.Errorf("make a folder for config and logs: %w", err), scene.Close())
+		return fmt.Errorf("make a folder for config and logs: %w", err)
 	}
-	view := newDemoView(o.out)
-	err = errors.Join(c.play(ctx, scene, dir, view), scene.Close())
+	if d.scene, err = failover.NewScene(spec); err != nil {
+		return errors.Join(err, os.RemoveAll(dir))
+	}
+	if d.pair, err = failover.NewTandem(d.scene, "/proc/self/exe", dir, d.plot.config); err == nil {
+		view.print("%s%s", d.plot.intro, d.plot.config)
+		err = play(ctx, d)
+	}
+	err = errors.Join(err, d.scene.Close())
 	interrupted := ctx.Err() != nil
 	if interrupted {
 		err = errors.New("interrupted") // what failed, failed for that
@@ -61,46 +86,60 @@ func (c *demoCmd) Run(ctx context.Context, o output) error {
 	return errors.Join(err, os.RemoveAll(dir))
 }
 
-// play stages the events and reports on them.
-func (c *demoCmd) play(ctx context.Context, scene *failover.Scene, dir string, view *demoView) error {
-	pair, err := failover.NewTandem(scene, "/proc/self/exe", dir, c.Advertise)
-	if err != nil {
-		return err
+// plot is what the flags ask for.
+func (c *demoCmd) plot() *demoPlot {
+	switch {
+	case c.Faults:
+		return faultsPlot(c.Advertise, 0)
+	case c.ActiveActive:
+		return twoPlot(c.Advertise)
 	}
-	view.print(demoIntro, failover.Config(c.Advertise))
-	d := &demo{scene: scene, pair: pair, view: view, advertise: c.Advertise}
+	return onePlot(c.Advertise)
+}
+
+// play stages the events and reports on them.
+func (c *demoCmd) play(ctx context.Context, d *demo) error {
 	if err := d.start(ctx); err != nil {
 		return err
 	}
 	stopWatch := d.watch(ctx)
-	err = d.rounds(ctx, c.Rounds)
+	err := d.rounds(ctx, c.Rounds)
 	stopWatch()
 	if err == nil {
-		err = scene.StopTraffic()
+		err = d.scene.StopTraffic()
 	}
 	end := time.Now()
 	if err == nil {
 		err = d.oneOwner()
 	}
 	d.report(end)
-	return errors.Join(err, c.draw(d.timeline(end), view))
+	return errors.Join(err, c.draw(d, end))
 }
 
-func (c *demoCmd) draw(t report.Timeline, view *demoView) error {
-	if c.SVG == "" || len(t.Marks) == 0 {
+// draw draws a picture for each VIP.
+func (c *demoCmd) draw(d *demo, end time.Time) error {
+	if c.SVG == "" || len(d.outcomes) == 0 {
 		return nil
 	}
-	title := fmt.Sprintf("Answered and failed requests, one a millisecond, advertise: %s", c.Advertise)
-	if err := os.WriteFile(c.SVG, []byte(t.SVG(title)), 0o644); err != nil {
-		return fmt.Errorf("draw the picture: %w", err)
+	for i, v := range d.plot.vips {
+		name, path := "", c.SVG
+		if len(d.plot.vips) > 1 {
+			name = fmt.Sprintf(", VIP %s", v.name)
+			extension := filepath.Ext(path)
+			path = strings.TrimSuffix(path, extension) + "-" + v.name + extension
+		}
+		title := fmt.Sprintf("Answered and failed requests, one a millisecond, advertise: %s%s", c.Advertise, name)
+		if err := os.WriteFile(path, []byte(d.timeline(i, end).SVG(title)), 0o644); err != nil {
+			return fmt.Errorf("draw the picture: %w", err)
+		}
+		d.view.print("picture: %s", path)
 	}
-	view.print("picture: %s", c.SVG)
 	return nil
 }
 
-// proberCommand runs this program as the client.
-func proberCommand() *exec.Cmd {
-	cmd := exec.Command("/proc/self/exe", "demo", "--prober")
+// proberCommand runs this program as the client of an address.
+func proberCommand(target netip.Addr) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", "demo", "--prober", target.String())
 	cmd.Args[0] = "tandem"
 	return cmd
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/tandemlb/tandem/internal/admin"
 	"github.com/tandemlb/tandem/internal/lab/failover"
+	"github.com/tandemlb/tandem/internal/lab/probe"
 	"github.com/tandemlb/tandem/internal/lab/report"
 	"github.com/tandemlb/tandem/vrrp"
 )
@@ -24,13 +27,14 @@ const (
 
 // demo is one run of the demo.
 type demo struct {
+	plot      *demoPlot
 	scene     *failover.Scene
 	pair      *failover.Tandem
 	view      *demoView
 	advertise time.Duration
 
-	began    time.Time // when traffic flowed
-	outcomes []failover.Outcome
+	began    time.Time            // when traffic flowed
+	outcomes [][]failover.Outcome // of each event, for each VIP
 }
 
 // start starts both nodes and, when they are ready, the traffic.
@@ -44,15 +48,14 @@ func (d *demo) start(ctx context.Context) error {
 	if err := d.ready(ctx); err != nil {
 		return err
 	}
-	if err := d.scene.StartTraffic(proberCommand()); err != nil {
+	if err := d.scene.StartTraffic(proberCommand); err != nil {
 		return err
 	}
 	var err error
 	if d.began, err = d.scene.WaitCalm(ctx); err != nil {
 		return err
 	}
-	d.view.print("ready after %.1f s: lb1 is active, lb2 is backup, the servers are healthy, traffic flows\n",
-		d.began.Sub(begin).Seconds())
+	d.view.print("ready after %.1f s: %s, the servers are healthy, traffic flows\n", d.began.Sub(begin).Seconds(), d.plot.ready)
 	return nil
 }
 
@@ -64,14 +67,14 @@ func (d *demo) ready(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		lb1, lb2 := d.status(ctx, failover.LB1), d.status(ctx, failover.LB2)
-		if demoRole(lb1) == vrrp.Active.String() && demoRole(lb2) == vrrp.Backup.String() && healthy(lb1) && healthy(lb2) {
+		if d.plays(failover.LB1, lb1) && d.plays(failover.LB2, lb2) && healthy(lb1) && healthy(lb2) {
 			return nil
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return fmt.Errorf("the pair does not get ready: %w: lb1 is %s, lb2 is %s",
-				context.Cause(ctx), demoRole(lb1), demoRole(lb2))
+				context.Cause(ctx), demoRoles(lb1), demoRoles(lb2))
 		}
 		for _, node := range failover.Nodes() {
 			if err := d.pair.Running(node.Name); err != nil {
@@ -92,11 +95,34 @@ func (d *demo) status(ctx context.Context, node string) *admin.Status {
 	return s
 }
 
-func demoRole(s *admin.Status) string {
-	if s == nil || len(s.VIPs) != 1 {
+// plays reports whether the node is active for the VIPs that it is preferred for,
+// and backup for the others.
+func (d *demo) plays(node string, s *admin.Status) bool {
+	if s == nil || len(s.VIPs) != len(d.plot.vips) {
+		return false
+	}
+	for _, v := range d.plot.vips {
+		want := vrrp.Backup
+		if v.first == node {
+			want = vrrp.Active
+		}
+		if !slices.ContainsFunc(s.VIPs, func(is admin.VIP) bool { return is.Name == v.name && is.Role == want }) {
+			return false
+		}
+	}
+	return true
+}
+
+// demoRoles says what the node is for each VIP.
+func demoRoles(s *admin.Status) string {
+	if s == nil || len(s.VIPs) == 0 {
 		return "down"
 	}
-	return s.VIPs[0].Role.String()
+	var roles []string
+	for _, v := range s.VIPs {
+		roles = append(roles, v.Role.String())
+	}
+	return strings.Join(roles, "/")
 }
 
 // healthy reports whether the node knows its servers and finds all of them up.
@@ -113,25 +139,17 @@ func healthy(s *admin.Status) bool {
 
 // rounds lets everything happen, n times.
 func (d *demo) rounds(ctx context.Context, n int) error {
-	lb1 := d.scene.Lab.Host(failover.LB1)
-	const a, b = failover.LB1, failover.LB2
-	events := []failover.Event{
-		{Name: "every process of lb1 killed", Heir: b, Do: func() error { return d.pair.Kill(a) }},
-		{Name: "lb1 starts again", Heir: a, Do: func() error { return d.pair.Start(a) }},
-		{Name: "link of lb1 cut", Heir: b, Do: lb1.Cut},
-		{Name: "link of lb1 healed", Heir: a, Do: lb1.Heal},
-		{Name: "lb1 told to stop (SIGTERM)", Heir: b, Do: func() error { return d.pair.Stop(a) }},
-	}
 	for i := range n {
-		if i > 0 {
-			if err := d.pair.WaitStopped(a, demoStopWithin); err != nil {
+		if i > 0 && d.plot.again != nil {
+			e, err := d.plot.again(d)
+			if err != nil {
 				return err
 			}
-			if err := d.happen(ctx, events[1]); err != nil {
+			if err := d.happen(ctx, e); err != nil {
 				return err
 			}
 		}
-		for _, e := range events {
+		for _, e := range d.plot.events(d) {
 			if err := d.happen(ctx, e); err != nil {
 				return err
 			}
@@ -140,7 +158,11 @@ func (d *demo) rounds(ctx context.Context, n int) error {
 	if err := d.pause(ctx); err != nil {
 		return err
 	}
-	return d.pair.WaitStopped(a, demoStopWithin)
+	if d.plot.again == nil {
+		return nil
+	}
+	_, err := d.plot.again(d) // whoever was told to stop has stopped
+	return err
 }
 
 // pause lets traffic be seen undisturbed.
@@ -152,29 +174,56 @@ func (d *demo) happen(ctx context.Context, e failover.Event) error {
 	}
 	e.Phase, e.AloneWithin = d.advertise, demoAloneWithin
 	d.view.happens(e.Name)
-	o, err := d.scene.Measure(ctx, e)
+	outcomes, err := d.scene.Measure(ctx, e)
 	d.view.happens("")
 	if err != nil {
 		return err
 	}
-	d.outcomes = append(d.outcomes, o)
-	d.view.outcome(o.At.Sub(d.began), o)
+	d.outcomes = append(d.outcomes, outcomes)
+	for i, o := range outcomes {
+		name := ""
+		if len(outcomes) > 1 {
+			name = d.plot.vips[i].name
+		}
+		d.view.outcome(o.At.Sub(d.began), name, o)
+	}
 	return nil
+}
+
+// of returns the outcomes for the i-th VIP.
+func (d *demo) of(i int) []failover.Outcome {
+	var all []failover.Outcome
+	for _, o := range d.outcomes {
+		all = append(all, o[i])
+	}
+	return all
 }
 
 // oneOwner checks that the pair ended well.
 func (d *demo) oneOwner() error {
-	owners, err := d.scene.Owners()
-	if err == nil && len(owners) != 1 {
-		err = fmt.Errorf("the address has %d owners at the end: %q", len(owners), owners)
-	}
 	var errs []error
-	for _, o := range d.outcomes {
-		if len(o.After) != 1 {
-			errs = append(errs, fmt.Errorf("%s: the address had %d owners afterwards: %q", o.Event.Name, len(o.After), o.After))
+	for i, f := range d.scene.Flows {
+		owners, err := f.Owners()
+		if err == nil && len(owners) != 1 {
+			err = fmt.Errorf("%s has %d owners at the end: %q", f.Address, len(owners), owners)
+		}
+		errs = append(errs, err)
+		for _, o := range d.of(i) {
+			if len(o.After) != 1 {
+				errs = append(errs, fmt.Errorf("%s: %s had %d owners afterwards: %q", o.Event.Name, f.Address, len(o.After), o.After))
+			}
 		}
 	}
-	return errors.Join(append(errs, err)...)
+	return errors.Join(errs...)
+}
+
+// totals sums up the traffic so far.
+func (d *demo) totals() (sum probe.Totals) {
+	for _, f := range d.scene.Flows {
+		t := f.Traffic.Totals()
+		sum.Requests, sum.Failed = sum.Requests+t.Requests, sum.Failed+t.Failed
+	}
+	return sum
 }
 
 // watch keeps the live line up to date until the returned function is called.
@@ -187,28 +236,29 @@ func (d *demo) watch(ctx context.Context) (stop func()) {
 	watching.Go(func() {
 		tick := time.NewTicker(200 * time.Millisecond)
 		defer tick.Stop()
-		last, lastAt := d.scene.Traffic.Totals(), time.Now()
+		last, lastAt := d.totals(), time.Now()
 		for ctx.Err() == nil {
 			select {
 			case <-tick.C:
 			case <-ctx.Done():
 				return
 			}
-			totals, now := d.scene.Traffic.Totals(), time.Now()
+			totals, now := d.totals(), time.Now()
 			rate := float64(totals.Requests-last.Requests) / now.Sub(lastAt).Seconds()
 			last, lastAt = totals, now
 			d.view.status(fmt.Sprintf("lb1 %-6s  lb2 %-6s  %4.0f requests/s  %d failed",
-				demoRole(d.status(ctx, failover.LB1)), demoRole(d.status(ctx, failover.LB2)), rate, totals.Failed))
+				demoRoles(d.status(ctx, failover.LB1)), demoRoles(d.status(ctx, failover.LB2)), rate, totals.Failed))
 		}
 	})
 	return func() { cancel(); watching.Wait(); d.view.status("") }
 }
 
-// timeline is what the client saw from the first calm moment to end.
-func (d *demo) timeline(end time.Time) report.Timeline {
-	origin := d.scene.Traffic.Began()
-	t := report.Timeline{Samples: d.scene.Traffic.Samples(), From: d.began.Sub(origin), To: end.Sub(origin)}
-	for _, o := range d.outcomes {
+// timeline is what the client of the i-th VIP saw from the first calm moment to end.
+func (d *demo) timeline(i int, end time.Time) report.Timeline {
+	traffic := d.scene.Flows[i].Traffic
+	origin := traffic.Began()
+	t := report.Timeline{Samples: traffic.Samples(), From: d.began.Sub(origin), To: end.Sub(origin)}
+	for _, o := range d.of(i) {
 		t.Marks = append(t.Marks, report.Mark{
 			At:    o.At.Sub(origin),
 			Label: fmt.Sprintf("%s: %s, outage %s", o.Event.Name, o.Handover(), o.Window.Outage.Round(time.Millisecond)),

@@ -41,12 +41,12 @@ func TestDemoViewWritesPlainLinesToAFile(t *testing.T) {
 	v := newDemoView(&out)
 	v.status("lb1 active")
 	v.happens("killed")
-	v.outcome(1500*time.Millisecond, happened("killed", 300*time.Millisecond, 290))
+	v.outcome(1500*time.Millisecond, "", happened("killed", 300*time.Millisecond, 290))
 	slow := happened("stopped", 20*time.Millisecond, 0)
 	slow.Window.Stall = 19 * time.Millisecond
-	v.outcome(12*time.Second, slow)
+	v.outcome(12*time.Second, "two", slow)
 	want := "  1.5 s  killed                       lb1 → lb2    300 ms without an answer, 290 failed\n" +
-		" 12.0 s  stopped                      lb1 → lb2     20 ms without an answer, 0 failed (the client itself was held up for 19 ms)\n"
+		" 12.0 s  stopped                      VIP two: lb1 → lb2     20 ms without an answer, 0 failed (the client itself was held up for 19 ms)\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("output (-want +got):\n%s", diff)
 	}
@@ -67,7 +67,7 @@ func TestDemoViewKeepsTheLiveLineLast(t *testing.T) {
 	}
 }
 
-func TestDemoRole(t *testing.T) {
+func TestDemoRoles(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		status *admin.Status
@@ -76,9 +76,10 @@ func TestDemoRole(t *testing.T) {
 		{"no answer", nil, "down"},
 		{"no VIP", &admin.Status{}, "down"},
 		{"active", &admin.Status{VIPs: []admin.VIP{{Role: vrrp.Active}}}, "active"},
+		{"active of one of two", &admin.Status{VIPs: []admin.VIP{{Role: vrrp.Active}, {Role: vrrp.Backup}}}, "active/backup"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := demoRole(test.status); got != test.want {
+			if got := demoRoles(test.status); got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})

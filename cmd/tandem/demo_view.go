@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -12,20 +13,6 @@ import (
 	"github.com/tandemlb/tandem/internal/lab/failover"
 	"github.com/tandemlb/tandem/internal/lab/report"
 )
-
-const demoIntro = `Two load balancers, three servers and a client, in network namespaces:
-
-    client  10.77.0.50    a new connection and a request every millisecond
-       │
-    VIP     10.77.0.100   the address that must always answer
-     ╱   ╲
-   lb1   lb2              10.77.0.1, 10.77.0.2: one owns the VIP, both could
-     ╲   ╱
-  s1  s2  s3              10.77.0.11 to .13
-
-The whole config, the same on both nodes:
-
-%s`
 
 // demoView is what the demo shows: lines, and under them, on a terminal, one
 // that changes.
@@ -104,31 +91,68 @@ func (v *demoView) width() int {
 	return 80
 }
 
-// outcome shows what an event came to.
-func (v *demoView) outcome(at time.Duration, o failover.Outcome) {
+// outcome shows what an event came to; of a pair with several VIPs, for the one of
+// that name.
+func (v *demoView) outcome(at time.Duration, vip string, o failover.Outcome) {
 	excuse := ""
 	if stall := o.Window.Stall; stall > 10*time.Millisecond {
 		excuse = fmt.Sprintf(" (the client itself was held up for %s ms)", report.Milliseconds(stall))
 	}
-	v.print("%5.1f s  %-28s %s   %4s ms without an answer, %d failed%s", at.Seconds(), o.Event.Name,
+	if vip != "" {
+		vip = "VIP " + vip + ": "
+	}
+	v.print("%5.1f s  %-28s %s%s   %4s ms without an answer, %d failed%s", at.Seconds(), o.Event.Name, vip,
 		o.Handover(), report.Milliseconds(o.Window.Outage), o.Window.Failed, excuse)
 }
 
-// report shows the table and the sparkline.
+// report shows the table and the sparklines.
 func (d *demo) report(end time.Time) {
 	if len(d.outcomes) == 0 {
 		return
 	}
-	d.view.print("\n%s", report.Table(demoRows(d.outcomes)))
-	all := d.scene.Traffic.Window(d.began, end)
-	inEvents := 0
-	for _, o := range d.outcomes {
-		inEvents += o.Window.Failed
+	var rows [][]report.Row
+	var names []string
+	requests, failed, inEvents := 0, 0, 0
+	for i, f := range d.scene.Flows {
+		rows, names = append(rows, demoRows(d.of(i))), append(names, d.plot.vips[i].name)
+		w := f.Traffic.Window(d.began, end)
+		requests, failed = requests+w.Requests, failed+w.Failed
+		for _, o := range d.of(i) {
+			inEvents += o.Window.Failed
+		}
 	}
-	d.view.print("%d requests in %.0f s, %d failed: %d around the events, %d at other times", all.Requests,
-		end.Sub(d.began).Seconds(), all.Failed, inEvents, all.Failed-inEvents)
+	d.view.print("\n%s", demoTable(names, rows))
+	d.view.print("%d requests in %.0f s, %d failed: %d around the events, %d at other times", requests,
+		end.Sub(d.began).Seconds(), failed, inEvents, failed-inEvents)
 	d.view.print("The outage is the longest distance between two answered requests.\n")
-	d.view.print("%s", d.timeline(end).Sparkline(min(d.view.width()-1, 120)))
+	for i := range d.scene.Flows {
+		if len(names) > 1 {
+			d.view.print("VIP %s", names[i])
+		}
+		d.view.print("%s", d.timeline(i, end).Sparkline(min(d.view.width()-1, 120)))
+	}
+}
+
+// demoTable lays out what the events came to, with the VIPs, whose rows are of the
+// same events, beside each other.
+func demoTable(vips []string, rows [][]report.Row) string {
+	if len(vips) == 1 {
+		return report.Table(rows[0])
+	}
+	heading := []string{"event"}
+	for _, vip := range vips {
+		heading = append(heading, "VIP "+vip, "outage ms", "failed")
+	}
+	cells := [][]string{heading}
+	for i, first := range rows[0] {
+		line := []string{first.Event}
+		for _, of := range rows {
+			line = append(line, of[i].Owner, report.SpreadOf(of[i].Outage).Text(report.Milliseconds),
+				report.SpreadOf(of[i].Failed).Text(strconv.Itoa))
+		}
+		cells = append(cells, line)
+	}
+	return report.Grid(cells, 2)
 }
 
 // demoRows joins the outcomes of the same event, in the order in which they

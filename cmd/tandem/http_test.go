@@ -45,18 +45,21 @@ func startSingle(t *testing.T, backend http.HandlerFunc, more string) *single {
 	t.Helper()
 	server := httptest.NewServer(backend)
 	t.Cleanup(server.Close)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
+	return runSingle(t, func(address string) string {
+		return fmt.Sprintf("listeners: {web: {bind: %q, servers: [%q]}}\n%s", address, server.Listener.Addr(), more)
+	})
+}
+
+// runSingle runs a node with the config for a listener of that address.
+func runSingle(t *testing.T, config func(address string) string) *single {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "tandem-test-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	s := &single{t: t, dir: dir, address: l.Addr().String(), done: make(chan struct{})}
-	s.configure(fmt.Sprintf("listeners: {web: {bind: %q, servers: [%q]}}\n%s", s.address, server.Listener.Addr(), more))
+	s := &single{t: t, dir: dir, address: reservePort(t), done: make(chan struct{})}
+	s.configure(config(s.address))
 	s.cmd = exec.Command("/proc/self/exe", "run", "-c", filepath.Join(dir, "tandem.yaml"), "--socket", filepath.Join(dir, "admin.sock"))
 	s.cmd.Args[0] = "tandem"
 	s.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")

@@ -28,6 +28,7 @@ type cli struct {
 	Status  statusCmd  `cmd:"" help:"Show role and why, peer, VIPs, pools, config and drift."`
 	Explain explainCmd `cmd:"" help:"Say why this node is, or is not, active: the arithmetic, the evidence, the last changes."`
 	Reload  reloadCmd  `cmd:"" help:"Have the node read its config again. A config that is refused changes nothing."`
+	Server  serverCmd  `cmd:"" help:"List the servers, or change one at runtime: ready, drain, maint, weight=N, add, remove."`
 	Keygen  keygenCmd  `cmd:"" help:"Print a new cluster key."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 	Demo    demoCmd    `cmd:"" help:"See a failover: a pair in network namespaces, under traffic, measured. Needs root."`

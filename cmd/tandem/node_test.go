@@ -34,9 +34,11 @@ const (
 )
 
 // scene returns a lab with servers and a client, without a node.
-func scene(t *testing.T) *failover.Scene {
+func scene(t *testing.T) *failover.Scene { return sceneOf(t, failover.Spec{}) }
+
+func sceneOf(t *testing.T, spec failover.Spec) *failover.Scene {
 	t.Helper()
-	s, err := failover.NewScene()
+	s, err := failover.NewScene(spec)
 	if errors.Is(err, lab.ErrNotPermitted) {
 		t.Skipf("needs root: %v", err)
 	}

@@ -47,7 +47,9 @@ func printStatus(w io.Writer, s *admin.Status, now time.Time) error {
 	p.vips(s.VIPs)
 	p.peers(s)
 	p.listeners(s.Listeners, s.LogDropped)
+	p.pools(s.Pools)
 	p.servers(s.Pools)
+	p.discovered(s)
 	return p.err
 }
 
@@ -244,17 +246,6 @@ func refusals(l admin.Listener) string {
 		parts = append(parts, fmt.Sprintf("for want of descriptors %d", l.Shed))
 	}
 	return strings.Join(parts, ", ")
-}
-
-func (p *statusPrinter) servers(pools []admin.Pool) {
-	var rows []string
-	for _, pool := range pools {
-		for _, v := range pool.Servers {
-			rows = append(rows, fmt.Sprintf("server\t%s/%s\t%s for %s\t%d active, %d served, %d failed\t%s",
-				pool.Name, v.Name, strings.ToUpper(v.Health), age(p.now, v.Since), v.Active, v.Served, v.Failed, v.Reason))
-		}
-	}
-	p.section(rows...)
 }
 
 func health(fit, demoted bool, why string) string {
