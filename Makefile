@@ -2,7 +2,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 BUILD    = CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
 build: ## build bin/tandem, one static binary
 	$(BUILD) -o bin/tandem ./cmd/tandem
@@ -12,6 +12,12 @@ run: build ## a proxy with two built-in example servers on 127.0.0.1:8080 (no ro
 
 demo: build ## the pair under traffic, failovers measured (root)
 	./bin/tandem demo
+
+demo-active-active: build ## two VIPs, both nodes serve, and each backs the other (root)
+	./bin/tandem demo --active-active
+
+demo-faults: build ## a server fails in one way after another, under traffic (root)
+	./bin/tandem demo --faults
 
 test: ## gofmt, vet and all tests (root for those in network namespaces)
 	./scripts/test
@@ -26,11 +32,17 @@ bench: ## failover beside keepalived and haproxy (root), and the simulation's sp
 bench-http: ## the HTTP path beside HAProxy and nginx
 	./scripts/bench/http.sh
 
+bench-l4: ## TCP beside HAProxy
+	./scripts/bench/l4.sh
+
+bench-udp: ## UDP beside nginx
+	./scripts/bench/udp.sh
+
 soak: ## simulated nodes through random faults for a while (DURATION=10m)
 	./scripts/soak
 
 fuzz: ## every fuzz target for a while (FUZZTIME=30s)
 	./scripts/fuzz
 
-.PHONY: help build run demo test lint bench bench-http soak fuzz
+.PHONY: help build run demo demo-active-active demo-faults test lint bench bench-http bench-l4 bench-udp soak fuzz
 .DEFAULT_GOAL := help

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/signal"
 	"runtime"
@@ -56,14 +57,18 @@ type result struct {
 }
 
 func run(ctx context.Context) error {
-	prober := flag.Bool("prober", false, "be the client (the bench starts itself so)")
+	prober := flag.String("prober", "", "be the client of this address (the bench starts itself so)")
 	binary := flag.String("tandem", "", "path of the tandem binary; without it, only keepalived is measured")
 	rounds := flag.Int("rounds", 5, "rounds of each")
 	advertise := flag.String("advertise", "100ms,10ms", "advertisement intervals, separated by commas")
 	out := flag.String("json", "failover.json", "file for the measurements")
 	flag.Parse()
-	if *prober {
-		return failover.RunProber(ctx, os.Stdout)
+	if *prober != "" {
+		target, err := netip.ParseAddr(*prober)
+		if err != nil {
+			return fmt.Errorf("-prober: %w", err)
+		}
+		return failover.RunProber(ctx, target, os.Stdout)
 	}
 	intervals, err := parseIntervals(*advertise)
 	if err != nil {

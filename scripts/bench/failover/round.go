@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
@@ -50,7 +51,7 @@ type system struct {
 
 // round takes a fresh pair through the events.
 func (s system) round(ctx context.Context, advertise time.Duration, number int) (list []measurement, err error) {
-	scene, err := failover.NewScene()
+	scene, err := failover.NewScene(failover.Spec{})
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +88,7 @@ func (s system) start(ctx context.Context, scene *failover.Scene, p pair) error 
 		if err := p.Start(node); err != nil {
 			return err
 		}
-		if err := scene.WaitOwner(ctx, node); err != nil {
+		if err := scene.Flows[0].WaitOwner(ctx, node); err != nil {
 			return err
 		}
 	}
@@ -140,8 +141,10 @@ func (s system) atRest(ctx context.Context, p pair) ([]measurement, error) {
 // events takes a pair that is at rest through the events of a round.
 func (s system) events(ctx context.Context, scene *failover.Scene, p pair, advertise time.Duration) ([]measurement, error) {
 	const a, b = failover.LB1, failover.LB2
-	cmd := exec.Command("/proc/self/exe", "-prober")
-	if err := scene.StartTraffic(cmd); err != nil {
+	prober := func(target netip.Addr) *exec.Cmd {
+		return exec.Command("/proc/self/exe", "-prober", target.String())
+	}
+	if err := scene.StartTraffic(prober); err != nil {
 		return nil, err
 	}
 	if _, err := scene.WaitCalm(ctx); err != nil {
@@ -150,17 +153,18 @@ func (s system) events(ctx context.Context, scene *failover.Scene, p pair, adver
 	lb1 := scene.Lab.Host(a)
 	var list []measurement
 	for _, e := range []failover.Event{
-		{Name: killed, Heir: b, Do: func() error { return p.Kill(a) }, AloneWithin: s.aloneWithin},
-		{Name: returned, Heir: a, Do: func() error { return p.Start(a) }, AloneWithin: time.Second},
-		{Name: cut, Heir: b, Do: lb1.Cut, AloneWithin: time.Second},
-		{Name: healed, Heir: a, Do: lb1.Heal, AloneWithin: time.Second},
-		{Name: stopped, Heir: b, Do: func() error { return p.Stop(a) }, AloneWithin: time.Second},
+		{Name: killed, Heirs: []string{b}, Do: func() error { return p.Kill(a) }, AloneWithin: s.aloneWithin},
+		{Name: returned, Heirs: []string{a}, Do: func() error { return p.Start(a) }, AloneWithin: time.Second},
+		{Name: cut, Heirs: []string{b}, Do: lb1.Cut, AloneWithin: time.Second},
+		{Name: healed, Heirs: []string{a}, Do: lb1.Heal, AloneWithin: time.Second},
+		{Name: stopped, Heirs: []string{b}, Do: func() error { return p.Stop(a) }, AloneWithin: time.Second},
 	} {
 		e.Phase = advertise
-		o, err := scene.Measure(ctx, e)
+		outcomes, err := scene.Measure(ctx, e)
 		if err != nil {
 			return list, err
 		}
+		o := outcomes[0]
 		list = append(list, measurement{
 			Event: o.Event.Name, Outage: milliseconds(o.Window.Outage), Requests: o.Window.Requests, Failed: o.Window.Failed,
 			Failures: o.Window.Failures, Stall: milliseconds(o.Window.Stall), Owners: o.Handover(),
@@ -183,7 +187,7 @@ func tandem(binary string) system {
 			return strings.TrimSpace(string(out)), nil
 		},
 		pair: func(scene *failover.Scene, dir string, advertise time.Duration) (pair, error) {
-			t, err := failover.NewTandem(scene, binary, dir, advertise)
+			t, err := failover.NewTandem(scene, binary, dir, failover.Config(advertise))
 			return tandemPair{t}, err
 		},
 		aloneWithin: 3 * time.Second, // the lease of the address, two seconds, and some
