@@ -9,6 +9,7 @@ import (
 
 	"github.com/tandemlb/tandem/proxy/frontend"
 	"github.com/tandemlb/tandem/proxy/http1"
+	"github.com/tandemlb/tandem/proxy/udp"
 )
 
 func manual(t *testing.T, name string) string {
@@ -45,6 +46,46 @@ func TestReasonsAreInTheManual(t *testing.T) {
 		if !strings.Contains(text, "`"+r+"`") {
 			t.Errorf("docs/http.md does not say what %q is", r)
 		}
+	}
+}
+
+// The same of datagrams that are dropped.
+func TestReasonsForDatagramsAreInTheManual(t *testing.T) {
+	text := manual(t, "udp.md")
+	for _, r := range udp.Reasons() {
+		if r == "" || !strings.Contains(text, "| `"+r+"` |") {
+			t.Errorf("docs/udp.md does not say what %q is", r)
+		}
+	}
+}
+
+// The same of connections of TCP.
+func TestReasonsOfTCPAreInTheManual(t *testing.T) {
+	text := manual(t, "tcp.md")
+	found := 0
+	for _, f := range sources(t) {
+		var reasons []string
+		switch f.dir {
+		case "proxy/l4":
+			reasons = constants(f, "cause")
+		case "proxy/clienthello":
+			for _, r := range constants(f, "Reason") {
+				reasons = append(reasons, "hello_"+r)
+			}
+		case "proxy/proxyproto":
+			for _, r := range constants(f, "Reason") {
+				reasons = append(reasons, "proxy_header_"+r)
+			}
+		}
+		for _, r := range reasons {
+			found++
+			if !strings.Contains(text, "`"+r+"`") {
+				t.Errorf("docs/tcp.md does not say what %q is", r)
+			}
+		}
+	}
+	if found < 15 {
+		t.Errorf("found only %d reasons", found)
 	}
 }
 
@@ -86,7 +127,7 @@ func literals(expressions []ast.Expr) (all []string) {
 }
 
 func TestMetricsAreInTheManual(t *testing.T) {
-	text := manual(t, "election.md") + manual(t, "http.md")
+	text := manual(t, "election.md") + manual(t, "http.md") + manual(t, "operations.md")
 	found := 0
 	for _, f := range sources(t) {
 		if f.dir != "internal/admin" {
@@ -103,7 +144,7 @@ func TestMetricsAreInTheManual(t *testing.T) {
 			for _, name := range literals(c.Args[:1]) {
 				found++
 				if !strings.Contains(text, "tandem_"+name) {
-					t.Errorf("neither docs/election.md nor docs/http.md names tandem_%s", name)
+					t.Errorf("none of docs/election.md, http.md and operations.md names tandem_%s", name)
 				}
 			}
 			return true
