@@ -15,7 +15,7 @@ const forget = 10 * time.Second
 // times is used up (peak EWMA). Multiple goroutines may use it at the same time.
 type latency struct {
 	// packed holds what was measured, in nanoseconds as a float32, and when, in
-	// milliseconds since the epoch; 0: nothing yet.
+	// milliseconds since the epoch modulo 2^32, which are 49 days; 0: nothing yet.
 	packed atomic.Uint64
 }
 
@@ -25,9 +25,9 @@ func (l *latency) observe(now int64, took time.Duration) {
 		old := l.packed.Load()
 		value := sample
 		if old != 0 {
-			was, at := unpack(old)
+			was, age := unpack(old, now)
 			if was > sample {
-				w := math.Exp2(-float64(max(now-at, 0)) / float64(forget))
+				w := math.Exp2(-age / float64(forget))
 				// Many samples in no time must not leave it where it was.
 				w = min(w, 0.98)
 				value = was*w + sample*(1-w)
@@ -45,8 +45,7 @@ func (l *latency) at(now int64) time.Duration {
 	if p == 0 {
 		return 0
 	}
-	value, when := unpack(p)
-	age := float64(max(now-when, 0))
+	value, age := unpack(p, now)
 	return time.Duration(max(value*float64(forget)/(float64(forget)+age), 1))
 }
 
@@ -54,6 +53,9 @@ func pack(value float64, now int64) uint64 {
 	return uint64(math.Float32bits(float32(value)))<<32 | uint64(uint32(now/int64(time.Millisecond)))
 }
 
-func unpack(p uint64) (value float64, at int64) {
-	return float64(math.Float32frombits(uint32(p >> 32))), int64(uint32(p)) * int64(time.Millisecond)
+// unpack returns what was measured and how long before now, in nanoseconds. The age is
+// a difference modulo 2^32 ms, so that it holds however long the process has run.
+func unpack(p uint64, now int64) (value, age float64) {
+	ms := int32(uint32(now/int64(time.Millisecond)) - uint32(p))
+	return float64(math.Float32frombits(uint32(p >> 32))), float64(max(ms, 0)) * float64(time.Millisecond)
 }

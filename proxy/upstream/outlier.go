@@ -3,6 +3,8 @@ package upstream
 import (
 	"fmt"
 	"time"
+
+	"github.com/tandemlb/tandem/proxy"
 )
 
 // maxEjections bounds how much longer an ejection gets with the number of those before.
@@ -27,7 +29,7 @@ func (p *Pool) eject(s *Server, now int64, streak int) bool {
 		case other == s:
 		case other.ejected(now):
 			ejected++
-		case other.eligible(now):
+		case other.eligible(now) && other.State() == proxy.Ready && other.weight.Load() > 0:
 			left++
 		}
 	}

@@ -135,6 +135,8 @@ func (p *Pool) choose(a *Ask) *Server {
 	if s := a.Sticky; s != nil && a.usable(s, true) && s.reserve(a.now) {
 		return s
 	}
+	sticky := a.full // that its server is full says nothing of the others
+	a.full = false
 	need := balance.Need{Hash: a.Hash, Random: a.Random}
 	for i := range p.tiers {
 		a.tier = &p.tiers[i]
@@ -153,6 +155,7 @@ func (p *Pool) choose(a *Ask) *Server {
 			return nil
 		}
 	}
+	a.full = sticky
 	return nil
 }
 

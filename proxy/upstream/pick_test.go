@@ -254,3 +254,33 @@ func numbered(i int) proxy.Server {
 	a := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 80)
 	return proxy.Server{Name: a.String(), Address: a, Weight: 1}
 }
+
+// A client whose drained server is full gets a backup when that is all there is.
+func TestAFullStickyServerDoesNotHideBackups(t *testing.T) {
+	p := mustPool(t, spec(func(p *proxy.Pool) {
+		p.Servers[0].State, p.Servers[0].MaxConnections = proxy.Drain, 1
+		p.Servers[2].Backup = true
+	}), nil)
+	known := p.Servers()[0]
+	p.Pick(&Ask{Now: start, Sticky: known})
+	p.Servers()[1].CheckFailed(start, "failed")
+	if s, r := p.Pick(&Ask{Now: start, Sticky: known}); r != Picked || s != p.Servers()[2] {
+		t.Errorf("picked %v, %s; want the backup", s, r)
+	}
+	p.Servers()[2].CheckFailed(start, "failed")
+	if _, r := p.Pick(&Ask{Now: start, Sticky: known}); r != Full {
+		t.Errorf("%s, want full: his server will have a place again", r)
+	}
+}
+
+func TestLatencyHoldsHoweverLongTheProcessRuns(t *testing.T) {
+	for _, days := range []int64{0, 24, 25, 49, 50, 1000} {
+		var l latency
+		now := days*24*int64(time.Hour) + 1
+		l.observe(now, 100*time.Millisecond)
+		l.observe(now, time.Millisecond)
+		if got := l.at(now); got < 90*time.Millisecond || got > 100*time.Millisecond {
+			t.Errorf("after %d days: %s, want about 98 ms", days, got)
+		}
+	}
+}

@@ -214,6 +214,55 @@ func TestOutliers(t *testing.T) {
 	})
 }
 
+// Those that take no strangers do not count as left.
+func TestTheLastThatMayServeIsNotEjected(t *testing.T) {
+	others := map[string]proxy.Server{
+		"drained":        {State: proxy.Drain, Weight: 1},
+		"in maintenance": {State: proxy.Maintenance, Weight: 1},
+		"without weight": {},
+	}
+	for name, other := range others {
+		p := mustPool(t, spec(func(p *proxy.Pool) {
+			p.Outlier = proxy.Outlier{Consecutive: 3, Eject: 10 * time.Second, MaxEjected: 0.5}
+			p.Servers = p.Servers[:2]
+			p.Servers[1].State, p.Servers[1].Weight = other.State, other.Weight
+		}), nil)
+		fail(p, p.Servers()[0], start, 3)
+		if _, r := p.Pick(&Ask{Now: start}); r != Picked {
+			t.Errorf("the other is %s: %s", name, r)
+		}
+	}
+}
+
+// A place that is freed between a wake that came too late and the return to the queue is
+// not missed.
+func TestAPlaceFreedBeforeOneQueuesAgainIsNotMissed(t *testing.T) {
+	p := mustPool(t, spec(func(p *proxy.Pool) {
+		p.Servers = p.Servers[:1]
+		p.Servers[0].MaxConnections, p.Limits.Queue = 1, 5
+	}), nil)
+	s, _ := p.Pick(&Ask{Now: start})
+	woken := 0
+	w, _ := p.Enqueue(start, func() { woken++ })
+	s.End(start, Outcome{})
+	s, r := p.Pick(&Ask{Now: start}) // a newcomer is quicker
+	if r != Picked {
+		t.Fatal(r)
+	}
+	if _, r := p.Pick(&Ask{Now: start, Queued: true}); r != Full {
+		t.Fatal(r)
+	}
+	s.End(start, Outcome{})
+	w.Again()
+	if woken != 2 {
+		t.Fatalf("woken %d times, want twice: there is a place", woken)
+	}
+	w.Again() // there was none after all: nothing was freed since
+	if woken != 2 || p.Status(start).Waiting != 1 {
+		t.Errorf("woken %d times, %d waiting: he spins", woken, p.Status(start).Waiting)
+	}
+}
+
 func TestQueueIsFair(t *testing.T) {
 	p := mustPool(t, spec(func(p *proxy.Pool) {
 		p.Servers = p.Servers[:1]
