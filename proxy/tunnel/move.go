@@ -44,16 +44,21 @@ func (t *Tunnel) pass(dst, src *reactor.Conn) (n int, err error) {
 	if err == reactor.ErrWouldBlock { //nolint:errorlint // never wrapped
 		return 0, nil
 	}
-	if err != nil {
+	if err == io.EOF { //nolint:errorlint // never wrapped
 		return 0, err
 	}
-	written, err := dst.TryWrite(t.Scratch[:n])
-	if err != nil && err != reactor.ErrWouldBlock { //nolint:errorlint // never wrapped
-		return n, err
+	if err != nil {
+		return 0, &net.OpError{Op: "read", Net: "tcp", Err: err}
 	}
-	if written < n {
+	written, err := dst.TryWrite(t.Scratch[:n])
+	if err == reactor.ErrWouldBlock { //nolint:errorlint // never wrapped
+		err = nil
+	}
+	if err == nil && written < n {
 		_, err = dst.Write(bytes.Clone(t.Scratch[written:n]))
-		return n, err
+	}
+	if err != nil {
+		return n, &net.OpError{Op: "write", Net: "tcp", Err: err}
 	}
 	return n, nil
 }
