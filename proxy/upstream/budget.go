@@ -40,7 +40,7 @@ func (b *budget) spend(now int64, requests int64, share float64) bool {
 		b.purse = min(budgetFloor, b.purse+age*budgetFloor)
 	}
 	if requests > b.requests { // it falls for a while when a retry is granted that has not begun
-		b.purse += share * float64(requests-b.requests)
+		b.purse += share * float64(requests-b.requests) * remaining(age)
 		b.requests = requests
 	}
 	if b.purse < 1 {
@@ -50,6 +50,16 @@ func (b *budget) spend(now int64, requests int64, share float64) bool {
 	b.purse--
 	b.spent++
 	return true
+}
+
+// remaining returns how much is left, of what came in evenly over the last age spans,
+// when all of it melts away from the moment that it came. Nobody asks the purse while
+// all is well, so that much may have come at once.
+func remaining(age float64) float64 {
+	if age < 1e-9 {
+		return 1
+	}
+	return -math.Expm1(-age) / age
 }
 
 func (b *budget) counts() (spent, refused uint64, purse float64) {
