@@ -41,7 +41,7 @@ func (p *Pool) eject(s *Server, now int64, streak int) bool {
 	defer s.mu.Unlock()
 	e := &s.ejection
 	if now < e.until {
-		return false // requests that began before
+		return false // others have been quicker
 	}
 	e.level = levelAt(e, now, p.spec.Outlier.Eject) + 1
 	e.level = min(e.level, maxEjections)

@@ -234,15 +234,19 @@ func (s *Server) giveBack(p *Pool, now int64) {
 // report takes in an outcome that says something of the server.
 func (s *Server) report(p *Pool, now int64, o Outcome) (changed bool) {
 	failed := o.Result == Failure
-	if !failed {
+	switch most := p.spec.Outlier.Consecutive; {
+	case !failed:
 		if p.timed && o.Latency > 0 {
 			s.latency.observe(now, o.Latency)
 		}
 		if s.streak.Load() != 0 {
 			s.streak.Store(0)
 		}
-	} else if n := s.streak.Add(1); p.spec.Outlier.Consecutive > 0 && int(n) >= p.spec.Outlier.Consecutive {
-		changed = p.eject(s, now, int(n))
+	case most == 0, s.ejected(now): // what began before counts no more when it is back
+	default:
+		if n := int(s.streak.Add(1)); n >= most {
+			changed = p.eject(s, now, n)
+		}
 	}
 	changed = s.breaker.Load().report(now, failed) || changed
 	return p.shared.breaker.Load().report(now, failed) || changed
