@@ -17,8 +17,8 @@ import (
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
-// lookAfter is how often it is looked whether a client that has finished is still there,
-// while it waits.
+// lookAfter is how often it is looked, while a client waits, for what nobody tells: that
+// there is a place again for it, or that it has finished and is not there any more.
 const lookAfter = 500 * time.Millisecond
 
 // attempt is what it takes to get a client to a server.
@@ -85,7 +85,7 @@ func (a *attempt) choose() cause {
 
 // pick takes a place at a server, and waits for one if it must.
 func (a *attempt) pick() cause {
-	a.ask.Now, a.ask.Random, a.ask.Queued = a.loop.Now(), rand.Uint64(), false
+	a.ask.Now, a.ask.Random = a.loop.Now(), rand.Uint64()
 	s, why := a.to.pool.Pick(&a.ask)
 	if why == upstream.Full {
 		return a.queue()
@@ -109,7 +109,7 @@ func (a *attempt) picked(s *upstream.Server, why upstream.Refusal) cause {
 func (a *attempt) queue() cause {
 	began := a.loop.Now()
 	waiter := a.loop.NewWaiter()
-	w, ok := a.to.pool.Enqueue(began, waiter.Wake)
+	w, ok := a.to.pool.Enqueue(&a.ask, waiter.Wake)
 	if !ok {
 		return queueFull
 	}
@@ -118,22 +118,25 @@ func (a *attempt) queue() cause {
 		until = began.Add(d)
 	}
 	for {
-		if why := a.wait(waiter, until); why != none {
-			w.Leave()
+		look := a.loop.Now().Add(lookAfter)
+		last := !until.IsZero() && !look.Before(until)
+		if last {
+			look = until
+		}
+		why := a.wait(waiter, look)
+		a.ask.Now = a.loop.Now()
+		p := a.to.pool
+		switch {
+		case why == queueTimeout && !last:
+			p.Look(a.ask.Now)
+			continue
+		case why != none:
+			w.Leave(a.ask.Now)
 			return why
 		}
-		a.ask.Now, a.ask.Queued = a.loop.Now(), true
-		s, why := a.to.pool.Pick(&a.ask)
-		if why == upstream.Full { // somebody was quicker
-			w.Again()
-			continue
+		if s, why := p.PickWaiting(w, &a.ask); why != upstream.Full { // else somebody was quicker
+			return a.picked(s, why)
 		}
-		if why == upstream.Picked {
-			w.Done()
-		} else {
-			w.Leave()
-		}
-		return a.picked(s, why)
 	}
 }
 

@@ -11,12 +11,15 @@ import (
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
+// lookAfter is how often one who waits looks for what nobody tells him of.
+const lookAfter = time.Second
+
 // pick takes a place at a server for the next attempt. If all are taken it waits for one,
 // if it may: whoever holds a place already could wait for himself.
 func (x *exchange) pick(wait bool) retry.Cause {
 	x.phase = retry.Pick
 	a, b := &x.server, x.to
-	x.ask.Now, x.ask.Hash, x.ask.Random, x.ask.Queued = x.loop.Now(), x.hash, x.random.Uint64(), false
+	x.ask.Now, x.ask.Hash, x.ask.Random = x.loop.Now(), x.hash, x.random.Uint64()
 	x.ask.Tried, x.ask.Sticky = a.tried, x.sticky
 	s, why := b.Pool.Pick(&x.ask)
 	switch {
@@ -46,7 +49,7 @@ func (x *exchange) took(s *upstream.Server, why upstream.Refusal) retry.Cause {
 func (x *exchange) queue() retry.Cause {
 	began := x.loop.Now()
 	waiter := x.waits()
-	w, ok := x.to.Pool.Enqueue(began, x.wake)
+	w, ok := x.to.Pool.Enqueue(&x.ask, x.wake)
 	if !ok {
 		return retry.QueueFull
 	}
@@ -57,22 +60,25 @@ func (x *exchange) queue() retry.Cause {
 	until = x.sooner(until)
 	defer func() { x.queued += x.loop.Now().Sub(began) }()
 	for {
-		if err := waiter.Wait(until, x.client); err != nil {
-			w.Leave()
+		look := x.loop.Now().Add(lookAfter)
+		last := !until.IsZero() && !look.Before(until)
+		if last {
+			look = until
+		}
+		err := waiter.Wait(look, x.client)
+		x.ask.Now = x.loop.Now()
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded) && !last:
+			x.to.Pool.Look(x.ask.Now)
+			continue
+		case err != nil:
+			w.Leave(x.ask.Now)
 			return x.waited(err)
 		}
-		x.ask.Now, x.ask.Queued = x.loop.Now(), true
-		s, why := x.to.Pool.Pick(&x.ask)
-		if why == upstream.Full { // a wake that was meant for the one before, or somebody was quicker
-			w.Again()
-			continue
+		// Full: a wake that was meant for the one before, or somebody was quicker.
+		if s, why := x.to.Pool.PickWaiting(w, &x.ask); why != upstream.Full {
+			return x.took(s, why)
 		}
-		if why == upstream.Picked {
-			w.Done()
-		} else {
-			w.Leave()
-		}
-		return x.took(s, why)
 	}
 }
 

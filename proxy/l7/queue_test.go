@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/proxy"
+	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
 // gate runs a server that answers each request when it is let through.
@@ -177,4 +178,29 @@ func TestRouteTimeout(t *testing.T) {
 	if res := c.response(t, http.MethodGet); res.StatusCode != 200 {
 		t.Errorf("response = %s, want 200", res.Status)
 	}
+}
+
+// Nobody tells those who wait that the time of an ejection is over.
+func TestOneWhoWaitsFindsAServerThatIsBack(t *testing.T) {
+	g, other := newGate(t), webServer(t, echo)
+	p := newPool(t, with(t, func(p *proxy.Pool) {
+		p.Outlier = proxy.Outlier{Consecutive: 1, Eject: time.Second, MaxEjected: 0.5}
+		p.Servers[0].MaxConnections = 1
+		p.Limits.Queue, p.Limits.QueueTimeout = 10, patience
+	}, g.address, other), nil)
+	p.Activate(time.Now())
+	r := startWith(t, generous(), p)
+	if !p.Again(p.Servers()[1], time.Now()) {
+		t.Fatal("no place")
+	}
+	p.Servers()[1].End(time.Now(), upstream.Outcome{Result: upstream.Failure}) // it is ejected
+	first, c := r.dial(t), r.dial(t)
+	first.send(t, get1)
+	<-g.came
+	c.send(t, get1)
+	if res := c.response(t, http.MethodGet); res.StatusCode != 200 {
+		t.Errorf("the one who waited: %s", res.Status)
+	}
+	g.let <- struct{}{}
+	first.response(t, http.MethodGet)
 }

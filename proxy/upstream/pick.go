@@ -17,7 +17,6 @@ type Ask struct {
 	Random uint64    // fresh
 	Tried  []*Server // passed over: they have failed this request
 	Sticky *Server   // taken if it may be used, also while it is drained; nil: none
-	Queued bool      // he has waited in the queue, and goes before who has not
 
 	pool   *Pool
 	tier   *tier
@@ -61,14 +60,44 @@ func (r Refusal) String() string {
 // be down.
 func (p *Pool) Pick(a *Ask) (*Server, Refusal) {
 	s := p.shared
-	a.pool, a.now = p, int64(a.Now.Sub(s.epoch))
+	if s.queue.waiting.Load() > 0 { // not past those who wait
+		a.begin(p, int64(a.Now.Sub(s.epoch)))
+		if b := s.breaker.Load(); b.on() && !b.allows(a.now) {
+			return nil, BreakerOpen
+		}
+		return nil, Full
+	}
+	server, why := p.pick(a)
+	if why != Picked {
+		p.wakeNext(a.now) // somebody may wait for what was taken for a moment
+	}
+	return server, why
+}
+
+func (a *Ask) begin(p *Pool, now int64) {
+	a.pool, a.now = p, now
 	a.full, a.broken = false, false
+}
+
+// refusal says why nothing was found.
+func (a *Ask) refusal() Refusal {
+	switch {
+	case a.full:
+		return Full
+	case a.broken:
+		return BreakerOpen
+	default:
+		return NoServer
+	}
+}
+
+// pick is Pick without regard to those who wait.
+func (p *Pool) pick(a *Ask) (*Server, Refusal) {
+	s := p.shared
+	a.begin(p, int64(a.Now.Sub(s.epoch)))
 	b := s.breaker.Load()
 	if b.on() && !b.allows(a.now) {
 		return nil, BreakerOpen
-	}
-	if !a.Queued && s.queue.waiting.Load() > 0 {
-		return nil, Full // not past those who wait
 	}
 	if !p.enter() {
 		return nil, Full
@@ -76,9 +105,6 @@ func (p *Pool) Pick(a *Ask) (*Server, Refusal) {
 	server := p.choose(a)
 	if server != nil && (!b.on() || b.take(a.now)) {
 		s.picked.Add(1)
-		if a.Queued && p.hasRoom(a.now) {
-			s.queue.wakeFirst() // what made room for one may have made it for more
-		}
 		return server, Picked
 	}
 	if server != nil { // others have been quicker
@@ -87,14 +113,7 @@ func (p *Pool) Pick(a *Ask) (*Server, Refusal) {
 		a.broken = true
 	}
 	s.active.Add(-1)
-	switch {
-	case a.full:
-		return nil, Full
-	case a.broken:
-		return nil, BreakerOpen
-	default:
-		return nil, NoServer
-	}
+	return nil, a.refusal()
 }
 
 // Again takes another place at s, for a request that has just been there: its connection
@@ -103,7 +122,7 @@ func (p *Pool) Again(s *Server, now time.Time) bool {
 	if !p.enter() {
 		return false
 	}
-	if !s.reserve(s.at(now)) {
+	if s.reserve(s.at(now)) != Picked {
 		p.shared.active.Add(-1)
 		return false
 	}
@@ -132,7 +151,7 @@ func (p *Pool) enter() bool {
 
 // choose returns a server with a place taken there, or nil.
 func (p *Pool) choose(a *Ask) *Server {
-	if s := a.Sticky; s != nil && a.usable(s, true) && s.reserve(a.now) {
+	if s := a.Sticky; s != nil && a.usable(s, true) && s.reserve(a.now) == Picked {
 		return s
 	}
 	sticky := a.full // that its server is full says nothing of the others
@@ -146,10 +165,14 @@ func (p *Pool) choose(a *Ask) *Server {
 			if n < 0 {
 				break
 			}
-			if s := a.tier.servers[n]; s.reserve(a.now) {
+			switch s := a.tier.servers[n]; s.reserve(a.now) {
+			case Picked:
 				return s
+			case Full:
+				a.full = true
+			default:
+				a.broken = true
 			}
-			a.full = true
 		}
 		if a.full {
 			return nil

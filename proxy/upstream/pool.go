@@ -6,7 +6,6 @@ package upstream
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +35,7 @@ type tier struct {
 // shared is what a pool passes on to the one that takes its place.
 type shared struct {
 	epoch    time.Time
+	current  atomic.Pointer[Pool] // the last that was activated; nil: none was
 	active   atomic.Int64
 	picked   atomic.Uint64 // how often a server was picked
 	breaker  atomic.Pointer[breaker]
@@ -128,7 +128,17 @@ func (p *Pool) Activate(now time.Time) {
 	if b := p.shared.breaker.Load(); b.spec != p.spec.Breaker {
 		p.shared.breaker.Store(&breaker{spec: p.spec.Breaker})
 	}
-	p.shared.queue.wakeFirst()
+	p.shared.current.Store(p)
+	p.Look(now)
+}
+
+// Current returns the pool that has taken the place of p, or p itself: who has waited
+// asks that one, whose servers p may not know.
+func (p *Pool) Current() *Pool {
+	if c := p.shared.current.Load(); c != nil {
+		return c
+	}
+	return p
 }
 
 // Spec returns what the pool was made from; callers must not modify it.
@@ -137,27 +147,6 @@ func (p *Pool) Spec() proxy.Pool { return p.spec }
 // Servers returns the servers in the order of Spec().Servers; callers must not
 // modify the slice.
 func (p *Pool) Servers() []*Server { return p.servers }
-
-// Enqueue lets somebody wait for a place who was told [Full]: wake is called once, from
-// any goroutine, when one may be free; then he picks again. It reports false when the
-// queue is full.
-func (p *Pool) Enqueue(now time.Time, wake func()) (*Waiting, bool) {
-	w, ok := p.shared.queue.join(p.spec.Limits.Queue, wake)
-	if ok && p.hasRoom(int64(now.Sub(p.shared.epoch))) { // since he was told
-		p.shared.queue.wakeFirst()
-	}
-	return w, ok
-}
-
-func (p *Pool) hasRoom(now int64) bool {
-	if most := p.spec.Limits.Connections; most > 0 && p.shared.active.Load() >= int64(most) {
-		return false
-	}
-	return slices.ContainsFunc(p.servers, func(s *Server) bool {
-		most := s.most.Load()
-		return s.eligible(now) && (most == 0 || s.active.Load() < most)
-	})
-}
 
 // Retry asks whether a request may be sent again, when that is decided, and counts it;
 // RetryDone follows.

@@ -234,35 +234,6 @@ func TestTheLastThatMayServeIsNotEjected(t *testing.T) {
 	}
 }
 
-// A place that is freed between a wake that came too late and the return to the queue is
-// not missed.
-func TestAPlaceFreedBeforeOneQueuesAgainIsNotMissed(t *testing.T) {
-	p := mustPool(t, spec(func(p *proxy.Pool) {
-		p.Servers = p.Servers[:1]
-		p.Servers[0].MaxConnections, p.Limits.Queue = 1, 5
-	}), nil)
-	s, _ := p.Pick(&Ask{Now: start})
-	woken := 0
-	w, _ := p.Enqueue(start, func() { woken++ })
-	s.End(start, Outcome{})
-	s, r := p.Pick(&Ask{Now: start}) // a newcomer is quicker
-	if r != Picked {
-		t.Fatal(r)
-	}
-	if _, r := p.Pick(&Ask{Now: start, Queued: true}); r != Full {
-		t.Fatal(r)
-	}
-	s.End(start, Outcome{})
-	w.Again()
-	if woken != 2 {
-		t.Fatalf("woken %d times, want twice: there is a place", woken)
-	}
-	w.Again() // there was none after all: nothing was freed since
-	if woken != 2 || p.Status(start).Waiting != 1 {
-		t.Errorf("woken %d times, %d waiting: he spins", woken, p.Status(start).Waiting)
-	}
-}
-
 func TestQueueIsFair(t *testing.T) {
 	p := mustPool(t, spec(func(p *proxy.Pool) {
 		p.Servers = p.Servers[:1]
@@ -274,9 +245,9 @@ func TestQueueIsFair(t *testing.T) {
 		t.Fatalf("refused with %s", r)
 	}
 	woken := ""
-	a, ok1 := p.Enqueue(start, func() { woken += "a" })
-	b, ok2 := p.Enqueue(start, func() { woken += "b" })
-	_, ok3 := p.Enqueue(start, func() { woken += "c" })
+	a, ok1 := p.Enqueue(&Ask{Now: start}, func() { woken += "a" })
+	b, ok2 := p.Enqueue(&Ask{Now: start}, func() { woken += "b" })
+	_, ok3 := p.Enqueue(&Ask{Now: start}, func() { woken += "c" })
 	if !ok1 || !ok2 || ok3 {
 		t.Fatalf("joined: %v %v %v, want two", ok1, ok2, ok3)
 	}
@@ -287,14 +258,13 @@ func TestQueueIsFair(t *testing.T) {
 	if _, r := p.Pick(&Ask{Now: start}); r != Full {
 		t.Error("somebody goes before those who wait")
 	}
-	a.Leave() // so that the place is b's
+	a.Leave(start) // so that the place is b's
 	if woken != "ab" {
 		t.Fatalf("woken %q after the first has left", woken)
 	}
-	if _, r := p.Pick(&Ask{Now: start, Queued: true}); r != Picked {
+	if _, r := p.PickWaiting(b, &Ask{Now: start}); r != Picked {
 		t.Errorf("refused with %s", r)
 	}
-	b.Done()
 	if st := p.Status(start); st.Waiting != 0 || st.Queued != 2 || st.QueueRefused != 1 || st.QueueLeft != 1 {
 		t.Errorf("status %+v", st)
 	}
@@ -311,7 +281,7 @@ func TestAPlaceFreedBeforeOneQueuesIsNotMissed(t *testing.T) {
 	}
 	s.End(start, Outcome{}) // nobody waits yet
 	woken := false
-	p.Enqueue(start, func() { woken = true })
+	p.Enqueue(&Ask{Now: start}, func() { woken = true })
 	if !woken {
 		t.Error("he waits although there is a place")
 	}
@@ -328,13 +298,15 @@ func TestMoreRoomIsForMore(t *testing.T) {
 	p := mustPool(t, spec(with(1)), nil)
 	p.Pick(&Ask{Now: start})
 	var woken []int
+	var all []*Waiting
 	for i := range 3 {
-		p.Enqueue(start, func() { woken = append(woken, i) })
+		w, _ := p.Enqueue(&Ask{Now: start}, func() { woken = append(woken, i) })
+		all = append(all, w)
 	}
 	p = mustPool(t, spec(with(3)), p)
 	p.Activate(start)
 	for n := 0; n < len(woken); n++ {
-		p.Pick(&Ask{Now: start, Queued: true})
+		p.PickWaiting(all[woken[n]], &Ask{Now: start})
 	}
 	if len(woken) != 2 {
 		t.Errorf("woken %v, want the first two", woken)
@@ -358,26 +330,21 @@ func TestNoPlaceIsLost(t *testing.T) {
 		wg.Go(func() {
 			for range each {
 				a := &Ask{Now: start}
-				var w *Waiting
-				wake := make(chan struct{}, 1)
-				for {
-					s, r := p.Pick(a)
-					if r == Picked {
-						if w != nil {
-							w.Done()
-						}
-						served.Add(1)
-						s.End(start, Outcome{})
-						break
+				s, r := p.Pick(a)
+				if r == Full {
+					wake := make(chan struct{}, 1)
+					w, _ := p.Enqueue(a, func() { wake <- struct{}{} })
+					for r == Full {
+						<-wake
+						s, r = p.PickWaiting(w, a)
 					}
-					if w == nil {
-						w, _ = p.Enqueue(start, func() { wake <- struct{}{} })
-						a.Queued = true
-					} else {
-						w.Again()
-					}
-					<-wake
 				}
+				if r != Picked {
+					t.Errorf("refused with %s", r)
+					return
+				}
+				served.Add(1)
+				s.End(start, Outcome{})
 			}
 		})
 	}

@@ -141,8 +141,8 @@ func (s *Server) observe(now time.Time, event func(*health)) Verdict {
 	if before == Down && after == Up {
 		s.risen.Store(max(s.at(now), 1))
 	}
-	if before == Down && after != Down {
-		s.pool.Load().shared.queue.wakeFirst()
+	if before != after { // also for the worse: who waits in vain should not wait on
+		s.pool.Load().wakeNext(s.at(now))
 	}
 	return Verdict{Changed: before != after}
 }
@@ -177,22 +177,23 @@ func (s *Server) effective(now int64, slow time.Duration) int64 {
 	return max(1, int64(float64(w)*share))
 }
 
-// reserve takes a place at the server, unless it has none left.
-func (s *Server) reserve(now int64) bool {
+// reserve takes a place at the server, or says why it cannot. The breaker comes first:
+// a place is never taken for a moment only, in which others would find none.
+func (s *Server) reserve(now int64) Refusal {
+	b := s.breaker.Load()
+	if b.on() && !b.take(now) {
+		return BreakerOpen
+	}
 	for {
 		n, most := s.active.Load(), s.most.Load()
 		if most > 0 && n >= most {
-			return false
+			b.giveBack(now)
+			return Full
 		}
 		if s.active.CompareAndSwap(n, n+1) {
-			break
+			return Picked
 		}
 	}
-	if b := s.breaker.Load(); b.on() && !b.take(now) {
-		s.active.Add(-1)
-		return false
-	}
-	return true
 }
 
 // End ends what a Pick has begun, and takes in how it went.
@@ -207,7 +208,7 @@ func (s *Server) End(now time.Time, o Outcome) Verdict {
 	default:
 		v.Changed = s.report(p, at, o)
 	}
-	s.release(p)
+	s.release(p, at)
 	return v
 }
 
@@ -216,14 +217,14 @@ func (s *Server) End(now time.Time, o Outcome) Verdict {
 func (s *Server) Abandon(now time.Time) {
 	p := s.pool.Load()
 	s.giveBack(p, s.at(now))
-	s.release(p)
+	s.release(p, s.at(now))
 }
 
 // release frees the place.
-func (s *Server) release(p *Pool) {
+func (s *Server) release(p *Pool, now int64) {
 	s.active.Add(-1)
 	p.shared.active.Add(-1)
-	p.shared.queue.wakeFirst()
+	p.wakeNext(now)
 }
 
 func (s *Server) giveBack(p *Pool, now int64) {
