@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/tandemlb/tandem/proxy"
@@ -30,6 +31,7 @@ type Backend struct {
 	On       retry.On           // Retry.On
 	Header   proxy.ProxyVersion // of the PROXY protocol, that begins each connection
 
+	next  atomic.Pointer[Backend] // that has taken its place
 	loops []*reactor.Loop
 	links map[*upstream.Server]*Link
 	kept  int           // connections to a server that may wait, on each loop
@@ -73,6 +75,17 @@ func addresses(servers []*upstream.Server) []netip.AddrPort {
 		all[i] = s.Address()
 	}
 	return all
+}
+
+// Current returns the backend that has taken the place of b, or b itself.
+func (b *Backend) Current() *Backend {
+	for {
+		next := b.next.Load()
+		if next == nil {
+			return b
+		}
+		b = next
+	}
 }
 
 // Sticky returns the name of the cookie that keeps a client at its server; empty: none

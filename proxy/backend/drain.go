@@ -69,6 +69,11 @@ func (b *Backend) Retire(next *Backend) {
 	if next == nil {
 		return
 	}
+	if next != b {
+		b.next.Store(next)
+		loop := b.loops[0]
+		_ = loop.Post(func() { next.Pool.Look(loop.Now()) }) // who waits finds the way now; else the loop has ended
+	}
 	for s, l := range next.links {
 		if s.State() == proxy.Ready {
 			l.resume()

@@ -125,7 +125,7 @@ func (a *attempt) queue() cause {
 		}
 		why := a.wait(waiter, look)
 		a.ask.Now = a.loop.Now()
-		p := a.to.pool
+		p := a.to.pool.Current()
 		switch {
 		case why == queueTimeout && !last:
 			p.Look(a.ask.Now)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"syscall"
 	"testing"
 	"time"
@@ -213,4 +214,13 @@ func TestAServerThatWillHaveNobodyIsEjected(t *testing.T) {
 	if got := r.server(1).Ejections; got != 0 {
 		t.Errorf("the other one was ejected, too")
 	}
+}
+
+func TestOneWhoWaitsGoesToTheServerOfANewConfig(t *testing.T) {
+	other := netip.MustParseAddrPort(backend(t, echo))
+	r, _ := busy(t, func(p *proxy.Pool) { p.Limits.Queue = 2 })
+	c := r.dial(t)
+	r.waiting(t, 1)
+	r.repool(t, "db", func(p *proxy.Pool) { p.Servers[0].Address, p.Servers[0].Name = other, "other" })
+	echoed(t, c)
 }

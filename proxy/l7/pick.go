@@ -66,7 +66,8 @@ func (x *exchange) queue() retry.Cause {
 			look = until
 		}
 		err := waiter.Wait(look, x.client)
-		x.ask.Now = x.loop.Now()
+		x.follow()
+		x.ask.Now, x.ask.Sticky = x.loop.Now(), x.sticky
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded) && !last:
 			x.to.Pool.Look(x.ask.Now)
@@ -79,6 +80,14 @@ func (x *exchange) queue() retry.Cause {
 		if s, why := x.to.Pool.PickWaiting(w, &x.ask); why != upstream.Full {
 			return x.took(s, why)
 		}
+	}
+}
+
+// follow turns to the backend that has taken the place of the one that was waited for.
+func (x *exchange) follow() {
+	x.to = x.to.Current()
+	if x.to.Link(x.sticky) == nil {
+		x.sticky = nil
 	}
 }
 

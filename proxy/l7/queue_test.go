@@ -3,6 +3,7 @@ package l7
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -177,6 +178,29 @@ func TestRouteTimeout(t *testing.T) {
 	g.let <- struct{}{}
 	if res := c.response(t, http.MethodGet); res.StatusCode != 200 {
 		t.Errorf("response = %s, want 200", res.Status)
+	}
+}
+
+// A server that is replaced keeps nobody in the queue: not who has waited for it, and
+// not who comes after them.
+func TestOneWhoWaitsGoesToTheServerOfANewConfig(t *testing.T) {
+	r, g := narrow(t, func(*proxy.Pool) {})
+	c, first := r.dial(t), r.dial(t)
+	first.send(t, get1)
+	<-g.came
+	c.send(t, get1)
+	eventually(t, r.waiting(1))
+	other := netip.MustParseAddrPort(webServer(t, echo))
+	r.change(t, func(p *proxy.Pool) { p.Servers[0].Address, p.Servers[0].Name = other, "other" })
+	if res := c.response(t, http.MethodGet); res.StatusCode != 200 {
+		t.Errorf("the one who waited: %s", res.Status)
+	}
+	if res := get(t, r.url("/")); res.StatusCode != 200 {
+		t.Errorf("one who came later: %s", res.Status)
+	}
+	g.let <- struct{}{}
+	if res := first.response(t, http.MethodGet); res.StatusCode != 200 {
+		t.Errorf("the one who was there before: %s", res.Status)
 	}
 }
 
