@@ -228,6 +228,7 @@ func (a *attempt) end(how tunnel.End) {
 func (a *attempt) report(o upstream.Outcome) {
 	s := a.server
 	a.server = nil
+	o.Began = a.ask.Now
 	if v := s.End(a.loop.Now(), o); v != (upstream.Verdict{}) {
 		a.conf.Observe(s, v)
 	}

@@ -52,7 +52,8 @@ func (a *attempt) retryDone(b *backend.Backend) {
 func (x *exchange) try() retry.Failure {
 	a := &x.server
 	a.server, a.next = a.next, nil
-	a.began, a.result = x.loop.Now(), upstream.Outcome{Result: upstream.Neutral}
+	a.began = x.loop.Now()
+	a.result = upstream.Outcome{Result: upstream.Neutral, Began: a.began}
 	a.attempts++
 	link := x.to.Link(a.server)
 	if !a.fresh {
@@ -228,7 +229,7 @@ func (x *exchange) gotHead() retry.Failure {
 		x.p.Refuse("unwanted_switch")
 		return x.failure(retry.ServerBad)
 	}
-	x.server.result = upstream.Outcome{Result: upstream.Success, Latency: now.Sub(x.server.began)}
+	x.server.result = upstream.Outcome{Result: upstream.Success, Latency: now.Sub(x.server.began), Began: x.server.began}
 	if status == statusBadGateway || status == statusServiceUnavailable || status == statusGatewayTimeout {
 		x.server.result.Result = upstream.Failure
 	}

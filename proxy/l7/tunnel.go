@@ -1,6 +1,8 @@
 package l7
 
 import (
+	"time"
+
 	"github.com/tandemlb/tandem/proxy/accesslog"
 	"github.com/tandemlb/tandem/proxy/backend"
 	"github.com/tandemlb/tandem/proxy/http1"
@@ -41,13 +43,14 @@ func (x *exchange) switchProtocols() after {
 type upgraded struct {
 	tunnel.Tunnel
 	server  *upstream.Server
+	began   time.Time     // to ask it
 	conn    *backend.Conn // to it
 	observe func(*upstream.Server, upstream.Verdict)
 }
 
 // upgraded takes the connections out of the exchange.
 func (x *exchange) upgraded() *upgraded {
-	u := &upgraded{server: x.server.server, conn: x.server.conn, observe: x.engine.options.Observe, Tunnel: tunnel.Tunnel{
+	u := &upgraded{server: x.server.server, began: x.server.began, conn: x.server.conn, observe: x.engine.options.Observe, Tunnel: tunnel.Tunnel{
 		Client: x.client, Server: x.server.conn.Conn, Silence: x.conf.Listener.Timeouts.Tunnel, Scratch: x.relay,
 	}}
 	x.server.conn, x.server.server = nil, nil
@@ -57,7 +60,7 @@ func (x *exchange) upgraded() *upgraded {
 func (u *upgraded) run() {
 	defer func() {
 		_ = u.conn.Close() // it is closed, but counts as in use
-		if v := u.server.End(u.Client.Loop().Now(), upstream.Outcome{}); v != (upstream.Verdict{}) {
+		if v := u.server.End(u.Client.Loop().Now(), upstream.Outcome{Began: u.began}); v != (upstream.Verdict{}) {
 			u.observe(u.server, v)
 		}
 	}()

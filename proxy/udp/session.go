@@ -302,7 +302,7 @@ func (s *session) end(now time.Time, r upstream.Result) {
 	if r == upstream.Neutral && s.latency > 0 {
 		r = upstream.Success
 	}
-	if v := s.server.End(now, upstream.Outcome{Result: r, Latency: s.latency}); v != (upstream.Verdict{}) {
+	if v := s.server.End(now, upstream.Outcome{Result: r, Latency: s.latency, Began: now.Add(s.began - b.at(now))}); v != (upstream.Verdict{}) {
 		b.proxy.conf.Load().Observe(s.server, v)
 	}
 	b.closeUnused()

@@ -109,15 +109,30 @@ func (b *breaker) take(now int64) bool {
 	}
 }
 
-// giveBack takes a take back of which nothing came.
-func (b *breaker) giveBack(now int64) {
-	if b.on() && b.state(now) == HalfOpen {
-		b.tickets.Add(1)
+// giveBack takes a take at began back of which nothing came.
+func (b *breaker) giveBack(now, began int64) {
+	if b.on() && b.state(now) == HalfOpen && b.probed(began) {
+		b.refund()
 	}
 }
 
-// report takes in how a request went, and reports whether that changed the state.
-func (b *breaker) report(now int64, failed bool) (changed bool) {
+// probed reports, when it is half open, whether a request that began then is a probe.
+// Others have been on their way since before it opened.
+func (b *breaker) probed(began int64) bool { return began >= b.openUntil.Load() }
+
+// refund gives a ticket back. One that has been replaced meanwhile is one too many.
+func (b *breaker) refund() {
+	for {
+		n := b.tickets.Load()
+		if n >= probes || b.tickets.CompareAndSwap(n, n+1) {
+			return
+		}
+	}
+}
+
+// report takes in how a request went that began then, and reports whether that changed
+// the state.
+func (b *breaker) report(now, began int64, failed bool) (changed bool) {
 	if !b.on() {
 		return false
 	}
@@ -142,12 +157,15 @@ func (b *breaker) report(now int64, failed bool) (changed bool) {
 		b.open(now)
 		return true
 	case HalfOpen:
+		if !b.probed(began) {
+			return false
+		}
 		if failed {
 			b.open(now)
 			return true
 		}
 		if b.good++; b.good < probes {
-			b.tickets.Add(1)
+			b.refund()
 			return false
 		}
 		b.window.reset()

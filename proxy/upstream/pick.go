@@ -108,7 +108,7 @@ func (p *Pool) pick(a *Ask) (*Server, Refusal) {
 		return server, Picked
 	}
 	if server != nil { // others have been quicker
-		server.breaker.Load().giveBack(a.now)
+		server.breaker.Load().giveBack(a.now, a.now)
 		server.active.Add(-1)
 		a.broken = true
 	}

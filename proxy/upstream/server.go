@@ -61,6 +61,9 @@ const (
 type Outcome struct {
 	Result  Result
 	Latency time.Duration // until the first byte of the answer; 0: unknown
+	// Began is when the server was picked; zero: just now. What began before a breaker
+	// opened is no probe of whether it may close.
+	Began time.Time
 }
 
 func newServer(spec proxy.Server, p *Pool, now time.Time) *Server {
@@ -187,7 +190,7 @@ func (s *Server) reserve(now int64) Refusal {
 	for {
 		n, most := s.active.Load(), s.most.Load()
 		if most > 0 && n >= most {
-			b.giveBack(now)
+			b.giveBack(now, now)
 			return Full
 		}
 		if s.active.CompareAndSwap(n, n+1) {
@@ -201,22 +204,26 @@ func (s *Server) End(now time.Time, o Outcome) Verdict {
 	s.served.Add(1)
 	p := s.pool.Load()
 	at := s.at(now)
+	began := at
+	if !o.Began.IsZero() {
+		began = s.at(o.Began)
+	}
 	v := Verdict{}
 	switch o.Result {
 	case Neutral:
-		s.giveBack(p, at)
+		s.giveBack(p, at, began)
 	default:
-		v.Changed = s.report(p, at, o)
+		v.Changed = s.report(p, at, began, o)
 	}
 	s.release(p, at)
 	return v
 }
 
-// Abandon takes a Pick back: the request or connection went elsewhere, and says nothing
+// Abandon takes a Pick back that was just made: the request or connection went elsewhere, and says nothing
 // of the server.
 func (s *Server) Abandon(now time.Time) {
 	p := s.pool.Load()
-	s.giveBack(p, s.at(now))
+	s.giveBack(p, s.at(now), s.at(now))
 	s.release(p, s.at(now))
 }
 
@@ -227,13 +234,13 @@ func (s *Server) release(p *Pool, now int64) {
 	p.wakeNext(now)
 }
 
-func (s *Server) giveBack(p *Pool, now int64) {
-	s.breaker.Load().giveBack(now)
-	p.shared.breaker.Load().giveBack(now)
+func (s *Server) giveBack(p *Pool, now, began int64) {
+	s.breaker.Load().giveBack(now, began)
+	p.shared.breaker.Load().giveBack(now, began)
 }
 
 // report takes in an outcome that says something of the server.
-func (s *Server) report(p *Pool, now int64, o Outcome) (changed bool) {
+func (s *Server) report(p *Pool, now, began int64, o Outcome) (changed bool) {
 	failed := o.Result == Failure
 	switch most := p.spec.Outlier.Consecutive; {
 	case !failed:
@@ -249,8 +256,8 @@ func (s *Server) report(p *Pool, now int64, o Outcome) (changed bool) {
 			changed = p.eject(s, now, n)
 		}
 	}
-	changed = s.breaker.Load().report(now, failed) || changed
-	return p.shared.breaker.Load().report(now, failed) || changed
+	changed = s.breaker.Load().report(now, began, failed) || changed
+	return p.shared.breaker.Load().report(now, began, failed) || changed
 }
 
 // Broke counts a response that the server did not complete. It does not touch the
