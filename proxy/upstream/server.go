@@ -138,10 +138,13 @@ func (s *Server) observe(now time.Time, event func(*health)) Verdict {
 	s.mu.Lock()
 	before := s.health.state
 	event(&s.health)
-	after := s.health.state
+	after, until := s.health.state, s.health.until
 	s.shut.Store(s.shutUntil())
 	s.mu.Unlock()
-	if before == Down && after == Up {
+	switch {
+	case !until.IsZero():
+		s.risen.Store(s.at(until)) // nobody tells when it is back
+	case before == Down && after == Up && s.Check().Kind != proxy.CheckNone:
 		s.risen.Store(max(s.at(now), 1))
 	}
 	if before != after { // also for the worse: who waits in vain should not wait on
