@@ -61,7 +61,7 @@ func (r Refusal) String() string {
 func (p *Pool) Pick(a *Ask) (*Server, Refusal) {
 	s := p.shared
 	if s.queue.waiting.Load() > 0 { // not past those who wait
-		a.begin(p, int64(a.Now.Sub(s.epoch)))
+		a.begin(p, since(s.epoch, a.Now))
 		if b := s.breaker.Load(); b.on() && !b.allows(a.now) {
 			return nil, BreakerOpen
 		}
@@ -94,7 +94,7 @@ func (a *Ask) refusal() Refusal {
 // pick is Pick without regard to those who wait.
 func (p *Pool) pick(a *Ask) (*Server, Refusal) {
 	s := p.shared
-	a.begin(p, int64(a.Now.Sub(s.epoch)))
+	a.begin(p, since(s.epoch, a.Now))
 	b := s.breaker.Load()
 	if b.on() && !b.allows(a.now) {
 		return nil, BreakerOpen

@@ -114,6 +114,10 @@ func (p *Pool) rank() error {
 	return nil
 }
 
+// since returns now in ns since the epoch of a pool. The clock of a loop may be behind
+// that of who has made the pool; no event is at 0, which means never.
+func since(epoch, now time.Time) int64 { return max(int64(now.Sub(epoch)), 1) }
+
 // Activate puts the pool into the place of the one that it was made from: from now on
 // its servers go by its spec.
 func (p *Pool) Activate(now time.Time) {
@@ -153,7 +157,7 @@ func (p *Pool) Servers() []*Server { return p.servers }
 func (p *Pool) Retry(now time.Time) bool {
 	s := p.shared
 	requests := int64(s.picked.Load() - s.retries.Load()) // of which each is picked for, too
-	if !s.budget.spend(int64(now.Sub(s.epoch)), requests, p.spec.Retry.Budget) {
+	if !s.budget.spend(since(s.epoch, now), requests, p.spec.Retry.Budget) {
 		return false
 	}
 	s.retrying.Add(1)

@@ -232,7 +232,7 @@ func (p *Pool) pickInTurn(w *Waiting, a *Ask) (*Server, Refusal) {
 
 // Look wakes the first who waits without need. That an ejection ends, or the time of an
 // open breaker, is told to nobody: who waits looks now and then.
-func (p *Pool) Look(now time.Time) { p.wakeNext(int64(now.Sub(p.shared.epoch))) }
+func (p *Pool) Look(now time.Time) { p.wakeNext(since(p.shared.epoch, now)) }
 
 // Leave ends the waiting of one who gives up, unless it has ended. A wake that has come
 // meanwhile passes on to the next.

@@ -96,7 +96,7 @@ func (s *Server) Check() proxy.Check { return s.health.check }
 // State returns what the operator wants of the server.
 func (s *Server) State() proxy.ServerState { return s.state.Load().(proxy.ServerState) }
 
-func (s *Server) at(now time.Time) int64 { return int64(now.Sub(s.epoch)) }
+func (s *Server) at(now time.Time) int64 { return since(s.epoch, now) }
 
 // Eligible reports whether the server may be given new work, as far as its health goes.
 func (s *Server) Eligible(now time.Time) bool { return s.eligible(s.at(now)) }
@@ -145,7 +145,7 @@ func (s *Server) observe(now time.Time, event func(*health)) Verdict {
 	case !until.IsZero():
 		s.risen.Store(s.at(until)) // nobody tells when it is back
 	case before == Down && after == Up && s.Check().Kind != proxy.CheckNone:
-		s.risen.Store(max(s.at(now), 1))
+		s.risen.Store(s.at(now))
 	}
 	if before != after { // also for the worse: who waits in vain should not wait on
 		s.pool.Load().wakeNext(s.at(now))

@@ -71,7 +71,7 @@ func (p *Pool) Status(now time.Time) PoolStatus {
 		Waiting: s.queue.waiting.Load(), QueueLength: p.spec.Limits.Queue,
 		Queued: s.queue.queued.Load(), QueueRefused: s.queue.refused.Load(), QueueLeft: s.queue.left.Load(),
 		Retrying: s.retrying.Load(),
-		Breaker:  s.breaker.Load().status(int64(now.Sub(s.epoch))),
+		Breaker:  s.breaker.Load().status(since(s.epoch, now)),
 	}
 	st.Retries, st.RetriesRefused, st.Budget = s.budget.counts()
 	return st
