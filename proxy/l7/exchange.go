@@ -114,6 +114,7 @@ func (p *Proxy) serve(c *reactor.Conn, b *frontend.Bind) (keep bool) {
 	defer func() {
 		if !done { // it panics, and nobody knows what is in x
 			x.dropServer()
+			x.server.retryDone(x.to)
 			p.panics.Add(1)
 		}
 	}()

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -272,6 +273,26 @@ func TestPanicIsContained(t *testing.T) {
 		t.Errorf("traffic = %+v, want one panic", tr)
 	}
 	eventually(t, func() bool { return r.server(0).Active == 0 })
+}
+
+func TestAPanicInARetryIsNoRetryForEver(t *testing.T) {
+	spec := with(t, func(p *proxy.Pool) {
+		p.Retry = proxy.Retry{Attempts: 1, On: []proxy.RetryOn{proxy.RetryConnect}, Budget: 1}
+	}, refusing(t), webServer(t, func(http.ResponseWriter, *http.Request) {}))
+	p := newPool(t, spec, nil)
+	r := startWith(t, generous(), p)
+	var retried atomic.Bool
+	bug := func() {
+		if p.Status(time.Now()).Retrying > 0 {
+			retried.Store(true)
+			panic("as a bug would")
+		}
+	}
+	r.observe.Store(&bug)
+	if _, err := client(t).Get(r.url("/")); err == nil || !retried.Load() {
+		t.Fatalf("no panic in a retry (%v)", err)
+	}
+	eventually(t, func() bool { return p.Status(time.Now()).Retrying == 0 && p.Status(time.Now()).Active == 0 })
 }
 
 func BenchmarkKeepAliveRequest(b *testing.B) {
