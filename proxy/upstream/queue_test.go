@@ -254,7 +254,7 @@ func (m *queueModel) arrive() {
 	if rapid.Bool().Draw(m.t, "sticky") {
 		a.Sticky = rapid.SampledFrom(m.pool.Servers()).Draw(m.t, "to")
 	}
-	foretold := m.pool.would(&a, int64(m.now.Sub(m.pool.shared.epoch)))
+	foretold := m.pool.would(&a, since(m.pool.shared.epoch, m.now))
 	s, r := m.pool.Pick(&a)
 	if len(m.waiting) == 0 && r != foretold {
 		m.t.Fatalf("%s, though it would be %s", r, foretold)
@@ -332,7 +332,7 @@ func (m *queueModel) settle() {
 	}
 	for i, w := range m.waiting {
 		w.ask.Now = m.now
-		if r := m.pool.would(&w.ask, int64(m.now.Sub(m.pool.shared.epoch))); r != Full {
+		if r := m.pool.would(&w.ask, since(m.pool.shared.epoch, m.now)); r != Full {
 			m.t.Fatalf("number %d of %d waits, and would be told %s", i, len(m.waiting), r)
 		}
 	}
