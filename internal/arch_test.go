@@ -20,7 +20,7 @@ const module = "github.com/tandemlb/tandem/"
 
 // pure packages take the time as an argument and touch nothing outside.
 var pure = []string{
-	"internal/config/shadow", "internal/judge", "internal/roster", "proxy", "proxy/balance", "proxy/clienthello",
+	"internal/config/shadow", "internal/judge", "internal/roster", "proxy", "proxy/balance", "proxy/census", "proxy/clienthello",
 	"proxy/forward", "proxy/http1", "proxy/http1/syntax", "proxy/l7/rules", "proxy/overload", "proxy/proxyproto",
 	"proxy/ratelimit", "proxy/reactor/wheel", "proxy/retry", "proxy/route", "proxy/sticky", "proxy/upstream", "vrrp",
 }
@@ -37,11 +37,12 @@ var mayImport = map[string][]string{
 	"proxy/accesslog":    {},
 	"proxy/backend":      {"proxy", "proxy/reactor", "proxy/retry", "proxy/sticky", "proxy/upstream"},
 	"proxy/balance":      {"proxy"},
+	"proxy/census":       {},
 	"proxy/check":        {"proxy", "proxy/dial", "proxy/http1", "proxy/upstream"},
 	"proxy/clienthello":  {},
 	"proxy/dial":         {"proxy/upstream"},
 	"proxy/forward":      {},
-	"proxy/frontend":     {"proxy", "proxy/proxyproto", "proxy/reactor", "proxy/reactor/socket"},
+	"proxy/frontend":     {"proxy", "proxy/census", "proxy/proxyproto", "proxy/reactor", "proxy/reactor/socket"},
 	"proxy/http1":        {"proxy/http1/syntax"},
 	"proxy/http1/syntax": {},
 	"proxy/l4": {
@@ -72,7 +73,8 @@ var mayImport = map[string][]string{
 	"proxy/sticky":          {},
 	"proxy/tunnel":          {"proxy/reactor", "proxy/reactor/socket"},
 	"proxy/udp": {
-		"proxy", "proxy/balance", "proxy/dial", "proxy/reactor", "proxy/reactor/socket", "proxy/reactor/wheel", "proxy/udp/mmsg",
+		"proxy", "proxy/balance", "proxy/census", "proxy/dial", "proxy/reactor", "proxy/reactor/socket", "proxy/reactor/wheel",
+		"proxy/udp/mmsg",
 		"proxy/upstream",
 	},
 	"proxy/udp/mmsg": {"proxy/reactor/socket"},

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandemlb/tandem/proxy"
+	"github.com/tandemlb/tandem/proxy/census"
 	"github.com/tandemlb/tandem/proxy/reactor"
 )
 
@@ -62,7 +63,7 @@ type Frontend struct {
 
 	mu       sync.Mutex // of changes to sockets
 	sockets  atomic.Pointer[sockets]
-	clients  clients
+	clients  census.Census
 	draining atomic.Bool
 	closed   chan struct{} // holds word that a connection was closed
 
@@ -160,8 +161,8 @@ func (f *Frontend) enter(c *reactor.Conn, o *origin) bool {
 		o = &origin{}
 		c.State = o
 	}
-	o.key = keyOf(ClientOf(c).Addr())
-	if o.counted = f.clients.enter(o.key, most); !o.counted {
+	o.key = census.ClientOf(ClientOf(c).Addr())
+	if o.counted = f.clients.Enter(o.key, most); !o.counted {
 		o.refused = ConnectionsPerClient
 	}
 	return o.counted
@@ -192,7 +193,7 @@ func (f *Frontend) serve(c *reactor.Conn, b *Bind) (keep bool) {
 func (f *Frontend) connClosed(c *reactor.Conn, reason error) {
 	if o, ok := c.State.(*origin); ok {
 		if o.counted {
-			f.clients.leave(o.key)
+			f.clients.Leave(o.key)
 		}
 		if o.expected {
 			f.headerLost(o, reason)

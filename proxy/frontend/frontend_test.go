@@ -240,45 +240,6 @@ func TestEachClientHasItsOwnLimit(t *testing.T) {
 	})
 }
 
-func TestClientsAreKnownByAddressOrNetwork(t *testing.T) {
-	for _, tc := range []struct {
-		one, other string
-		same       bool
-	}{
-		{"192.0.2.1", "192.0.2.1", true},
-		{"192.0.2.1", "192.0.2.2", false},
-		{"192.0.2.1", "::ffff:192.0.2.1", true},
-		{"2001:db8:1:2::1", "2001:db8:1:2:ffff::1", true},
-		{"2001:db8:1:2::1", "2001:db8:1:3::1", false},
-		{"fe80::1%eth0", "fe80::1%eth1", true},
-		{"::1", "127.0.0.1", false},
-	} {
-		one, other := keyOf(netip.MustParseAddr(tc.one)), keyOf(netip.MustParseAddr(tc.other))
-		if got := one == other; got != tc.same {
-			t.Errorf("%s and %s are one client: %v", tc.one, tc.other, got)
-		}
-	}
-}
-
-func TestClientsThatAreGoneAreForgotten(t *testing.T) {
-	var c clients
-	one, other := keyOf(netip.MustParseAddr("192.0.2.1")), keyOf(netip.MustParseAddr("192.0.2.2"))
-	for i, want := range []bool{true, true, false} {
-		if got := c.enter(one, 2); got != want {
-			t.Errorf("connection %d: let in: %v", i+1, got)
-		}
-	}
-	if !c.enter(other, 2) {
-		t.Error("the other client is not let in")
-	}
-	c.leave(one)
-	c.leave(other)
-	c.leave(one)
-	if len(c.open) != 0 {
-		t.Errorf("still known: %v", c.open)
-	}
-}
-
 func TestABindKnowsItsPort(t *testing.T) {
 	ports := make(chan uint16, 1)
 	b := start(t, "127.0.0.1", Options{AtOnce: true, Serve: func(_ *reactor.Conn, b *Bind) bool {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tandemlb/tandem/proxy/census"
 	"github.com/tandemlb/tandem/proxy/proxyproto"
 	"github.com/tandemlb/tandem/proxy/reactor"
 	"github.com/tandemlb/tandem/proxy/reactor/socket"
@@ -25,7 +26,7 @@ type origin struct {
 	refused Limit // it is to be turned away
 
 	counted bool // under key
-	key     clientKey
+	key     census.Client
 
 	expected bool   // a header is, and is not complete
 	head     []byte // what of it was taken from the connection

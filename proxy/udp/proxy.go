@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/tandemlb/tandem/proxy"
+	"github.com/tandemlb/tandem/proxy/census"
 	"github.com/tandemlb/tandem/proxy/reactor"
 	"github.com/tandemlb/tandem/proxy/udp/mmsg"
 	"github.com/tandemlb/tandem/proxy/upstream"
@@ -65,7 +66,7 @@ type Proxy struct {
 
 	mu       sync.Mutex
 	binds    []*bind // also those that only send answers any more
-	clients  clients
+	clients  census.Census
 	open     atomic.Int64 // sessions
 	draining atomic.Bool
 	ended    chan struct{} // holds word that a session has ended

@@ -583,23 +583,6 @@ func TestASessionIsSmall(t *testing.T) {
 	}
 }
 
-func TestClientsAreCountedByNetworkInIPv6(t *testing.T) {
-	for _, tc := range []struct {
-		one, other string
-		same       bool
-	}{
-		{"192.0.2.1", "192.0.2.2", false},
-		{"192.0.2.1", "::ffff:192.0.2.1", true},
-		{"2001:db8::1", "2001:db8::2", true},
-		{"2001:db8:0:1::1", "2001:db8:0:2::1", false},
-		{"fe80::1%eth0", "fe80::2", true},
-	} {
-		if got := clientOf(netip.MustParseAddr(tc.one)) == clientOf(netip.MustParseAddr(tc.other)); got != tc.same {
-			t.Errorf("%s and %s are one client: %v", tc.one, tc.other, got)
-		}
-	}
-}
-
 func TestASocketOfAnotherKindIsRefused(t *testing.T) {
 	b := start(t, "127.0.0.1:0", pool(t, nil, nil, closed(t)))
 	c, _ := bound(t, "127.0.0.1:0")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/proxy/balance"
+	"github.com/tandemlb/tandem/proxy/census"
 	"github.com/tandemlb/tandem/proxy/dial"
 	"github.com/tandemlb/tandem/proxy/reactor/socket"
 	"github.com/tandemlb/tandem/proxy/reactor/wheel"
@@ -56,7 +57,7 @@ func (b *bind) open(k key, now time.Time, tried []*upstream.Server) (*session, d
 	s := &session{bind: b, key: k, fd: -1, first: none, began: b.at(now), heard: b.at(now)}
 	client := k.client.AddrPort().Addr()
 	if most := limits.ConnectionsPerClient; most > 0 {
-		if !p.clients.enter(client, most) {
+		if !p.clients.Enter(census.ClientOf(client), most) {
 			p.notify()
 			return nil, dropClientConnections
 		}
@@ -313,7 +314,7 @@ func (s *session) end(now time.Time, r upstream.Result) {
 func (s *session) leave() {
 	p := s.bind.proxy
 	if s.counted {
-		p.clients.leave(s.key.client.AddrPort().Addr())
+		p.clients.Leave(census.ClientOf(s.key.client.AddrPort().Addr()))
 	}
 	p.notify()
 }
