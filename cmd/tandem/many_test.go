@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -118,7 +117,7 @@ func (p *pair) expectAnswers(all []netip.Addr, mac string) {
 			if err != nil {
 				p.t.Fatal(err)
 			}
-			return net.HardwareAddr(found).String() == mac, found.String()
+			return found.String() == mac, found.String()
 		})
 	}
 }

@@ -228,7 +228,7 @@ func (d *decoder) distinctRouterIDs(routers []router) {
 	for i, b := range routers {
 		for _, a := range routers[:i] {
 			apart := a.Interface != "" && b.Interface != "" && a.Interface != b.Interface ||
-				!(a.has4() && b.has4()) && !(a.has6() && b.has6())
+				(!a.has4() || !b.has4()) && (!a.has6() || !b.has6())
 			if a.RouterID != b.RouterID || a.RouterID == 0 || apart {
 				continue
 			}

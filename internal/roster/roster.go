@@ -180,11 +180,11 @@ func (c *composer) distinct(pool string, all []candidate) []candidate {
 }
 
 // label names a server with where it comes from.
-func (s candidate) label() string {
-	if s.Host == "" || strings.HasPrefix(s.Name, s.Host) {
-		return s.Name
+func (c candidate) label() string {
+	if c.Host == "" || strings.HasPrefix(c.Name, c.Host) {
+		return c.Name
 	}
-	return s.Name + " (of " + s.Host + ")"
+	return c.Name + " (of " + c.Host + ")"
 }
 
 func lowest(targets []Target) uint16 {

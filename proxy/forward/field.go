@@ -65,25 +65,25 @@ func classify(name []byte, id string) (f field, exact bool) {
 		if !match {
 			return none, false
 		}
-		f, whole := suffix(name[len(forwardedPrefix):])
-		return f, exact && whole
+		f := suffix(name[len(forwardedPrefix):])
+		return f, exact
 	}
 	return none, false
 }
 
 // suffix returns which field of X-Forwarded-* has the rest of its name.
-func suffix(rest []byte) (f field, exact bool) {
+func suffix(rest []byte) field {
 	switch {
 	case equal(rest, "for"):
-		return forwardedFor, true
+		return forwardedFor
 	case equal(rest, "proto"):
-		return forwardedProto, true
+		return forwardedProto
 	case equal(rest, "host"):
-		return forwardedHost, true
+		return forwardedHost
 	case equal(rest, "port"):
-		return forwardedPort, true
+		return forwardedPort
 	}
-	return alike, true
+	return alike
 }
 
 // same reports whether name is lower, in any case and with underscores for dashes;

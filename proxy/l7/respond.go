@@ -263,9 +263,9 @@ func (x *exchange) sendUntilClose(s *sink, chunks bool) retry.Cause {
 		up.SetReadBudget(bodyIdle(x.to))
 		n, err := up.Read(x.back.b[frameHead : len(x.back.b)-frameTail])
 		switch {
-		case err == io.EOF && chunks:
+		case err == io.EOF && chunks: //nolint:errorlint // never wrapped
 			return s.write(http1.AppendLastChunk(x.out[:0], nil))
-		case err == io.EOF:
+		case err == io.EOF: //nolint:errorlint // never wrapped
 			return retry.None
 		case err != nil:
 			return x.bodyCause(err)

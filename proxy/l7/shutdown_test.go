@@ -2,10 +2,11 @@ package l7
 
 import (
 	"context"
-	"github.com/tandemlb/tandem/proxy/backend"
 	"io"
 	"net/http"
 	"testing"
+
+	"github.com/tandemlb/tandem/proxy/backend"
 )
 
 func TestShutdownLetsExchangesFinish(t *testing.T) {

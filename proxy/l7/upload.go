@@ -72,10 +72,10 @@ var errBodyTooLarge = errors.New("the body is larger than allowed")
 // takeFirst makes data of what is in the buffer.
 func (u *upload) takeFirst(x *exchange) error {
 	b := x.in.unread()
-	n, used := len(b), len(b)
+	var n, used int
 	switch u.kind {
 	case http1.Sized:
-		n = int(min(int64(n), u.left))
+		n = int(min(int64(len(b)), u.left))
 		used = n
 		u.left -= int64(n)
 		u.done = u.left == 0
@@ -182,10 +182,9 @@ func (u *upload) stop(x *exchange) {
 // client fails; when the server does, that will show there.
 func (u *upload) run(x *exchange, c *backend.Conn) {
 	var client, server error
-	switch {
-	case u.kind == http1.Sized:
+	if u.kind == http1.Sized {
 		client, server = u.runSized(x, c)
-	default:
+	} else {
 		client, server = u.runChunked(x, c)
 	}
 	switch {
@@ -298,7 +297,7 @@ func (u *upload) read(x *exchange, b []byte) (int, error) {
 	n, err := x.client.Read(b)
 	u.pace.took(n, x.client.ReadWaited()-before)
 	u.received += int64(n)
-	if err == io.EOF {
+	if err == io.EOF { //nolint:errorlint // never wrapped
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err

@@ -45,7 +45,7 @@ func parseV2(b []byte) (Header, int, error) {
 	case size > MaxSize:
 		return Header{}, 0, &Error{BadLength, fmt.Sprintf("%d bytes; at most %d are accepted", size, MaxSize)}
 	case command == localV2: // all of the rest is to be discarded, the family, too
-		defined, addresses = true, 0
+		addresses = 0
 	case !defined:
 		return Header{}, 0, &Error{BadSyntax, fmt.Sprintf("family and transport %#02x are not defined", family)}
 	case size < fixedV2+addresses:

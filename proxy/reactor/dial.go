@@ -81,7 +81,7 @@ func (l *Loop) dialUnix(co *coroutine, path string, o DialOptions) (*Conn, error
 	}
 	errno := syscall.Errno(0)
 	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err != nil {
-		errno = err.(syscall.Errno) // it has no other
+		errno = err.(syscall.Errno) //nolint:errorlint // it has no other
 	}
 	return l.connect(co, fd, netip.AddrPort{}, o, errno)
 }

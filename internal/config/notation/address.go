@@ -135,6 +135,7 @@ func (d *Decoder) Networks(f Field) []netip.Prefix {
 	return all
 }
 
+// ParseNetwork parses a network, or an address, which is the network of itself.
 func ParseNetwork(s string) (netip.Prefix, error) {
 	if !strings.Contains(s, "/") {
 		addr, err := ParseAddr(s)

@@ -196,4 +196,5 @@ func Describe(n *yaml.Node) string {
 	}
 }
 
+// IsNull reports whether n is a missing value.
 func IsNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }

@@ -47,6 +47,7 @@ func (d *Decoder) Reference(f Field, kind string, names []string) string {
 	return got
 }
 
+// Boolean returns the value of f, or otherwise where it is left out.
 func (d *Decoder) Boolean(f Field, otherwise bool) bool {
 	if !f.Set() {
 		return otherwise
@@ -118,6 +119,7 @@ func (d *Decoder) Duration(f Field, otherwise, low, high time.Duration) time.Dur
 	return otherwise
 }
 
+// IsNumber reports whether s is a number without a unit.
 func IsNumber(s string) bool {
 	return s != "" && strings.Trim(s, ".0123456789") == "" && strings.Count(s, ".") < 2
 }

@@ -75,7 +75,7 @@ func checkTarget(s string) error {
 	u, err := url.Parse(example)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%q is not a URL: %s", s, errors.Unwrap(err))
+		return fmt.Errorf("%q is not a URL: %w", s, errors.Unwrap(err))
 	case absolute && u.Hostname() == "":
 		return fmt.Errorf("%q names no host", s)
 	case u.User != nil:
