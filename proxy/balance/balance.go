@@ -48,9 +48,9 @@ func New(b proxy.Balance, members []Member) (Policy, error) {
 	case proxy.RoundRobin, "":
 		return newRoundRobin(members), nil
 	case proxy.LeastConnections:
-		return &leastConnections{n: len(members)}, nil
+		return &leastConnections{least{n: len(members)}}, nil
 	case proxy.LeastResponseTime:
-		return &leastResponseTime{n: len(members)}, nil
+		return &leastResponseTime{least{n: len(members)}}, nil
 	case proxy.ClientIPHash, proxy.ConsistentHash:
 		return newRendezvous(members), nil
 	case proxy.Random:

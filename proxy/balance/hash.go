@@ -1,5 +1,7 @@
 package balance
 
+import "net/netip"
+
 // Hash returns a hash of b that is the same on all nodes and for ever: what it is for is
 // to tell requests apart, not to withstand who looks for collisions.
 func Hash(b []byte) uint64 {
@@ -9,6 +11,17 @@ func Hash(b []byte) uint64 {
 		h = (h ^ uint64(c)) * prime
 	}
 	return mix(h)
+}
+
+// HashClient returns the hash of a client's address, the same for every protocol: the
+// connections and the datagrams of a client meet at one server.
+func HashClient(a netip.Addr) uint64 {
+	if a = a.Unmap(); a.Is4() {
+		b := a.As4()
+		return Hash(b[:])
+	}
+	b := a.As16()
+	return Hash(b[:])
 }
 
 // mix is a permutation that spreads each bit over all (the finaliser of SplitMix64).

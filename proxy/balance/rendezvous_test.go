@@ -1,6 +1,7 @@
 package balance
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 
@@ -88,5 +89,15 @@ func TestNobodyGetsMuchMoreThanItsShare(t *testing.T) {
 func TestHashIsForEver(t *testing.T) {
 	if got := Hash([]byte("192.0.2.1:80")); got != 0x2ec5af5215a33b57 {
 		t.Errorf("Hash = %#x: all clients would move with an upgrade", got)
+	}
+}
+
+func TestOneClientHasOneHash(t *testing.T) {
+	one := netip.MustParseAddr("192.0.2.1")
+	if HashClient(one) != HashClient(netip.MustParseAddr("::ffff:192.0.2.1")) {
+		t.Error("the two forms of one address differ")
+	}
+	if HashClient(one) == HashClient(netip.MustParseAddr("192.0.2.2")) || HashClient(one) == HashClient(netip.MustParseAddr("2001:db8::1")) {
+		t.Error("others have the same")
 	}
 }

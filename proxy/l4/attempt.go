@@ -41,8 +41,7 @@ func (a *attempt) reach() (*reactor.Conn, cause) {
 		return nil, why
 	}
 	if a.to.hashes {
-		key, _ := route.AppendKey(nil, proxy.Key{Kind: proxy.KeyClient}, nil, frontend.ClientOf(a.client).Addr())
-		a.ask.Hash = balance.Hash(key)
+		a.ask.Hash = balance.HashClient(frontend.ClientOf(a.client).Addr())
 	}
 	for n := 0; ; n++ {
 		if why := a.pick(); why != none {

@@ -1,10 +1,10 @@
 package l7
 
 import (
-	"net/netip"
 	"strconv"
 	"time"
 
+	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/proxy/accesslog"
 	"github.com/tandemlb/tandem/proxy/backend"
 	"github.com/tandemlb/tandem/proxy/balance"
@@ -93,16 +93,11 @@ func (x *exchange) keep(q asked) {
 	if b.HashOn.Kind == "" {
 		return
 	}
-	key, ok := route.AppendKey(x.key[:0], b.HashOn, q, x.origin.Client())
-	if !ok { // else all that lack it would meet at one server
-		key = appendAddr(x.key[:0], x.origin.Client())
+	if key, ok := route.AppendKey(x.key[:0], b.HashOn, q, x.origin.Client()); ok && b.HashOn.Kind != proxy.KeyClient {
+		x.hash = balance.Hash(key)
+	} else { // all that lack the key would meet at one server
+		x.hash = balance.HashClient(x.origin.Client())
 	}
-	x.hash = balance.Hash(key)
-}
-
-func appendAddr(dst []byte, a netip.Addr) []byte {
-	b := a.As16()
-	return append(dst, b[:]...)
 }
 
 // by returns when d from now is up, or the time of the route, if that is earlier. It is

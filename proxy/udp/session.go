@@ -83,8 +83,7 @@ func (s *session) connect(conf *Config, client netip.Addr, ask upstream.Ask) dro
 	if s.pool == nil {
 		return dropNoServer
 	}
-	bytes := client.As16()
-	ask.Hash, ask.Random = balance.Hash(bytes[:]), rand.Uint64()
+	ask.Hash, ask.Random = balance.HashClient(client), rand.Uint64()
 	for {
 		server, refusal := s.pool.Pick(&ask)
 		switch {
