@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
 )
 
 // patience bounds what a test waits for; nothing takes that long.
@@ -30,17 +30,7 @@ type bench struct {
 // start serves address, which has no port.
 func start(t *testing.T, address string, o Options) *bench {
 	t.Helper()
-	loops, err := reactor.New(reactor.Options{Loops: 2, Panicked: func(v any, stack []byte) { t.Errorf("panic: %v\n%s", v, stack) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = loops.Run(ctx) })
-	t.Cleanup(func() {
-		cancel()
-		wg.Wait()
-	})
+	loops := reactortest.Start(t, 2)
 	if o.Serve == nil {
 		o.Serve = echo
 	}

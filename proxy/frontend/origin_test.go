@@ -16,6 +16,7 @@ import (
 	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/proxy/proxyproto"
 	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
 )
 
 // introduce answers each part of what it is told with who is thought to say it, to
@@ -185,7 +186,7 @@ func TestSocketsOfBeforeAreForgottenButForTheirCounts(t *testing.T) {
 	b.stop()
 	const reloads = 10
 	for i := range reloads {
-		l := listen(t)
+		l := reactortest.Listen(t)
 		stop, err := b.Listen(l)
 		if err != nil {
 			t.Fatal(err)
@@ -205,14 +206,4 @@ func TestSocketsOfBeforeAreForgottenButForTheirCounts(t *testing.T) {
 	if diff := cmp.Diff(want, b.Traffic()); diff != "" {
 		t.Errorf("traffic (-want +got):\n%s", diff)
 	}
-}
-
-func listen(t *testing.T) *net.TCPListener {
-	t.Helper()
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	return l
 }

@@ -2,7 +2,6 @@ package l4
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -11,27 +10,15 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/tandemlb/tandem/proxy"
-	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
-
-func listen(t testing.TB) *net.TCPListener {
-	t.Helper()
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	return l
-}
 
 // backend runs handle for each connection to a server, and waits for them.
 func backend(t testing.TB, handle func(*net.TCPConn)) string {
 	t.Helper()
-	l := listen(t)
+	l := reactortest.Listen(t)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
@@ -51,24 +38,6 @@ func backend(t testing.TB, handle func(*net.TCPConn)) string {
 		wg.Wait()
 	})
 	return l.Addr().String()
-}
-
-// refusing returns an address where nothing listens.
-func refusing(t testing.TB) string {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Close(fd) }) // until then nobody else gets the port
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	bound, err := unix.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("127.0.0.1:%d", bound.(*unix.SockaddrInet4).Port)
 }
 
 func pool(t testing.TB, servers ...string) *upstream.Pool {
@@ -112,18 +81,8 @@ func to(pool string, hosts ...string) proxy.Route {
 
 func startWith(t testing.TB, listener proxy.Listener, pools ...*upstream.Pool) *running {
 	t.Helper()
-	loops, err := reactor.New(reactor.Options{Loops: 2, Panicked: func(v any, stack []byte) { t.Errorf("panic: %v\n%s", v, stack) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = loops.Run(ctx) })
-	t.Cleanup(func() {
-		cancel()
-		wg.Wait()
-	})
-	r := &running{l: listen(t), listener: listener, pools: make(map[string]*upstream.Pool)}
+	loops := reactortest.Start(t, 2)
+	r := &running{l: reactortest.Listen(t), listener: listener, pools: make(map[string]*upstream.Pool)}
 	for _, p := range pools {
 		r.pools[p.Spec().Name] = p
 	}

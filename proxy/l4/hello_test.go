@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tandemlb/tandem/proxy"
+	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
@@ -140,7 +141,7 @@ func TestWhatIsNoHelloIsRefused(t *testing.T) {
 func TestTheHelloGoesToTheServerThatIsReached(t *testing.T) {
 	p := secure(t, "default", certificate(t))
 	spec := p.Spec()
-	dead := pool(t, refusing(t)).Spec()
+	dead := pool(t, reactortest.Refusing(t)).Spec()
 	spec.Servers = append(dead.Servers, spec.Servers...)
 	r := startWith(t, proxy.Listener{Protocol: proxy.TCP, Passthrough: true, Routes: []proxy.Route{to("default")}}, repool(t, spec))
 	c := tls.Client(r.dial(t), &tls.Config{ServerName: "example.org", InsecureSkipVerify: true}) //nolint:gosec // a test

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandemlb/tandem/proxy"
+	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
 )
 
 // echoed checks that a connection is served.
@@ -88,7 +89,7 @@ func TestSilentConnectionsAreReset(t *testing.T) {
 // unanswered returns an address to which connects get no answer.
 func unanswered(t *testing.T) string {
 	t.Helper()
-	l := listen(t)
+	l := reactortest.Listen(t)
 	raw, err := l.SyscallConn()
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/tandemlb/tandem/proxy"
+	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
@@ -177,7 +178,7 @@ func TestAnswerBeforeResetGetsThrough(t *testing.T) {
 
 func TestDeadServerIsPassedOver(t *testing.T) {
 	alive := backend(t, echo)
-	r := start(t, pool(t, refusing(t), alive))
+	r := start(t, pool(t, reactortest.Refusing(t), alive))
 	for range 5 {
 		c := r.dial(t)
 		io.WriteString(c, "ping")
@@ -199,8 +200,8 @@ func TestDeadServerIsPassedOver(t *testing.T) {
 func TestNoServerResetsClient(t *testing.T) {
 	for name, servers := range map[string][]string{
 		"pool is empty":    nil,
-		"nobody answers":   {refusing(t), refusing(t)},
-		"only one, refuse": {refusing(t)},
+		"nobody answers":   {reactortest.Refusing(t), reactortest.Refusing(t)},
+		"only one, refuse": {reactortest.Refusing(t)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, pool(t, servers...))

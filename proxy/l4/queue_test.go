@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tandemlb/tandem/proxy"
+	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
 )
 
 // rejected checks that a new connection is reset.
@@ -156,7 +157,7 @@ func TestConnectsAreTriedAgainWithinBounds(t *testing.T) {
 		"as many as it takes":         {proxy.Retry{Attempts: 2}, true, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			spec := pool(t, refusing(t), refusing(t), backend(t, echo)).Spec()
+			spec := pool(t, reactortest.Refusing(t), reactortest.Refusing(t), backend(t, echo)).Spec()
 			spec.Retry = tc.retry
 			r := start(t, repool(t, spec))
 			if tc.served {
@@ -178,7 +179,7 @@ func TestConnectsAreTriedAgainWithinBounds(t *testing.T) {
 }
 
 func TestRetriesStopWhenTheBudgetIsSpent(t *testing.T) {
-	spec := pool(t, refusing(t), refusing(t)).Spec()
+	spec := pool(t, reactortest.Refusing(t), reactortest.Refusing(t)).Spec()
 	spec.Retry = proxy.Retry{Attempts: 5}
 	spec.Check = proxy.Check{Kind: proxy.CheckTCP, Fall: 1000} // they are not set aside
 	p := repool(t, spec)

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tandemlb/tandem/proxy"
+	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
 )
 
 // logged waits for n lines of the access log, and returns them.
@@ -107,7 +108,7 @@ func answering(t *testing.T, answer string) (address string, came <-chan struct{
 	case "":
 		return record200(t).address, ch
 	case "refuse":
-		return refusing(t), ch
+		return reactortest.Refusing(t), ch
 	}
 	return rawServer(t, func(c *net.TCPConn, in *bufio.Reader) {
 		if _, err := readHead(in); err != nil {
@@ -242,7 +243,7 @@ func TestLogOfARefusedRequestHasNothingOfTheOneBefore(t *testing.T) {
 
 func TestLogCountsRetries(t *testing.T) {
 	rec := record200(t)
-	r := start(t, refusing(t), refusing(t), rec.address)
+	r := start(t, reactortest.Refusing(t), reactortest.Refusing(t), rec.address)
 	body(t, get(t, r.url("/")))
 	line := r.logged(t, 1)[0]
 	if line["retries"] != 2.0 || line["server"] != rec.address || line["reason"] != "ok" {

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tandemlb/tandem/proxy"
+	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
@@ -34,7 +35,7 @@ func TestDeadServerIsPassedOver(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := start(t, refusing(t), refusing(t), alive)
+			r := start(t, reactortest.Refusing(t), reactortest.Refusing(t), alive)
 			for range 4 {
 				req, err := http.NewRequest(tt.method, r.url("/"), tt.body())
 				if err != nil {
@@ -93,7 +94,7 @@ func TestNoServer(t *testing.T) {
 		body    string
 	}{
 		{"none in the pool", nil, 503, "1", "503 No healthy server in pool \"web\"\n"},
-		{"none answers", []string{refusing(t), refusing(t)}, 502, "", "502 The server could not be reached or did not answer properly\n"},
+		{"none answers", []string{reactortest.Refusing(t), reactortest.Refusing(t)}, 502, "", "502 The server could not be reached or did not answer properly\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -278,7 +279,7 @@ func TestPanicIsContained(t *testing.T) {
 func TestAPanicInARetryIsNoRetryForEver(t *testing.T) {
 	spec := with(t, func(p *proxy.Pool) {
 		p.Retry = proxy.Retry{Attempts: 1, On: []proxy.RetryOn{proxy.RetryConnect}, Budget: 1}
-	}, refusing(t), webServer(t, func(http.ResponseWriter, *http.Request) {}))
+	}, reactortest.Refusing(t), webServer(t, func(http.ResponseWriter, *http.Request) {}))
 	p := newPool(t, spec, nil)
 	r := startWith(t, generous(), p)
 	var retried atomic.Bool

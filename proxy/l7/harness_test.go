@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -18,45 +17,16 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
-	"golang.org/x/sys/unix"
 
 	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/proxy/accesslog"
 	"github.com/tandemlb/tandem/proxy/backend"
-	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
 // patience bounds what a test waits for; nothing takes that long.
 const patience = 20 * time.Second
-
-func listen(t testing.TB) *net.TCPListener {
-	t.Helper()
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	return l
-}
-
-// refusing returns an address where nothing listens.
-func refusing(t testing.TB) string {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Close(fd) }) // until then nobody else gets the port
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	bound, err := unix.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("127.0.0.1:%d", bound.(*unix.SockaddrInet4).Port)
-}
 
 // webServer runs an HTTP server.
 func webServer(t testing.TB, h http.HandlerFunc) string {
@@ -76,7 +46,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 // byte.
 func rawServer(t testing.TB, handle func(c *net.TCPConn, r *bufio.Reader)) string {
 	t.Helper()
-	l := listen(t)
+	l := reactortest.Listen(t)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
@@ -206,28 +176,18 @@ func start(t testing.TB, servers ...string) *running {
 
 func startWith(t testing.TB, spec proxy.Listener, servers *upstream.Pool) *running {
 	t.Helper()
-	loops, err := reactor.New(reactor.Options{Loops: 2, Panicked: func(v any, stack []byte) {
-		if v != "as a bug would" {
-			t.Errorf("panic: %v\n%s", v, stack)
-		}
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = loops.Run(ctx) })
-	t.Cleanup(func() {
-		cancel()
-		wg.Wait()
-	})
+	loops := reactortest.Start(t, 2, "as a bug would")
 	core, logs := observer.New(zap.DebugLevel)
-	r := &running{l: listen(t), log: logs, access: &accessLog{}}
+	r := &running{l: reactortest.Listen(t), log: logs, access: &accessLog{}}
 	access := accesslog.New(r.access)
 	access.Configure(true, 1)
 	logCtx, stopLog := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
 	wg.Go(func() { _ = access.Run(logCtx) })
-	t.Cleanup(stopLog)
+	t.Cleanup(func() {
+		stopLog()
+		wg.Wait()
+	})
 	r.engine = NewEngine(loops, Options{Observe: r.observed, Access: access, Overloaded: r.overloaded.Load})
 	r.config = Config{
 		Listener: spec, Backends: map[string]*backend.Backend{"web": backend.New(r.engine.reactor.Loops(), servers, nil, nil)},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/proxy"
+	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
 )
 
 // scripted runs a server that gives the answers in turn, one for each request head,
@@ -252,7 +253,7 @@ func TestEarlyResponseGetsThrough(t *testing.T) {
 func TestRefusalSurvivesWhatFollows(t *testing.T) {
 	spec := generous()
 	spec.Limits.BodyBytes = 10
-	r := startWith(t, spec, pool(t, refusing(t)))
+	r := startWith(t, spec, pool(t, reactortest.Refusing(t)))
 	for name, tt := range map[string]struct {
 		sent   string
 		status int

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
 )
 
 // The rows bear the numbers of the rules of the project's HTTP checklist that only
@@ -295,7 +297,7 @@ func TestLoopIsDetected(t *testing.T) {
 // A proxy that sends to itself ends it, and does not go round until something runs
 // out.
 func TestProxyBeforeItself(t *testing.T) {
-	r := start(t, refusing(t))
+	r := start(t, reactortest.Refusing(t))
 	r.use(t, r.backend(t, r.l.Addr().String()))
 	if res := get(t, r.url("/")); res.StatusCode != http.StatusLoopDetected {
 		t.Errorf("response = %s, want 508", res.Status)

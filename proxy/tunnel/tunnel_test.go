@@ -2,7 +2,6 @@ package tunnel
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
 )
 
 // patience bounds what a test waits for; nothing takes that long.
@@ -38,21 +38,11 @@ func start(t *testing.T, silence time.Duration) *bench {
 // startLike digs tunnels with the limits of one.
 func startLike(t *testing.T, like Tunnel) *bench {
 	t.Helper()
-	loops, err := reactor.New(reactor.Options{Loops: 1, Panicked: func(v any, stack []byte) { t.Errorf("panic: %v\n%s", v, stack) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = loops.Run(ctx) })
-	t.Cleanup(func() {
-		cancel()
-		wg.Wait()
-	})
+	loops := reactortest.Start(t, 1)
 	if like.Scratch == nil {
 		like.Scratch = make([]byte, ScratchSize)
 	}
-	b := &bench{clients: listen(t), servers: listen(t), dug: make(chan *Tunnel, 1000), ends: make(chan End, 1000)}
+	b := &bench{clients: reactortest.Listen(t), servers: reactortest.Listen(t), dug: make(chan *Tunnel, 1000), ends: make(chan End, 1000)}
 	server := b.servers.Addr().(*net.TCPAddr).AddrPort()
 	if _, err := loops.Listen(b.clients, reactor.ListenOptions{AtOnce: true, Serve: func(c *reactor.Conn) bool {
 		s, err := c.Loop().Dial(server, reactor.DialOptions{})
@@ -69,16 +59,6 @@ func startLike(t *testing.T, like Tunnel) *bench {
 		t.Fatal(err)
 	}
 	return b
-}
-
-func listen(t *testing.T) *net.TCPListener {
-	t.Helper()
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	return l
 }
 
 // dig returns both ends of a new tunnel.

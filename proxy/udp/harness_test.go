@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandemlb/tandem/proxy"
-	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
@@ -119,29 +119,10 @@ func pool(t testing.TB, old *upstream.Pool, change func(*proxy.Pool), addrs ...n
 	return p
 }
 
-// loops runs a reactor until the end of the test.
-func loops(t testing.TB) *reactor.Reactor {
-	t.Helper()
-	r, err := reactor.New(reactor.Options{Loops: 2, Panicked: func(v any, stack []byte) { t.Errorf("%v\n%s", v, stack) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	return r
-}
-
 // start runs a proxy in front of p on bind, until the end of the test.
 func start(t testing.TB, bind string, p *upstream.Pool, change ...func(*proxy.Listener)) *bench {
 	t.Helper()
-	r := loops(t)
+	r := reactortest.Start(t, 2)
 	l := proxy.Listener{Name: "dns", Protocol: proxy.UDP, Timeouts: proxy.ListenerTimeouts{Idle: time.Minute}}
 	for _, f := range change {
 		f(&l)

@@ -16,6 +16,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/tandemlb/tandem/proxy"
+	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
 	"github.com/tandemlb/tandem/proxy/reactor/socket"
 	"github.com/tandemlb/tandem/proxy/udp/mmsg"
 	"github.com/tandemlb/tandem/proxy/upstream"
@@ -528,7 +529,7 @@ func TestASuccessorTakesTheSocketOver(t *testing.T) {
 	old := start(t, "127.0.0.1:0", p)
 	c := old.client(t)
 	c.ask("1")
-	next := NewEngine(loops(t)).New(old.config)
+	next := NewEngine(reactortest.Start(t, 2)).New(old.config)
 	old.stop()
 	c.say("in between") // waits in the socket
 	stop, err := next.Listen(old.socket)
@@ -552,7 +553,7 @@ func TestASuccessorTakesTheSocketOver(t *testing.T) {
 func TestNoDescriptorIsLeft(t *testing.T) {
 	s := serve(t, "127.0.0.1", named("s"))
 	p := pool(t, nil, nil, s.addr, closed(t))
-	e := NewEngine(loops(t))
+	e := NewEngine(reactortest.Start(t, 2))
 	clients := make([]*net.UDPConn, 20)
 	socket, addr := bound(t, "127.0.0.1:0")
 	defer socket.Close()

@@ -9,6 +9,7 @@ import (
 	"github.com/tandemlb/tandem/internal/lab"
 	"github.com/tandemlb/tandem/internal/lab/labtest"
 	"github.com/tandemlb/tandem/proxy"
+	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
@@ -20,7 +21,7 @@ func TestAnswersComeFromTheVIP(t *testing.T) {
 		lab.HostSpec{Name: "lb", Addresses: []netip.Prefix{netip.MustParsePrefix("10.9.0.1/24"), netip.MustParsePrefix("fd09::1/64")}},
 		lab.HostSpec{Name: "client", Addresses: []netip.Prefix{netip.MustParsePrefix("10.9.0.50/24"), netip.MustParsePrefix("fd09::50/64")}})
 	p := pool(t, nil, nil, serve(t, "127.0.0.1", named("server")).addr) // beside the lab: only the clients' side matters
-	e := NewEngine(loops(t))
+	e := NewEngine(reactortest.Start(t, 2))
 	for _, test := range []struct{ name, bind, vip string }{
 		{"IPv4", "0.0.0.0:53", spec4},
 		{"IPv4, on a socket of both families", "[::]:54", spec4},
