@@ -7,34 +7,18 @@ set -eu
 cd "$(dirname "$0")/../.."
 
 build=$(mktemp -d)
-policy=
-trap 'rm -rf "$build" ${policy:+"$policy"}' EXIT
+trap 'rm -rf "$build"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
 # Debian has nginx and haproxy in /usr/sbin, which not every user looks into.
 PATH=$PATH:/usr/sbin
+missing=
 for program in haproxy nginx wrk; do
-	command -v "$program" >/dev/null || missing="${missing:-} $program"
+	command -v "$program" >/dev/null || missing="$missing $program"
 done
-if [ -n "${missing:-}" ]; then
-	echo "installing$missing" >&2
-	# Installed for the bench, not to run as services of this host: neither now
-	# nor after the next boot.
-	if [ ! -e /usr/sbin/policy-rc.d ]; then
-		policy=/usr/sbin/policy-rc.d
-		printf '#!/bin/sh\nexit 101\n' >"$policy"
-		chmod +x "$policy"
-	fi
-	apt-get update -q >&2
-	# shellcheck disable=SC2086
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >&2
-	for service in $missing; do
-		if [ "$service" != wrk ] && command -v systemctl >/dev/null; then
-			systemctl disable -q "$service" >&2 || true
-		fi
-	done
-fi
+# shellcheck disable=SC2086
+./scripts/bench/install.sh $missing
 
 CGO_ENABLED=0 go build -trimpath -o "$build/tandem" ./cmd/tandem
 CGO_ENABLED=0 go build -trimpath -o "$build/http" ./scripts/bench/http

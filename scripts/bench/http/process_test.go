@@ -122,18 +122,6 @@ func waitFamily(t *testing.T, pid int, file string) []member {
 	return tree
 }
 
-func TestParseWorker(t *testing.T) {
-	got, err := parseWorker([]byte(`{"version": "v1", "worker": {"pid": 4711, "restarts": 0}, "agent": {"pid": 1}}`))
-	if err != nil || got != 4711 {
-		t.Errorf("got %d, %v; want 4711", got, err)
-	}
-	for _, bad := range []string{"", "{}", `{"worker": {"pid": 0}}`, `{"worker": {"pid": "x"}}`} {
-		if got, err := parseWorker([]byte(bad)); err == nil {
-			t.Errorf("%q: got %d, want an error", bad, got)
-		}
-	}
-}
-
 func TestReadyTellsWhyNot(t *testing.T) {
 	dir := t.TempDir()
 	s := site{dir: dir, listen: "127.0.0.1:1"}

@@ -3,13 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/tandemlb/tandem/scripts/bench/side"
 )
 
 // tandem starts the binary as a proxy that stands alone, which takes no privilege.
@@ -94,19 +96,15 @@ func (t *tandem) start(ctx context.Context, s site) (*instance, error) {
 		return nil, err
 	}
 	i := &instance{site: s, main: p}
-	if err := t.sortProcesses(ctx, i); err != nil {
+	if err := t.sortProcesses(i); err != nil {
 		return nil, errors.Join(err, p.stop())
 	}
 	return i, nil
 }
 
 // sortProcesses finds out which of the instance's processes is the worker.
-func (t *tandem) sortProcesses(ctx context.Context, i *instance) error {
-	out, err := exec.CommandContext(ctx, t.binary, "status", "--json", "--socket", i.path("admin.sock")).Output()
-	if err != nil {
-		return fmt.Errorf("ask tandem for its status: %w", err)
-	}
-	worker, err := parseWorker(out)
+func (t *tandem) sortProcesses(i *instance) error {
+	worker, err := side.Tandem(t.binary)(filepath.Dir(i.path("admin.sock")), i.main.pid())
 	if err != nil {
 		return err
 	}
@@ -121,20 +119,4 @@ func (t *tandem) sortProcesses(ctx context.Context, i *instance) error {
 		}
 	}
 	return nil
-}
-
-// parseWorker returns the worker's process id in the output of tandem status.
-func parseWorker(status []byte) (int, error) {
-	var s struct {
-		Worker struct {
-			PID int `json:"pid"`
-		} `json:"worker"`
-	}
-	if err := json.Unmarshal(status, &s); err != nil {
-		return 0, fmt.Errorf("parse tandem's status: %w", err)
-	}
-	if s.Worker.PID == 0 {
-		return 0, errors.New("tandem has no worker")
-	}
-	return s.Worker.PID, nil
 }

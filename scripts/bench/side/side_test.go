@@ -13,7 +13,12 @@ func TestParseWorker(t *testing.T) {
 		fails      bool
 	}{
 		{"a worker", `{"worker": {"pid": 42}}`, 42, false},
+		{"a worker among others", `{"version": "v1", "worker": {"pid": 4711, "restarts": 0}, "agent": {"pid": 1}}`, 4711, false},
 		{"none", `{"worker": {}}`, 0, true},
+		{"one that has ended", `{"worker": {"pid": 0}}`, 0, true},
+		{"no number", `{"worker": {"pid": "x"}}`, 0, true},
+		{"nothing", "", 0, true},
+		{"an empty status", "{}", 0, true},
 		{"no status", `no such socket`, 0, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
