@@ -161,7 +161,7 @@ func fullBacklog(t *testing.T) (addr netip.AddrPort) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { unix.Close(c) })
-		if err := unix.Connect(c, socket.Sockaddr(addr)); err != nil && err != unix.EINPROGRESS {
+		if err := socket.Connect(c, addr); err != 0 && err != unix.EINPROGRESS {
 			t.Fatal(err)
 		}
 	}

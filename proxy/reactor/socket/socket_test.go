@@ -95,7 +95,7 @@ func TestAddressesSurviveTheKernel(t *testing.T) {
 			if family == unix.AF_INET6 {
 				_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0)
 			}
-			if err := unix.Bind(fd, Sockaddr(addr)); err != nil {
+			if err := unix.Bind(fd, sockaddr(addr)); err != nil {
 				t.Skipf("bind %s: %v", addr, err)
 			}
 			if got := LocalAddr(int32(fd)); got.Addr().String() != tc.want || got.Port() == 0 {
@@ -150,4 +150,12 @@ func TestASharedListenerDoesNotWait(t *testing.T) {
 	if want := c.LocalAddr().(*net.TCPAddr).AddrPort(); peer != want {
 		t.Errorf("peer %s, want %s", peer, want)
 	}
+}
+
+// sockaddr returns addr for the calls of package unix.
+func sockaddr(addr netip.AddrPort) unix.Sockaddr {
+	if addr.Addr().Is4() {
+		return &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}
+	}
+	return &unix.SockaddrInet6{Port: int(addr.Port()), Addr: addr.Addr().As16(), ZoneId: scope(addr.Addr().Zone())}
 }
