@@ -2,12 +2,16 @@ package tunnel
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
 )
 
 // Whatever the sizes of what is said, and whenever the listener listens: what arrives
@@ -91,4 +95,47 @@ func TestTunnelsDoNotMixTheirBytes(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// What is wrong with a side is told as an error of it: another is taken for the want of
+// a pipe, which is worth a wait.
+func TestErrorsOfMemoryAreThoseOfASide(t *testing.T) {
+	for name, end := range map[string]func(*Tunnel){
+		"to write": func(t *Tunnel) { _ = t.Server.Close() },
+		"to read":  func(t *Tunnel) { _ = t.Client.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := reactortest.Start(t, 1)
+			servers, errs := reactortest.Listen(t), make(chan error, 1)
+			clients := reactortest.Listen(t)
+			_, err := r.Listen(clients, reactor.ListenOptions{Serve: func(c *reactor.Conn) bool {
+				s, err := c.Loop().Dial(servers.Addr().(*net.TCPAddr).AddrPort(), reactor.DialOptions{})
+				if err != nil {
+					errs <- err
+					return false
+				}
+				tunnel := &Tunnel{Client: c, Server: s, Scratch: make([]byte, ScratchSize)}
+				end(tunnel)
+				_, err = tunnel.pass(s, c)
+				_, _ = c.Close(), s.Close() // one is closed already
+				errs <- err
+				return false
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := net.Dial("tcp", clients.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if _, err := c.Write([]byte("hello")); err != nil {
+				t.Fatal(err)
+			}
+			err = <-errs
+			if _, of := errors.AsType[*net.OpError](err); !of {
+				t.Errorf("%v, of type %T", err, err)
+			}
+		})
+	}
 }
