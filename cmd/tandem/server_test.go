@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
@@ -146,5 +147,23 @@ pools:
 		if !strings.Contains(text, want) {
 			t.Errorf("the status lacks %q:\n%s", want, text)
 		}
+	}
+}
+
+// A server may be named: it is served under the addresses of its name.
+func TestServersAreFoundByName(t *testing.T) {
+	_, port, err := net.SplitHostPort(named(t, "found"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := runSingle(t, func(address string) string {
+		return fmt.Sprintf("listeners: {web: {bind: %q, servers: [\"localhost:%s\"]}}\n", address, port)
+	})
+	if diff := cmp.Diff(map[string]int{"found": 6}, s.who(6)); diff != "" {
+		t.Errorf("who answers (-want +got):\n%s", diff)
+	}
+	out, err := s.tandem("status")
+	if err != nil || !strings.Contains(out, "name  localhost:"+port+"  127.0.0.1:"+port) {
+		t.Errorf("%v: the status does not say what the name stands for:\n%s", err, out)
 	}
 }
