@@ -12,6 +12,7 @@ const MinRateGrace = 5 * time.Second
 type ListenerLimits struct {
 	Connections          int // open at once, over all clients; of UDP, sessions
 	ConnectionsPerClient int // open at once from one address
+	Handshakes           int // of TLS, begun in a second
 
 	// The others are of HTTP.
 
@@ -35,6 +36,8 @@ type ListenerTimeouts struct {
 	// Idle is the time between two requests of a connection of HTTP, and before the
 	// first; and the silence that ends a session of UDP.
 	Idle time.Duration
+
+	TLSHandshake time.Duration // for a whole handshake, from the accept
 
 	// The others are of HTTP.
 

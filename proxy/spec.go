@@ -14,6 +14,7 @@ type Spec struct {
 	Listeners []Listener
 	Pools     []Pool
 	Log       Log
+	Tracing   Tracing
 }
 
 // Protocol says how a listener treats the bytes of a connection.
@@ -39,6 +40,7 @@ type Listener struct {
 	// Passthrough: the connections are TLS, which is not decrypted, and routed by the
 	// name that the client asks for. TCP only.
 	Passthrough bool
+	TLS         *ListenerTLS `json:",omitempty"` // nil: it is not terminated here. HTTP and TCP
 	// ProxyProtocol lists the networks whose connections begin with a header of the
 	// PROXY protocol, which says who the client is. Not UDP.
 	ProxyProtocol []netip.Prefix
@@ -68,6 +70,7 @@ type Pool struct {
 	Name     string
 	Servers  []Server
 	Discover Discover
+	TLS      *PoolTLS `json:",omitempty"` // nil: the servers are spoken to in plain
 	Balance  Balance
 	HashOn   Key // of ConsistentHash
 	Sticky   Sticky

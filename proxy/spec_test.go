@@ -33,14 +33,18 @@ func TestSpecSurvivesJSON(t *testing.T) {
 				Timeout:         1,
 				RateLimit:       RateLimit{Requests: 1, Per: 2, Burst: 3, By: Key{KeyHeader, "x-tenant"}},
 			}},
-			Passthrough:    true,
+			Passthrough: true,
+			TLS: &ListenerTLS{
+				Certificates: []Certificate{{"a.pem", "a.key"}}, MinVersion: TLS13, ALPN: []string{"mqtt"},
+				ClientAuth: ClientAuthRequire, ClientCA: "ca.pem", ClientCRL: "ca.crl",
+			},
 			ProxyProtocol:  []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16")},
 			TrustForwarded: []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16"), netip.MustParsePrefix("2001:db8::/32")},
 			Limits: ListenerLimits{
-				Connections: 1, ConnectionsPerClient: 2, LineBytes: 3, HeaderBytes: 4, Headers: 5,
+				Connections: 1, ConnectionsPerClient: 2, Handshakes: 7, LineBytes: 3, HeaderBytes: 4, Headers: 5,
 				BodyBytes: 1 << 50, MinRate: 6,
 			},
-			Timeouts: ListenerTimeouts{Tunnel: 1, Header: 2, BodyIdle: 3, Idle: 4, WriteIdle: 5},
+			Timeouts: ListenerTimeouts{TLSHandshake: 6, Tunnel: 1, Header: 2, BodyIdle: 3, Idle: 4, WriteIdle: 5},
 		}},
 		Pools: []Pool{{
 			Name: "web",
@@ -49,6 +53,7 @@ func TestSpecSurvivesJSON(t *testing.T) {
 				Weight: 1, MaxConnections: 2, Backup: true, State: Drain,
 			}},
 			Discover: Discover{DNS: "web.internal:80"},
+			TLS:      &PoolTLS{CA: "ca.pem", ServerName: "web.internal", Cert: "b.pem", Key: "b.key", MinVersion: TLS12, Insecure: true},
 			Balance:  RoundRobin,
 			Check: Check{
 				Kind: CheckHTTP, Method: "GET", Path: "/", Expect: StatusRange{200, 299},
@@ -62,7 +67,8 @@ func TestSpecSurvivesJSON(t *testing.T) {
 			Retry:     Retry{Attempts: 1, On: []RetryOn{RetryConnect}, Budget: 0.2, Backoff: 1},
 			SlowStart: 1, Drain: 2, SendProxy: ProxyV2,
 		}},
-		Log: Log{Access: true, Sample: 0.1, RequestID: "x-request-id", Tenant: "x-tenant-id"},
+		Tracing: Tracing{OTLP: "http://127.0.0.1:4318", Sample: 0.5},
+		Log:     Log{Access: true, Sample: 0.1, RequestID: "x-request-id", Tenant: "x-tenant-id"},
 	}
 	if unset := zeroField(reflect.ValueOf(want), "Spec"); unset != "" {
 		t.Fatalf("the test does not set %s", unset)
@@ -85,6 +91,8 @@ func zeroField(v reflect.Value, path string) string {
 	switch {
 	case v.IsZero():
 		return path
+	case v.Kind() == reflect.Pointer:
+		return zeroField(v.Elem(), path)
 	case v.Kind() == reflect.Slice:
 		return zeroField(v.Index(0), path)
 	case v.Kind() != reflect.Struct || v.Type().PkgPath() == "net/netip":
