@@ -72,10 +72,10 @@ func (l *Loop) register(fd int, remote netip.AddrPort) (*Conn, error) {
 	if !remote.IsValid() {
 		c.flags |= unixSocket
 	}
-	key, generation := l.conns.put(c)
+	key, generation := l.conns.Put(c)
 	c.slot = key
 	if err := l.kernel.Add(fd, connEvents, key, generation); err != nil {
-		l.conns.remove(key)
+		l.conns.Remove(key)
 		socket.Close(fd)
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func (c *Conn) Close() error {
 		return net.ErrClosed
 	}
 	c.flags |= closed
-	c.loop.conns.remove(c.slot)
+	c.loop.conns.Remove(c.slot)
 	c.loop.timers.Remove(&c.timer)
 	c.loop.open.Add(-1)
 	socket.Close(int(c.fd)) // and out of epoll: no other descriptor has the socket

@@ -139,6 +139,10 @@ func (co *coroutine) turn() {
 	}
 }
 
+// Turn lets others of the loop have their turn, if the coroutine has used up its share.
+// What reads or writes does so by itself: it is for what is made of TryRead and TryWrite.
+func (l *Loop) Turn() { l.current("Turn").turn() }
+
 // spend charges an operation that moved n bytes.
 func (l *Loop) spend(n int) { l.budget -= max(n, opCost) }
 

@@ -123,7 +123,7 @@ func TestAParkedConnectionIsSmall(t *testing.T) {
 		t.Errorf("%d bytes before and %d after the first request, want at most 300", fresh, served)
 	}
 	do(t, r.Loops()[0], func() error { // what was measured must have been alive
-		if n := len(r.Loops()[0].conns.all); n < len(fds) {
+		if n := r.Loops()[0].conns.Len(); n < len(fds) {
 			return fmt.Errorf("%d slots", n)
 		}
 		return nil

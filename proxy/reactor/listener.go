@@ -33,6 +33,10 @@ type ListenOptions struct {
 	// ended, ErrPanicked, or the error of the socket. Optional.
 	Closed func(c *Conn, reason error)
 
+	// Closing is called before a connection is closed that was parked, or that Serve
+	// has ended, unless its peer was first: for a last word. It must not wait. Optional.
+	Closing func(c *Conn)
+
 	// AtOnce calls Serve as soon as a connection is accepted, for protocols in
 	// which the server speaks first.
 	AtOnce bool
@@ -149,8 +153,8 @@ func (ln *Listener) Abort() {
 func (ln *Listener) Each(f func(*Conn)) {
 	for _, l := range ln.loop.reactor.loops {
 		_ = l.Post(func() { // else the loop has ended, and its connections
-			for i := 0; i < len(l.conns.all); i++ {
-				if c := l.conns.all[i].owner; c != nil && c.listener == ln {
+			for i := 0; i < l.conns.Len(); i++ {
+				if c, _ := l.conns.At(i); c != nil && c.listener == ln {
 					f(c)
 				}
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/tandemlb/tandem/proxy/reactor/epoll"
 	"github.com/tandemlb/tandem/proxy/reactor/inbox"
 	"github.com/tandemlb/tandem/proxy/reactor/pipe"
+	"github.com/tandemlb/tandem/proxy/reactor/slots"
 	"github.com/tandemlb/tandem/proxy/reactor/wheel"
 )
 
@@ -25,6 +26,8 @@ type Loop struct {
 	now   int64 // clock, in ns since base; deadlines are counted so
 	pipes pipe.Pool
 
+	buffers [][]byte // for Borrow
+
 	closing bool // the reactor ends: nothing new begins
 	ended   bool // all has ended, and is released
 }
@@ -34,8 +37,8 @@ type sources struct {
 	kernel    epoll.Poller
 	inbox     inbox.Inbox
 	timers    *wheel.Wheel[expirer]
-	conns     slots[Conn]
-	watches   slots[watch]
+	conns     slots.Slots[Conn]
+	watches   slots.Slots[watch]
 	listeners listeners
 	awaits    sync.WaitGroup
 	open      atomic.Int64 // connections, with those on their way from an accept
@@ -68,6 +71,31 @@ func (l *Loop) ID() int { return l.id }
 
 // Now returns the time at which the present turn of the loop began.
 func (l *Loop) Now() time.Time { return l.clock }
+
+const (
+	// BufferSize is the size of the buffers of [Loop.Borrow].
+	BufferSize = 64 << 10
+
+	// maxBuffers is how many of them a loop keeps for later.
+	maxBuffers = 64
+)
+
+// Borrow returns a buffer of BufferSize, for GiveBack.
+func (l *Loop) Borrow() []byte {
+	if n := len(l.buffers); n > 0 {
+		b := l.buffers[n-1]
+		l.buffers = l.buffers[:n-1]
+		return b
+	}
+	return make([]byte, BufferSize)
+}
+
+// GiveBack takes a buffer back, whatever is left of its length.
+func (l *Loop) GiveBack(b []byte) {
+	if len(l.buffers) < maxBuffers && cap(b) == BufferSize {
+		l.buffers = append(l.buffers, b[:BufferSize])
+	}
+}
 
 // Open returns how many connections the loop holds. Any goroutine may call it.
 func (l *Loop) Open() int64 { return l.open.Load() }
@@ -156,12 +184,12 @@ func (l *Loop) deliver(key int32, generation, events uint32) {
 	switch {
 	case key >= 0:
 		// nil: a connection of this batch that is closed by now.
-		if c := l.conns.get(key, generation); c != nil {
+		if c := l.conns.Get(key, generation); c != nil {
 			c.event(events)
 		}
 	case key == epoll.WakeKey:
 	case key <= watchKey:
-		if w := l.watches.get(watchKey-key, generation); w != nil {
+		if w := l.watches.Get(watchKey-key, generation); w != nil {
 			w.event()
 		}
 	default:
@@ -227,9 +255,9 @@ func (l *Loop) shutdown() {
 	}
 	l.closing = true
 	l.listeners.close()
-	for _, s := range l.conns.all {
-		if s.owner != nil {
-			s.owner.terminate()
+	for i := range l.conns.Len() {
+		if c, _ := l.conns.At(i); c != nil {
+			c.terminate()
 		}
 	}
 	l.timers.All(func(t *timer) {

@@ -1,6 +1,9 @@
 package reactor
 
-import "net"
+import (
+	"io"
+	"net"
+)
 
 // A connection that was accepted is, from its first byte to its end,
 //
@@ -76,6 +79,10 @@ func (c *Conn) serve() {
 	}
 }
 
+// StayFresh says that what was read was not a request yet: a drain leaves the
+// connection the time for its first one, as if it had just connected.
+func (c *Conn) StayFresh() { c.flags |= fresh }
+
 // drain ends a parked connection, unless a request is on its way: that has
 // arrived, or is the first one, for which the peer has just connected.
 func (c *Conn) drain() {
@@ -93,6 +100,9 @@ func (c *Conn) drain() {
 // listener why.
 func (c *Conn) end(reason error) {
 	c.flags &^= parked
+	if f := c.listener.options.Closing; f != nil && c.flags&(closed|hungUp) == 0 && reason != io.EOF { //nolint:errorlint // never wrapped
+		c.loop.protect(func() { f(c) })
+	}
 	_ = c.Close() // or it is closed already
 	if c.flags&told != 0 {
 		return

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tandemlb/tandem/proxy/reactor/slots"
 )
 
 func TestTheRunQueueKeepsItsOrderWhileItGrows(t *testing.T) {
@@ -30,27 +32,27 @@ func TestTheRunQueueKeepsItsOrderWhileItGrows(t *testing.T) {
 }
 
 func TestAnEventOfAClosedConnectionFindsNothing(t *testing.T) {
-	var s slots[Conn]
+	var s slots.Slots[Conn]
 	first, second := &Conn{}, &Conn{}
-	key, generation := s.put(first)
-	if got := s.get(key, generation); got != first {
+	key, generation := s.Put(first)
+	if got := s.Get(key, generation); got != first {
 		t.Fatalf("get(%d, %d) = %p, want the connection", key, generation, got)
 	}
-	s.remove(key)
-	if got := s.get(key, generation); got != nil {
+	s.Remove(key)
+	if got := s.Get(key, generation); got != nil {
 		t.Error("get found a removed connection")
 	}
-	again, later := s.put(second)
+	again, later := s.Put(second)
 	if again != key {
 		t.Errorf("slot %d was not used again, but %d", key, again)
 	}
-	if got := s.get(key, generation); got != nil {
+	if got := s.Get(key, generation); got != nil {
 		t.Error("an old event found the successor")
 	}
-	if got := s.get(again, later); got != second {
+	if got := s.Get(again, later); got != second {
 		t.Error("the successor is not found")
 	}
-	if got := s.get(99, 0); got != nil {
+	if got := s.Get(99, 0); got != nil {
 		t.Error("get found a slot that never was")
 	}
 }
@@ -66,7 +68,8 @@ func TestAStaleEventDoesNotReachTheSuccessor(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		key, generation := first.slot, l.conns.all[first.slot].generation
+		key := first.slot
+		_, generation := l.conns.At(int(key))
 		first.Close()
 		second, err := l.Dial(silent, DialOptions{})
 		if err != nil {

@@ -247,3 +247,60 @@ func TestAPanicOfAcceptedEndsNothing(t *testing.T) {
 		t.Errorf("%d panics", r.Panics())
 	}
 }
+
+// A last word is due to a peer that is still there, however the connection ends.
+func TestClosingHasTheLastWord(t *testing.T) {
+	r := start(t, 1)
+	keep := make(chan bool, 1)
+	ln, addr := r.listen(t, ListenOptions{
+		Serve: func(c *Conn) bool {
+			var b [10]byte
+			c.TryRead(b[:])
+			return <-keep
+		},
+		Closing: func(c *Conn) { c.TryWrite([]byte("bye")) },
+	})
+	for _, parked := range []bool{false, true} {
+		c := connectTo(t, addr)
+		keep <- parked
+		if _, err := c.Write([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		if parked {
+			until(t, "the handler has run", func() bool { return len(keep) == 0 })
+			ln.Drain()
+		}
+		if got, err := io.ReadAll(c); string(got) != "bye" || err != nil {
+			t.Errorf("parked %v: got %q, %v", parked, got, err)
+		}
+	}
+}
+
+// What was read of a connection may be no request, as with a handshake of TLS.
+func TestAFreshConnectionOutlivesADrain(t *testing.T) {
+	r := start(t, 1)
+	served := make(chan int, 10)
+	ln, addr := r.listen(t, ListenOptions{Serve: func(c *Conn) bool {
+		var b [10]byte
+		n, err := c.TryRead(b[:])
+		if err == nil && string(b[:n]) == "hello" {
+			c.StayFresh()
+		} else {
+			c.Write([]byte("answer"))
+		}
+		served <- n
+		return true
+	}})
+	c := connectTo(t, addr)
+	if _, err := c.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	<-served
+	ln.Drain()
+	if _, err := c.Write([]byte("request")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(c); string(got) != "answer" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+}

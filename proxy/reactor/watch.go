@@ -35,10 +35,10 @@ func (l *Loop) Watch(fd int, f func()) (stop func(), err error) {
 		return nil, net.ErrClosed
 	}
 	w := &watch{loop: l, fd: int32(fd), f: f}
-	slot, generation := l.watches.put(w)
+	slot, generation := l.watches.Put(w)
 	w.slot = slot
 	if err := l.kernel.Add(fd, unix.EPOLLIN|unix.EPOLLET&(1<<32-1), watchKey-slot, generation); err != nil {
-		l.watches.remove(slot)
+		l.watches.Remove(slot)
 		return nil, fmt.Errorf("call a function when a descriptor is readable: %w", err)
 	}
 	return w.stop, nil
@@ -65,7 +65,7 @@ func (w *watch) stop() {
 		return
 	}
 	w.done = true
-	w.loop.watches.remove(w.slot)
+	w.loop.watches.Remove(w.slot)
 	// The socket may be shared with another process, and what epoll forgets by itself
 	// is a socket that nobody has any more. An error would be that it is not watched.
 	_ = w.loop.kernel.Control(unix.EPOLL_CTL_DEL, int(w.fd), 0, 0, 0)

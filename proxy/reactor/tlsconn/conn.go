@@ -13,40 +13,48 @@ package tlsconn
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
+	"io"
 
 	"github.com/tandemlb/tandem/proxy/reactor"
 )
 
 const (
-	// chunk is how much is encrypted before the writer waits for the socket: four
-	// records, and the most that is queued for one writer.
-	chunk = 64 << 10
+	// record is the most that one record of TLS holds.
+	record = 16 << 10
+
+	// chunk is how much is encrypted before the writer waits for the socket: what with
+	// all that encryption adds fits a buffer of the loop.
+	chunk = reactor.BufferSize - 512
 
 	// maxQueue bounds what is queued beyond that: answers to a peer that asks for
 	// many, and takes none.
-	maxQueue = 4 * chunk
+	maxQueue = 4 * reactor.BufferSize
 )
 
 // Conn is a TLS connection. One coroutine may read while another writes, as soon
 // as the handshake is done. Like the reactor.Conn below, it belongs to a loop.
 type Conn struct {
 	tls *tls.Conn
-	raw *transport
+	raw transport
+
+	peek   [1]byte // taken from tls, when
+	peeked bool
 }
 
 // Server returns the server's side of a TLS connection over c. The functions in
 // config run on the loop and must not block.
 func Server(c *reactor.Conn, config *tls.Config) *Conn {
-	t := &transport{Conn: c}
-	return &Conn{tls.Server(t, config), t}
+	s := &Conn{raw: transport{Conn: c}}
+	s.tls = tls.Server(&s.raw, config)
+	return s
 }
 
 // Client returns the client's side of a TLS connection over c.
 func Client(c *reactor.Conn, config *tls.Config) *Conn {
-	t := &transport{Conn: c}
-	return &Conn{tls.Client(t, config), t}
+	s := &Conn{raw: transport{Conn: c}}
+	s.tls = tls.Client(&s.raw, config)
+	return s
 }
 
 // Raw returns the connection below, for deadlines, addresses and watches. It must
@@ -67,26 +75,87 @@ func (c *Conn) Handshake() error {
 
 // Read waits for bytes. io.EOF is a proper end; io.ErrUnexpectedEOF is one that
 // anybody on the way may have caused.
-func (c *Conn) Read(b []byte) (int, error) { return c.tls.Read(b) }
+func (c *Conn) Read(b []byte) (int, error) {
+	c.raw.Loop().Turn()
+	for {
+		n, err := c.TryRead(b)
+		if err != reactor.ErrWouldBlock { //nolint:errorlint // never wrapped, and met with each wait
+			return n, err
+		}
+		if err := c.raw.Conn.WaitReadable(); err != nil {
+			return 0, err
+		}
+	}
+}
 
 // TryRead is Read that returns reactor.ErrWouldBlock instead of waiting. After
 // that, nothing is left in the connection and it may be parked.
-func (c *Conn) TryRead(b []byte) (int, error) {
+func (c *Conn) TryRead(b []byte) (n int, err error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	if c.peeked {
+		b[0], c.peeked = c.peek[0], false
+		n = 1
+		if len(b) == 1 {
+			return 1, nil
+		}
+	}
+	k, err := c.read(b[n:])
+	if n > 0 {
+		return n + k, nil // an error comes again
+	}
+	return k, err
+}
+
+func (c *Conn) read(b []byte) (int, error) {
 	c.raw.try = true
 	n, err := c.tls.Read(b)
 	c.raw.try = false
+	if n > 0 {
+		return n, nil // an error comes again: it was about to look for the end
+	}
+	if err == io.EOF && c.raw.ended { //nolint:errorlint // never wrapped
+		// Where crypto/tls is lenient, between two records.
+		err = io.ErrUnexpectedEOF
+	}
 	return n, err
+}
+
+// TryPeek reports whether there is something to read, without taking it: nil is a
+// byte, reactor.ErrWouldBlock none. Messages of TLS itself are none. It does not wait.
+func (c *Conn) TryPeek() error {
+	if c.peeked {
+		return nil
+	}
+	n, err := c.read(c.peek[:])
+	c.peeked = n > 0
+	if c.peeked {
+		return nil
+	}
+	return err
+}
+
+// WaitReadable waits until there is something to read, if only an end or an error.
+func (c *Conn) WaitReadable() error {
+	c.raw.Loop().Turn()
+	for {
+		if err := c.TryPeek(); err != reactor.ErrWouldBlock { //nolint:errorlint // never wrapped
+			return nil // what it is, a read tells
+		}
+		if err := c.raw.Conn.WaitReadable(); err != nil {
+			return err
+		}
+	}
 }
 
 // Write writes all of b, or fails. It waits while the peer does not take it.
 func (c *Conn) Write(b []byte) (written int, err error) {
 	for len(b) > 0 {
-		n, err := c.tls.Write(b[:min(len(b), chunk)])
+		c.raw.Loop().Turn()
+		n, err := c.write(b[:min(len(b), chunk)])
 		written += n
 		if err != nil {
-			return written, err
-		}
-		if err := c.raw.wait(); err != nil {
 			return written, err
 		}
 		b = b[n:]
@@ -94,68 +163,76 @@ func (c *Conn) Write(b []byte) (written int, err error) {
 	return written, nil
 }
 
+// write writes at most a chunk. What of it is several records goes to the socket at
+// once.
+func (c *Conn) write(b []byte) (int, error) {
+	c.raw.writer, c.raw.hold = true, len(b) > record
+	n, err := c.tls.Write(b)
+	c.raw.writer, c.raw.hold = false, false
+	if err != nil {
+		return n, err
+	}
+	return n, c.raw.wait()
+}
+
+// writeBuffers writes all of bufs in order. The first ones share a record.
+func (c *Conn) writeBuffers(bufs [][]byte) (written int64, err error) {
+	loop := c.raw.Loop()
+	b := loop.Borrow()
+	n, skip := 0, 0 // of the first buffer
+	for len(bufs) > 0 {
+		k := copy(b[n:record], bufs[0])
+		n += k
+		if k < len(bufs[0]) {
+			skip = k
+			break
+		}
+		bufs = bufs[1:]
+	}
+	k, err := c.write(b[:n])
+	loop.GiveBack(b)
+	written = int64(k)
+	for i := 0; err == nil && i < len(bufs); i++ {
+		k, err = c.Write(bufs[i][skip:])
+		skip = 0
+		written += int64(k)
+	}
+	return written, err
+}
+
+// TryWrite takes some of b without waiting, and returns reactor.ErrWouldBlock while the
+// peer has yet to take what was written before.
+func (c *Conn) TryWrite(b []byte) (int, error) {
+	if c.raw.busy() {
+		return 0, reactor.ErrWouldBlock
+	}
+	return c.tls.Write(b[:min(len(b), chunk)])
+}
+
 // CloseWrite tells the peer that no more is sent. Reading goes on.
 func (c *Conn) CloseWrite() error {
-	if err := c.tls.CloseWrite(); err != nil {
+	c.raw.writer = true
+	err := c.tls.CloseWrite()
+	c.raw.writer = false
+	if err != nil {
 		return err
 	}
-	return c.raw.wait()
+	if err := c.raw.wait(); err != nil {
+		return err
+	}
+	return c.raw.Conn.CloseWrite()
 }
 
-// Close tells the peer that no more is sent, as far as its socket takes that, and
-// closes the connection.
-func (c *Conn) Close() error { return c.tls.Close() }
-
-// transport is what crypto/tls sees: writing never waits.
-type transport struct {
-	*reactor.Conn
-	try      bool // reading does not wait either
-	queue    []byte
-	flushing *reactor.Task // sends the queue
-	err      error         // of sending it
+// Farewell tells the peer that no more is sent, as far as that can be done without
+// waiting. Nothing is to be written after it.
+func (c *Conn) Farewell() {
+	if !c.raw.busy() {
+		_ = c.tls.CloseWrite() // or the peer is gone, or there never was a handshake
+	}
 }
 
-func (t *transport) Read(b []byte) (int, error) {
-	if t.try {
-		return t.TryRead(b)
-	}
-	return t.Conn.Read(b)
-}
-
-func (t *transport) Write(b []byte) (n int, err error) {
-	if t.err != nil {
-		return 0, t.err
-	}
-	if t.flushing == nil {
-		n, err = t.TryWrite(b)
-		if err != nil && !errors.Is(err, reactor.ErrWouldBlock) || n == len(b) {
-			return n, err
-		}
-		t.flushing = t.Loop().Go(t.flush)
-	}
-	if len(t.queue)+len(b)-n > maxQueue {
-		return n, fmt.Errorf("the peer takes none of %d bytes, and causes more", len(t.queue))
-	}
-	t.queue = append(t.queue, b[n:]...)
-	return len(b), nil
-}
-
-// flush sends the queue, and what is added to it meanwhile.
-func (t *transport) flush() {
-	for len(t.queue) > 0 && t.err == nil {
-		b := t.queue
-		t.queue = nil
-		_, t.err = t.Conn.Write(b)
-	}
-	t.queue, t.flushing = nil, nil
-}
-
-// wait waits until the queue is sent.
-func (t *transport) wait() error {
-	for t.flushing != nil {
-		if err := t.flushing.Wait(); err != nil {
-			return err
-		}
-	}
-	return t.err
+// Close says farewell, and closes the connection.
+func (c *Conn) Close() error {
+	c.Farewell()
+	return c.raw.Close()
 }

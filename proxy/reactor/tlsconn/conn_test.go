@@ -52,9 +52,8 @@ func certificate(t *testing.T) (server, client *tls.Config) {
 		&tls.Config{RootCAs: roots, ServerName: "127.0.0.1"}
 }
 
-// serve runs a reactor with one loop until the end of the test, and serves TLS.
-// The handshake is done when serve is called for the first time.
-func serve(t *testing.T, config *tls.Config, serve func(*Conn) (keep bool)) (*reactor.Loop, netip.AddrPort) {
+// start runs a reactor with one loop until the end of the test.
+func start(t *testing.T, serve func(*reactor.Conn) (keep bool)) (*reactor.Loop, netip.AddrPort) {
 	t.Helper()
 	r, err := reactor.New(reactor.Options{Loops: 1, Panicked: func(v any, stack []byte) {
 		t.Errorf("panic: %v\n%s", v, stack)
@@ -76,7 +75,17 @@ func serve(t *testing.T, config *tls.Config, serve func(*Conn) (keep bool)) (*re
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if _, err := r.Listen(l.(*net.TCPListener), reactor.ListenOptions{Serve: func(raw *reactor.Conn) bool {
+	if _, err := r.Listen(l.(*net.TCPListener), reactor.ListenOptions{Serve: serve}); err != nil {
+		t.Fatal(err)
+	}
+	return r.Loops()[0], l.Addr().(*net.TCPAddr).AddrPort()
+}
+
+// serve runs a reactor with one loop until the end of the test, and serves TLS.
+// The handshake is done when serve is called for the first time.
+func serve(t *testing.T, config *tls.Config, serve func(*Conn) (keep bool)) (*reactor.Loop, netip.AddrPort) {
+	t.Helper()
+	return start(t, func(raw *reactor.Conn) bool {
 		c, ok := raw.State.(*Conn)
 		if !ok {
 			c = Server(raw, config)
@@ -87,10 +96,7 @@ func serve(t *testing.T, config *tls.Config, serve func(*Conn) (keep bool)) (*re
 			}
 		}
 		return serve(c)
-	}}); err != nil {
-		t.Fatal(err)
-	}
-	return r.Loops()[0], l.Addr().(*net.TCPAddr).AddrPort()
+	})
 }
 
 func receive[T any](t *testing.T, what string, c <-chan T) T {
