@@ -65,7 +65,7 @@ func (b *Buffer) wanted(e *Entry) bool {
 		b.due -= all
 		return true
 	}
-	return e.failed()
+	return e.Failed()
 }
 
 // take returns a batch with room for a line, which is the caller's until put; or nil

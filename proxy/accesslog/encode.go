@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// The longest texts, in bytes before they are escaped; what is cut ends with mark.
+// The longest texts, in bytes as they are written; what is cut ends with mark.
 const (
 	maxMethod = 32
 	maxHost   = 260
@@ -16,9 +16,9 @@ const (
 	mark      = "…"
 )
 
-// maxLine bounds the length of a line: an escape makes six bytes of one, and keys,
-// numbers and marks are less than 1 KiB.
-const maxLine = 6*(maxMethod+maxHost+maxPath+4*maxName+3*maxID) + 1<<10
+// maxLine bounds the length of a line: keys, numbers and marks are less than 1 KiB. It is
+// less than what a pipe takes at once, so that other processes may write to it too.
+const maxLine = maxMethod + maxHost + maxPath + 4*maxName + 3*maxID + 1<<10
 
 // append appends the line of e to dst.
 func (e *Entry) append(dst []byte, s *stamp) []byte {
@@ -84,19 +84,12 @@ func appendOptional[T ~string | ~[]byte](dst []byte, key string, s T, limit int)
 	return append(dst, '"')
 }
 
-// appendText appends s as the inside of a JSON text (RFC 8259, section 7).
+// appendText appends s as the inside of a JSON text (RFC 8259, section 7), of limit
+// bytes at most and a mark.
 func appendText[T ~string | ~[]byte](dst []byte, s T, limit int) []byte {
-	cut := len(s) > limit
-	if cut {
-		s = s[:limit]
-		for i := range utf8.UTFMax - 1 { // not in the middle of a character
-			if last := len(s) - 1 - i; utf8.RuneStart(s[last]) {
-				if s[last] >= utf8.RuneSelf {
-					s = s[:last]
-				}
-				break
-			}
-		}
+	end := len(dst) + limit
+	if len(s) > limit+utf8.UTFMax {
+		s = s[:limit+utf8.UTFMax] // no character becomes shorter: it is cut before that
 	}
 	from := 0 // of what needs no change and is not yet appended
 	for i := 0; i < len(s); {
@@ -105,17 +98,22 @@ func appendText[T ~string | ~[]byte](dst []byte, s T, limit int) []byte {
 			i++
 			continue
 		}
+		if len(dst)+i-from > end {
+			break
+		}
 		dst = append(dst, s[from:i]...)
-		var size int
-		dst, size = appendEscaped(dst, s[i:min(i+utf8.UTFMax, len(s))])
+		escaped, size := appendEscaped(dst, s[i:min(i+utf8.UTFMax, len(s))])
+		if len(escaped) > end {
+			return append(dst, mark...)
+		}
+		dst = escaped
 		i += size
 		from = i
 	}
-	dst = append(dst, s[from:]...)
-	if cut {
-		dst = append(dst, mark...)
+	if len(dst)+len(s)-from > end {
+		return append(append(dst, s[from:from+end-len(dst)]...), mark...)
 	}
-	return dst
+	return append(dst, s[from:]...)
 }
 
 // plain are the bytes that stand for themselves in a JSON text and are a whole

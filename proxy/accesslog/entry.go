@@ -2,6 +2,7 @@ package accesslog
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -47,9 +48,9 @@ type Upstream struct {
 	Retries   int
 }
 
-// failed reports whether e is logged whatever share is: a failure that is rare is
+// Failed reports whether e is logged whatever share is: a failure that is rare is
 // what a log is read for.
-func (e *Entry) failed() bool { return e.Response.Status >= 500 || e.Reason.Failure() }
+func (e *Entry) Failed() bool { return e.Response.Status >= 500 || e.Reason.Failure() }
 
 // Reason says why a request ended as it did.
 type Reason string
@@ -80,6 +81,21 @@ const (
 	Shutdown            Reason = "shutdown"              // the node stopped before the request was done
 	Internal            Reason = "internal"              // a bug in the proxy
 )
+
+// Reasons are all of them.
+var Reasons = []Reason{
+	OK, ClientAbort, ClientTimeoutHeader, ClientTimeoutBody, ClientSlowRead, ClientError, Loop, ServerConnect, ServerTimeout, ServerReset,
+	ServerBadResponse, ServerDrained, RouteTimeout, NoServer, QueueFull, QueueTimeout, BreakerOpen, NoRoute, RateLimited, Overload, Shutdown,
+	Internal,
+}
+
+// Number returns the index of r in Reasons; of none of them, that of Internal.
+func (r Reason) Number() int {
+	if i := slices.Index(Reasons, r); i >= 0 {
+		return i
+	}
+	return slices.Index(Reasons, Internal)
+}
 
 // Failure reports whether a request with this reason was not served though the
 // client did its part.
