@@ -12,6 +12,8 @@ import (
 	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/proxy/reactor"
 	"github.com/tandemlb/tandem/proxy/retry"
+	"github.com/tandemlb/tandem/proxy/secure"
+	"github.com/tandemlb/tandem/proxy/stats"
 	"github.com/tandemlb/tandem/proxy/sticky"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
@@ -31,6 +33,8 @@ type Backend struct {
 	On       retry.On           // Retry.On
 	Header   proxy.ProxyVersion // of the PROXY protocol, that begins each connection
 
+	identity *secure.Identity // nil: the servers are spoken to in plain
+
 	next  atomic.Pointer[Backend] // that has taken its place
 	loops []*reactor.Loop
 	links map[*upstream.Server]*Link
@@ -42,11 +46,17 @@ type Backend struct {
 	sticky *sticky.Table // by the index of the pool's servers; nil without a cookie
 }
 
-// New returns a backend for pool, on loops. key is what the cookies of sticky pools are
-// made with. Of old, which may be nil, it takes over the connections to the servers
-// that pool still has; when both have the same pool and key, it returns old itself.
-func New(loops []*reactor.Loop, pool *upstream.Pool, old *Backend, key []byte) *Backend {
-	if old != nil && old.Pool == pool && (old.sticky == nil || bytes.Equal(old.key, key)) {
+// Options are what a Backend goes by beside its pool.
+type Options struct {
+	Key      []byte           // of the cookies of sticky pools
+	Identity *secure.Identity // that TLS is spoken with; nil: it is not
+}
+
+// New returns a backend for pool, on loops. Of old, which may be nil, it takes over the
+// connections to the servers that pool still has, unless they began in another way;
+// when both have the same pool and options, it returns old itself.
+func New(loops []*reactor.Loop, pool *upstream.Pool, old *Backend, o Options) *Backend {
+	if old != nil && old.Pool == pool && old.identity == o.Identity && (old.sticky == nil || bytes.Equal(old.key, o.Key)) {
 		return old
 	}
 	spec := pool.Spec()
@@ -54,16 +64,18 @@ func New(loops []*reactor.Loop, pool *upstream.Pool, old *Backend, key []byte) *
 		Pool: pool, Name: spec.Name, Timeouts: spec.Timeouts, Limits: spec.Limits, HashOn: hashKey(&spec),
 		Retry: spec.Retry, On: retry.Compile(spec.Retry.On),
 		loops: loops, links: make(map[*upstream.Server]*Link, len(spec.Servers)),
-		kept: (spec.Limits.Idle + len(loops) - 1) / len(loops), drain: spec.Drain, Header: spec.SendProxy, cookie: spec.Sticky.Cookie, key: key,
+		kept: (spec.Limits.Idle + len(loops) - 1) / len(loops), drain: spec.Drain, Header: spec.SendProxy, identity: o.Identity,
+		cookie: spec.Sticky.Cookie, key: o.Key,
 	}
 	if b.cookie != "" {
-		b.sticky = sticky.New(key, spec.Name, addresses(pool.Servers()))
+		b.sticky = sticky.New(o.Key, spec.Name, addresses(pool.Servers()))
 	}
 	for i, s := range pool.Servers() {
-		if l := old.Link(s); l != nil && l.Name == spec.Servers[i].Name && l.header == b.Header {
+		w := b.wayTo(&spec.Servers[i])
+		if l := old.Link(s); l != nil && l.way == w {
 			b.links[s] = l
 		} else {
-			b.links[s] = newLink(s, spec.Servers[i].Name, b.Header, len(loops))
+			b.links[s] = newLink(s, w, len(loops), l)
 		}
 	}
 	return b
@@ -75,6 +87,17 @@ func addresses(servers []*upstream.Server) []netip.AddrPort {
 		all[i] = s.Address()
 	}
 	return all
+}
+
+// Count has the responses of each server counted in the books that of returns for its
+// name. It is called before the backend is used; what it took over from an older one
+// goes on in the books that it has.
+func (b *Backend) Count(of func(name string) *stats.Server) {
+	for _, l := range b.links {
+		if l.Stats == nil {
+			l.Stats = of(l.Name)
+		}
+	}
 }
 
 // Current returns the backend that has taken the place of b, or b itself.
@@ -124,3 +147,6 @@ func hashKey(spec *proxy.Pool) proxy.Key {
 	}
 	return proxy.Key{}
 }
+
+// Identity returns what TLS is spoken with to the servers; nil: it is not.
+func (b *Backend) Identity() *secure.Identity { return b.identity }

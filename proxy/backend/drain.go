@@ -43,13 +43,13 @@ func (c *Conn) leave() {
 // Close closes the connection, which is in use no more.
 func (c *Conn) Close() error {
 	c.leave()
-	return c.Conn.Close()
+	return c.Stream.Close()
 }
 
 // Abort resets the connection, which is in use no more.
 func (c *Conn) Abort() error {
 	c.leave()
-	return c.Conn.Abort()
+	return c.Stream.Abort()
 }
 
 // Drained reports whether the connection was reset because the time of those to its
@@ -57,12 +57,15 @@ func (c *Conn) Abort() error {
 func (c *Conn) Drained() bool { return c.drained }
 
 // Retire is called when next, which may be nil, has taken the place of b. It closes the
-// idle connections to servers that next does not have. What is in use goes on, for at
-// most the pool's Drain if its server is gone, or to be drained. One goroutine calls it.
+// idle connections to servers that next does not have, or speaks to in another way.
+// What is in use goes on, for at most the pool's Drain if its server is gone, or to be
+// drained. One goroutine calls it.
 func (b *Backend) Retire(next *Backend) {
 	for s, l := range b.links {
 		if next == nil || next.links[s] != l {
 			l.retire(b.loops)
+		}
+		if next.Link(s) == nil {
 			l.drain(b.loops, b.drain)
 		}
 	}
@@ -85,40 +88,40 @@ func (b *Backend) Retire(next *Backend) {
 
 // drain gives what is in use within to end, unless it has been given that before; 0 is
 // for ever.
-func (l *Link) drain(loops []*reactor.Loop, within time.Duration) {
-	if l.draining {
+func (t *traffic) drain(loops []*reactor.Loop, within time.Duration) {
+	if t.draining {
 		return
 	}
-	l.draining = true
+	t.draining = true
 	if within == 0 {
 		return
 	}
-	order := l.order.Add(1)
+	order := t.order.Add(1)
 	for _, loop := range loops {
 		_ = loop.Post(func() { // else the loop has ended, and its connections
-			loop.Go(func() { l.end(loop, within, order) })
+			loop.Go(func() { t.end(loop, within, order) })
 		})
 	}
 }
 
 // resume takes the order back.
-func (l *Link) resume() {
-	if l.draining {
-		l.draining = false
-		l.order.Add(1)
+func (t *traffic) resume() {
+	if t.draining {
+		t.draining = false
+		t.order.Add(1)
 	}
 }
 
 // end resets what is in use, when half of the time has passed, one after the other over
 // the other half: clients that connect anew should not all come at once.
-func (l *Link) end(loop *reactor.Loop, within time.Duration, order uint64) {
+func (t *traffic) end(loop *reactor.Loop, within time.Duration, order uint64) {
 	until := loop.Now().Add(within)
 	wait := within / 2
 	for {
-		if loop.Sleep(wait) != nil || l.order.Load() != order {
+		if loop.Sleep(wait) != nil || t.order.Load() != order {
 			return
 		}
-		set := &l.busy[loop.ID()]
+		set := &t.busy[loop.ID()]
 		c := set.next
 		if c == nil && !loop.Now().Before(until) {
 			return

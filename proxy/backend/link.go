@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"crypto/tls"
 	"errors"
 	"slices"
 	"sync/atomic"
@@ -8,6 +9,9 @@ import (
 
 	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/reactor/tlsconn"
+	"github.com/tandemlb/tandem/proxy/secure"
+	"github.com/tandemlb/tandem/proxy/stats"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
@@ -15,14 +19,36 @@ import (
 // Each loop has its own, so that nothing is locked and a request stays on its core.
 type Link struct {
 	Server *upstream.Server
-	Host   []byte // its address, for requests without a Host
-	Name   string // for the log
+	Host   []byte        // its address, for requests without a Host
+	TLS    *tls.Config   // that connections to it go by; nil: they are plain
+	Stats  *stats.Server // its books; nil: none are kept
+	way
 
-	header  proxy.ProxyVersion
 	idle    []idleConns
-	busy    []busyConns // by loop
 	retired atomic.Bool // nothing is kept any more
+	*traffic
+}
 
+// way is how the connections of a Link begin, and what the server is called.
+type way struct {
+	Name     string // for the log
+	header   proxy.ProxyVersion
+	identity *secure.Identity // nil: without TLS
+	host     string           // that the server's certificate is to have
+}
+
+// wayTo returns how connections to a server begin.
+func (b *Backend) wayTo(s *proxy.Server) way {
+	w := way{Name: s.Name, header: b.Header, identity: b.identity}
+	if b.identity != nil {
+		w.host = b.identity.NameOf(*s)
+	}
+	return w
+}
+
+// traffic is what goes on with a server, whatever way it is spoken to.
+type traffic struct {
+	busy     []busyConns   // by loop
 	order    atomic.Uint64 // counts what was said about draining: the last word holds
 	draining bool          // of who calls Retire
 }
@@ -36,9 +62,12 @@ type idleConns struct {
 
 // Conn is a connection to a server.
 type Conn struct {
-	*reactor.Conn
+	tlsconn.Stream
 	Link   *Link
 	Reused bool // it has served a request before
+	// Unproven: the server has yet to say something since the handshake of TLS, which it
+	// may end even now.
+	Unproven bool
 
 	born    time.Time
 	busy    busyConns // its neighbours
@@ -47,22 +76,27 @@ type Conn struct {
 }
 
 // NewConn makes a connection to the server of l out of c, which was opened now.
-func (l *Link) NewConn(c *reactor.Conn, now time.Time) *Conn {
-	conn := &Conn{Conn: c, Link: l, born: now}
+func (l *Link) NewConn(c tlsconn.Stream, now time.Time) *Conn {
+	conn := &Conn{Stream: c, Link: l, Unproven: !c.Plain(), born: now}
 	conn.join()
 	return conn
 }
 
-func newLink(s *upstream.Server, name string, header proxy.ProxyVersion, loops int) *Link {
-	l := &Link{Server: s, Host: []byte(s.Address().String()), Name: name, header: header, idle: make([]idleConns, loops), busy: make([]busyConns, loops)}
+// newLink returns a way to s. That of old, which may be nil, is another one to the same
+// server: what is in use of it goes on as if it were of this one.
+func newLink(s *upstream.Server, w way, loops int, old *Link) *Link {
+	l := &Link{Server: s, Host: []byte(s.Address().String()), way: w, idle: make([]idleConns, loops)}
+	if old != nil {
+		l.traffic = old.traffic
+	} else {
+		l.traffic = &traffic{busy: make([]busyConns, loops)}
+	}
+	if w.identity != nil {
+		l.TLS = w.identity.To(w.host, s.Address(), secure.HTTP11)
+	}
 	for i := range l.idle {
 		set := &l.idle[i]
-		set.gone = func(c *reactor.Conn, why error) {
-			set.forget(c)
-			if errors.Is(why, reactor.ErrUnexpected) {
-				s.Broke() // a response to no request
-			}
-		}
+		set.gone = func(c *reactor.Conn, why error) { l.gone(set, c, why) }
 	}
 	return l
 }
@@ -74,7 +108,7 @@ func (l *Link) Take(loop int, now time.Time, limits proxy.PoolLimits) *Conn {
 		c := set.conns[n-1]
 		set.conns[n-1] = nil
 		set.conns = set.conns[:n-1]
-		if c.Idle() == nil && !tooOld(c, now, limits) {
+		if c.silent(c.Idle()) == nil && !tooOld(c, now, limits) {
 			c.SetIdle(nil)
 			c.join()
 			return c
@@ -89,7 +123,7 @@ func (l *Link) Take(loop int, now time.Time, limits proxy.PoolLimits) *Conn {
 func (l *Link) Keep(c *Conn, now time.Time, b *Backend) {
 	set := &l.idle[c.Loop().ID()]
 	if l.retired.Load() || l.header != proxy.ProxyNone || // which has said who the client is
-		len(set.conns) >= b.kept || tooOld(c, now, b.Limits) {
+		len(set.conns) >= b.kept || tooOld(c, now, b.Limits) || c.said() {
 		_ = c.Close()
 		return
 	}
@@ -104,16 +138,52 @@ func (l *Link) Keep(c *Conn, now time.Time, b *Backend) {
 	c.SetIdle(set.gone)
 }
 
+// said reports whether the server has said more than it was asked for, in what TLS has
+// read ahead: what has not been read shows when the connection idles.
+func (c *Conn) said() bool {
+	if c.Plain() || c.TLS().TryPeek() == reactor.ErrWouldBlock { //nolint:errorlint // never wrapped
+		return false
+	}
+	return true
+}
+
+// silent takes in what speaks against an idle connection: over TLS bytes may be messages
+// of TLS itself, such as the tickets of a session, which are read, and no objection.
+func (c *Conn) silent(objection error) error {
+	if c.Plain() || !errors.Is(objection, reactor.ErrUnexpected) {
+		return objection
+	}
+	switch err := c.TLS().TryPeek(); {
+	case err == nil:
+		return reactor.ErrUnexpected
+	case err == reactor.ErrWouldBlock: //nolint:errorlint // never wrapped
+		return c.Idle()
+	default:
+		return err
+	}
+}
+
 func tooOld(c *Conn, now time.Time, limits proxy.PoolLimits) bool {
 	return limits.Age > 0 && now.Sub(c.born) > limits.Age
 }
 
-// forget takes out a connection that the server has closed, or spoken on without
-// being asked, or that has waited for long enough.
-func (s *idleConns) forget(c *reactor.Conn) {
-	if i := slices.IndexFunc(s.conns, func(k *Conn) bool { return k.Conn == c }); i >= 0 {
-		s.conns = slices.Delete(s.conns, i, i+1)
+// gone takes a connection out that the server has closed, or spoken on without being
+// asked, or that has waited for long enough.
+func (l *Link) gone(set *idleConns, raw *reactor.Conn, why error) {
+	i := slices.IndexFunc(set.conns, func(k *Conn) bool { return k.Conn == raw })
+	if i < 0 {
+		_ = raw.Close()
+		return
 	}
+	c := set.conns[i]
+	if why = c.silent(why); why == nil {
+		c.SetIdle(set.gone)
+		return
+	}
+	if errors.Is(why, reactor.ErrUnexpected) {
+		l.Server.Broke() // a response to no request
+	}
+	set.conns = slices.Delete(set.conns, i, i+1)
 	_ = c.Close()
 }
 

@@ -3,7 +3,9 @@ package check
 
 import (
 	"context"
+	"crypto/tls"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/tandemlb/tandem/proxy"
@@ -22,11 +24,13 @@ type Checker struct {
 	observe func(*upstream.Server, upstream.Verdict)
 
 	probe probe
-	nowC  chan struct{} // holds a request for an immediate probe
+	tls   atomic.Pointer[tls.Config] // nil: the server is spoken to in plain
+	nowC  chan struct{}              // holds a request for an immediate probe
 }
 
-// A probe looks at a server once. Evidence says what it saw, good or bad.
-type probe func(context.Context) (evidence string, ok bool)
+// A probe looks at a server once, with TLS if there is a config of it. Evidence says
+// what it saw, good or bad.
+type probe func(context.Context, *tls.Config) (evidence string, ok bool)
 
 // New returns a checker of server, whose check must be of a kind other than
 // proxy.CheckNone. It owns random, the source of the jitter. Observe is called
@@ -42,6 +46,10 @@ func New(server *upstream.Server, random *rand.Rand, observe func(*upstream.Serv
 	c.probe = newProbe(server.Address(), c.check)
 	return c
 }
+
+// Secure has the probes that begin from now on speak TLS by config, which names the
+// server, and is not changed any more; nil: in plain.
+func (c *Checker) Secure(config *tls.Config) { c.tls.Store(config) }
 
 // Now asks for a probe at once. Requests that come while one waits or is being
 // served become one.
@@ -97,7 +105,7 @@ func (c *Checker) drop() {
 func (c *Checker) once(ctx context.Context) {
 	probeCtx, cancel := context.WithTimeout(ctx, c.check.Timeout)
 	defer cancel()
-	evidence, ok := c.probe(probeCtx)
+	evidence, ok := c.probe(probeCtx, c.tls.Load())
 	if ctx.Err() != nil {
 		return // stopped: the probe was cut short
 	}

@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/proxy/dial"
 	"github.com/tandemlb/tandem/proxy/http1"
+	"github.com/tandemlb/tandem/proxy/secure"
 )
 
 // maxHead bounds the head of a probe's response.
@@ -19,27 +21,31 @@ const maxHead = 64 << 10
 func newProbe(address netip.AddrPort, check proxy.Check) probe {
 	switch check.Kind {
 	case proxy.CheckTCP:
-		return func(ctx context.Context) (string, bool) { return probeTCP(ctx, address) }
+		return func(ctx context.Context, config *tls.Config) (string, bool) { return probeTCP(ctx, address, config) }
 	case proxy.CheckHTTP:
-		return func(ctx context.Context) (string, bool) { return probeHTTP(ctx, address, check) }
+		return func(ctx context.Context, config *tls.Config) (string, bool) {
+			return probeHTTP(ctx, target{address, config}, check)
+		}
 	default:
 		panic(fmt.Sprintf("check: unhandled kind %q", check.Kind))
 	}
 }
 
-func probeTCP(ctx context.Context, address netip.AddrPort) (string, bool) {
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "tcp", address.String())
+func probeTCP(ctx context.Context, address netip.AddrPort, config *tls.Config) (string, bool) {
+	c, err := target{address, config}.dial(ctx)
 	if err != nil {
 		return dial.Evidence(err), false
 	}
 	c.Close()
+	if config != nil {
+		return "TLS: connected", true
+	}
 	return "connected", true
 }
 
-func probeHTTP(ctx context.Context, address netip.AddrPort, check proxy.Check) (string, bool) {
+func probeHTTP(ctx context.Context, to target, check proxy.Check) (string, bool) {
 	what := check.Method + " " + check.Path
-	status, err := ask(ctx, address, check)
+	status, err := ask(ctx, to, check)
 	switch {
 	case err != nil:
 		return what + ": " + evidence(err), false
@@ -52,16 +58,15 @@ func probeHTTP(ctx context.Context, address netip.AddrPort, check proxy.Check) (
 
 // ask sends a request and returns the status of the answer, on a connection of its
 // own: a kept one would outlive the listener that the probe is to tell about.
-func ask(ctx context.Context, address netip.AddrPort, check proxy.Check) (int, error) {
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "tcp", address.String())
+func ask(ctx context.Context, to target, check proxy.Check) (int, error) {
+	c, err := to.dial(ctx, secure.HTTP11)
 	if err != nil {
 		return 0, err
 	}
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	_, err = fmt.Fprintf(c, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: tandem\r\nConnection: close\r\n\r\n", check.Method, check.Path, address)
+	_, err = fmt.Fprintf(c, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: tandem\r\nConnection: close\r\n\r\n", check.Method, check.Path, to.host())
 	if err != nil {
 		return 0, err
 	}
@@ -90,13 +95,20 @@ func ask(ctx context.Context, address netip.AddrPort, check proxy.Check) (int, e
 		}
 		k, err := c.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+k]
-		if k == 0 && err != nil {
+		switch {
+		case k > 0 || err == nil:
+		case to.config != nil && dial.Rejected(err):
+			return 0, &dial.HandshakeError{Err: err}
+		default:
 			return 0, err
 		}
 	}
 }
 
 func evidence(err error) string {
+	if _, ok := errors.AsType[*dial.HandshakeError](err); ok {
+		return dial.Evidence(err)
+	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 		return dial.Evidence(err)
 	}

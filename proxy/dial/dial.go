@@ -1,15 +1,65 @@
-// Package dial tells a server's health what came of a connect.
+// Package dial connects to servers, and tells their health what came of that.
 package dial
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/reactor/tlsconn"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
+
+// Way is how to get to a server.
+type Way struct {
+	Address netip.AddrPort
+	// Deadline is when all of it is to be done; zero: there is none.
+	Deadline time.Time
+	// Watch ends the attempt, and later waits, when the peer of this connection closes
+	// it: see [reactor.DialOptions].
+	Watch *reactor.Conn
+
+	TLS *tls.Config // nil: plain
+	// Preface is sent before the handshake, in plain. Without TLS it is not sent.
+	Preface []byte
+}
+
+// Open opens a connection, on a coroutine of l. It has no deadlines.
+func Open(l *reactor.Loop, w Way) (tlsconn.Stream, error) {
+	c, err := l.Dial(w.Address, reactor.DialOptions{Deadline: w.Deadline, Watch: w.Watch})
+	if err != nil {
+		return tlsconn.Stream{}, err
+	}
+	if w.TLS == nil {
+		return tlsconn.Plain(c), nil
+	}
+	s, err := handshake(c, &w)
+	if err != nil {
+		_ = c.Close() // it may be, by the end of the reactor. No reset: an alert may be on its way
+		return tlsconn.Stream{}, err
+	}
+	return s, nil
+}
+
+func handshake(c *reactor.Conn, w *Way) (tlsconn.Stream, error) {
+	_ = c.SetDeadline(w.Deadline) // open, or the write tells
+	if len(w.Preface) > 0 {
+		if _, err := c.Write(w.Preface); err != nil {
+			return tlsconn.Stream{}, err
+		}
+	}
+	t := tlsconn.Client(c, w.TLS)
+	if err := t.Handshake(); err != nil {
+		return tlsconn.Stream{}, &HandshakeError{err}
+	}
+	_ = c.SetDeadline(time.Time{}) // open, or whoever uses it is told
+	return t.Stream(), nil
+}
 
 // Judge tells the health of s that a connect has succeeded, or failed with err. An
 // error that is not the server's doing leaves it alone. observe is called when that
@@ -40,15 +90,4 @@ func Blames(err error) bool {
 		}
 	}
 	return true
-}
-
-// Evidence shortens a connect's error to what is not known from the context.
-func Evidence(err error) string {
-	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
-		return "connect: no answer in time"
-	}
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		return op.Err.Error() // "connect: connection refused"
-	}
-	return "connect: " + err.Error()
 }
