@@ -16,8 +16,9 @@ const (
 )
 
 const (
-	realIP field = fields + iota
-	alike        // X-Forwarded-Anything
+	realIP  field = fields + iota
+	visitor       // what the certificate of the client says, which the connection knows
+	alike         // X-Forwarded-Anything
 	none
 )
 
@@ -46,6 +47,12 @@ func classify(name []byte, id string) (f field, exact bool) {
 		return none, false
 	}
 	switch name[0] | 0x20 {
+	case 'c':
+		for _, lower := range [...]string{"client-cert", "client-cert-chain"} {
+			if match, exact := same(name, lower); match {
+				return visitor, exact
+			}
+		}
 	case 'v':
 		if match, exact := same(name, "via"); match {
 			return via, exact
@@ -57,6 +64,11 @@ func classify(name []byte, id string) (f field, exact bool) {
 	case 'x':
 		if match, exact := same(name, "x-real-ip"); match {
 			return realIP, exact
+		}
+		for _, lower := range [...]string{"x-client-cert-subject", "x-client-cert-fingerprint", "x-client-verified"} {
+			if match, exact := same(name, lower); match {
+				return visitor, exact
+			}
 		}
 		if len(name) < len(forwardedPrefix) {
 			return none, false

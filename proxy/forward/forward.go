@@ -4,7 +4,8 @@
 //
 // What others say about the client is believed only from peers that the Policy
 // trusts. Anybody else's is dropped, and an address that a client made up reaches
-// neither the server nor the log.
+// neither the server nor the log. What is said of a certificate of the client
+// (RFC 9440) is believed from nobody: the connection itself knows.
 package forward
 
 import "net/netip"
@@ -90,7 +91,7 @@ func (r *Request) Take(name, value []byte) (drop bool) {
 		return false
 	case f == alike:
 		return !r.trusted || !exact
-	case !exact || f == realIP:
+	case !exact || f == realIP || f == visitor:
 		return true
 	case f == via:
 		r.lines[f] = append(r.lines[f], value)

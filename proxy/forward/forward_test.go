@@ -380,9 +380,26 @@ func TestRequestsShareNothing(t *testing.T) {
 	}
 }
 
+// Nobody says who a client is by its certificate but the connection itself.
+func TestWhatOthersSayOfACertificateIsDropped(t *testing.T) {
+	in := lines{
+		"Client-Cert: :AAAA:", "client-cert-chain: :AAAA:", "X-Client-Cert-Subject: CN=root", "x-client-cert-fingerprint: 00",
+		"X-Client-Verified: true", "X_Client_Verified: true", "x-client_cert-SUBJECT: CN=root", "CLIENT_CERT: :AAAA:",
+	}
+	for _, peer := range []string{"203.0.113.7", "10.0.0.1"} { // trusted or not
+		_, got := pass(t, trusting(), arrival(peer), append(in, "X-Client-Version: 7"))
+		_, want := pass(t, trusting(), arrival(peer), lines{"X-Client-Version: 7"})
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("from %s (-want +got):\n%s", peer, diff)
+		}
+	}
+}
+
 func TestProtectedFields(t *testing.T) {
 	for name, want := range map[string]bool{
 		"X-Forwarded-For": true, "forwarded": true, "VIA": true, "X-Real-Ip": true, "x_forwarded_for": true,
+		"Client-Cert": true, "client_cert_chain": true, "X-Client-Cert-Subject": true, "x-client-cert_fingerprint": true,
+		"X-CLIENT-VERIFIED": true, "Client-Certificate": false, "X-Client": false,
 		"X-Forwarded-Anything": true, "X-Request-Id": true, "X-Other": false, "Host": false, "": false,
 	} {
 		if got := Protected([]byte(name), "x-request-id"); got != want {

@@ -4,7 +4,9 @@ package frontend
 
 import (
 	"context"
+	"errors"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -15,23 +17,25 @@ import (
 	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/proxy/census"
 	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/reactor/tlsconn"
 )
 
 // Options say how connections are served. All are required but where it says so.
 type Options struct {
 	// Serve serves a connection, as [reactor.ListenOptions] has it. The State of the
-	// connection is the frontend's.
-	Serve func(c *reactor.Conn, b *Bind) (keep bool)
+	// connection is the frontend's. Of TLS the handshake is done.
+	Serve func(c tlsconn.Stream, b *Bind) (keep bool)
 
-	// AtOnce calls Serve as soon as a connection is accepted, not when it has
-	// something to read.
+	// AtOnce calls Serve as soon as a connection is accepted, or its handshake is done,
+	// not when it has something to read.
 	AtOnce bool
 
 	// Timeout is how long a new connection may say nothing. 0 means for ever.
 	Timeout time.Duration
 
 	// TurnAway answers a connection beyond a limit, before it is closed. It must not
-	// hold anything for it.
+	// hold anything for it. One of TLS is closed without: a handshake costs more than
+	// the answer is worth.
 	TurnAway func(c *reactor.Conn, l Limit)
 
 	// Refusal is sent to a connection for which the host has no descriptor. nil: it
@@ -60,6 +64,7 @@ type Frontend struct {
 	options  Options
 	limits   atomic.Pointer[proxy.ListenerLimits]
 	expected atomic.Pointer[[]netip.Prefix]
+	security atomic.Pointer[security] // nil: no TLS
 
 	mu       sync.Mutex // of changes to sockets
 	sockets  atomic.Pointer[sockets]
@@ -67,7 +72,8 @@ type Frontend struct {
 	draining atomic.Bool
 	closed   chan struct{} // holds word that a connection was closed
 
-	refused counts
+	refused    counts
+	handshakes handshakes
 }
 
 // New returns a frontend on the loops of r.
@@ -92,8 +98,8 @@ func (f *Frontend) Listen(s syscall.Conn) (stop func(), err error) {
 	ln, err := f.reactor.Listen(s, reactor.ListenOptions{
 		Serve:    func(c *reactor.Conn) bool { return f.serve(c, b) },
 		Closed:   f.connClosed,
+		Closing:  farewell,
 		Accepted: f.admit,
-		AtOnce:   f.options.AtOnce,
 		Timeout:  f.options.Timeout,
 		Refusal:  f.options.Refusal,
 	})
@@ -135,19 +141,30 @@ func portOf(s syscall.Conn) (port uint16) {
 // closed before may meet a reset with its question, and lose the answer. So some are
 // let wait for that, and no more, as silence takes a descriptor, too.
 func (f *Frontend) admit(c *reactor.Conn) (wait bool) {
-	limits := f.limits.Load()
+	limits, security := f.limits.Load(), f.security.Load()
 	if most := int64(limits.Connections); most > 0 {
 		if n := f.open(); n > most {
-			c.State = &origin{refused: Connections}
-			return n <= most+most/8
+			c.State = &origin{refused: Connections, security: security}
+			return n <= most+most/8 && !f.options.AtOnce && security == nil
 		}
 	}
+	var o *origin
+	if security != nil {
+		o = security.begin(c)
+		c.State = o
+	}
 	if f.expects(c.RemoteAddrPort().Addr()) {
-		c.State = &origin{expected: true}
-		_ = c.SetReadDeadline(c.Loop().Now().Add(headerTimeout)) // it is open
+		if o == nil {
+			o = &origin{}
+			c.State = o
+		}
+		o.expected = true
+		if by := c.Loop().Now().Add(headerTimeout); o.by.IsZero() || by.Before(o.by) {
+			_ = c.SetReadDeadline(by) // it is open
+		}
 		return true
 	}
-	return f.enter(c, nil)
+	return f.enter(c, o) && (security != nil || !f.options.AtOnce)
 }
 
 // enter counts a connection by its client, whom o knows if there is one, unless that
@@ -170,23 +187,49 @@ func (f *Frontend) enter(c *reactor.Conn, o *origin) bool {
 
 func (f *Frontend) serve(c *reactor.Conn, b *Bind) (keep bool) {
 	o, _ := c.State.(*origin)
-	if o != nil && o.expected {
+	if o == nil {
+		return f.options.Serve(tlsconn.Plain(c), b)
+	}
+	if o.expected {
 		if complete, keep := f.readHeader(c, o); !complete {
 			return keep
 		}
 		f.enter(c, o)
-		by := time.Time{} // the silence that is allowed to the client begins now
-		if f.options.Timeout > 0 {
-			by = c.Loop().Now().Add(f.options.Timeout)
+		if o.security == nil {
+			f.beginSilence(c)
+		} else {
+			_ = c.SetReadDeadline(o.by) // it is open
 		}
-		_ = c.SetReadDeadline(by) // it is open
 	}
-	if o != nil && o.refused != "" {
+	switch {
+	case o.refused != "":
 		f.refused.add(string(o.refused))
-		f.options.TurnAway(c, o.refused)
+		if o.security == nil {
+			f.options.TurnAway(c, o.refused)
+		}
 		return false
+	case o.security == nil:
+		return f.options.Serve(tlsconn.Plain(c), b)
+	case o.tls == nil:
+		if !f.shake(c, o) {
+			return false
+		}
+		f.beginSilence(c)
+		if !f.options.AtOnce && o.tls.TryPeek() == reactor.ErrWouldBlock { //nolint:errorlint // never wrapped
+			c.StayFresh()
+			return true
+		}
 	}
-	return f.options.Serve(c, b)
+	return f.options.Serve(o.tls.Stream(), b)
+}
+
+// beginSilence begins the silence that is allowed to a new client.
+func (f *Frontend) beginSilence(c *reactor.Conn) {
+	by := time.Time{}
+	if f.options.Timeout > 0 {
+		by = c.Loop().Now().Add(f.options.Timeout)
+	}
+	_ = c.SetReadDeadline(by) // it is open
 }
 
 // connClosed runs on the loop of a connection that was closed.
@@ -195,8 +238,11 @@ func (f *Frontend) connClosed(c *reactor.Conn, reason error) {
 		if o.counted {
 			f.clients.Leave(o.key)
 		}
-		if o.expected {
+		switch {
+		case o.expected:
 			f.headerLost(o, reason)
+		case o.security != nil && o.tls == nil && errors.Is(reason, os.ErrDeadlineExceeded):
+			f.refused.add(handshakeLate) // it has not said a word
 		}
 	}
 	select {
@@ -267,7 +313,7 @@ func (f *Frontend) Refuse(reason string) { f.refused.add(reason) }
 // Traffic returns what the frontend counts.
 func (f *Frontend) Traffic() proxy.Traffic {
 	s := f.sockets.Load()
-	t := proxy.Traffic{Refused: f.refused.all(), Accepted: s.accepted, Shed: s.shed}
+	t := proxy.Traffic{Refused: f.refused.all(), Accepted: s.accepted, Shed: s.shed, TLS: f.handshakes.all()}
 	for _, ln := range s.all {
 		t.Open += ln.Open()
 		t.Accepted += ln.Accepted()

@@ -15,6 +15,7 @@ import (
 	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/proxy/reactor"
 	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
+	"github.com/tandemlb/tandem/proxy/reactor/tlsconn"
 )
 
 // patience bounds what a test waits for; nothing takes that long.
@@ -54,7 +55,7 @@ func start(t *testing.T, address string, o Options) *bench {
 }
 
 // echo sends back what there is, and parks.
-func echo(c *reactor.Conn, _ *Bind) bool {
+func echo(c tlsconn.Stream, _ *Bind) bool {
 	var b [64]byte
 	n, err := c.TryRead(b[:])
 	if errors.Is(err, reactor.ErrWouldBlock) {
@@ -232,7 +233,7 @@ func TestEachClientHasItsOwnLimit(t *testing.T) {
 
 func TestABindKnowsItsPort(t *testing.T) {
 	ports := make(chan uint16, 1)
-	b := start(t, "127.0.0.1", Options{AtOnce: true, Serve: func(_ *reactor.Conn, b *Bind) bool {
+	b := start(t, "127.0.0.1", Options{AtOnce: true, Serve: func(_ tlsconn.Stream, b *Bind) bool {
 		ports <- b.Port
 		return false
 	}})
@@ -308,7 +309,7 @@ type holding struct {
 	begun   chan struct{}
 }
 
-func (h holding) serve(c *reactor.Conn, _ *Bind) bool {
+func (h holding) serve(c tlsconn.Stream, _ *Bind) bool {
 	var b [64]byte
 	if _, err := c.Read(b[:]); err != nil {
 		return false

@@ -14,6 +14,8 @@ import (
 	"github.com/tandemlb/tandem/proxy/proxyproto"
 	"github.com/tandemlb/tandem/proxy/reactor"
 	"github.com/tandemlb/tandem/proxy/reactor/socket"
+	"github.com/tandemlb/tandem/proxy/reactor/tlsconn"
+	"github.com/tandemlb/tandem/proxy/secure"
 )
 
 // headerTimeout is how long the header of the PROXY protocol may take from the accept:
@@ -21,9 +23,15 @@ import (
 const headerTimeout = 3 * time.Second
 
 // origin is the State of a connection that is more than its two addresses: it is
-// counted by client, to be turned away, or has a header of the PROXY protocol.
+// counted by client, to be turned away, has a header of the PROXY protocol, or speaks
+// TLS.
 type origin struct {
 	refused Limit // it is to be turned away
+
+	security *security       // TLS is spoken by; nil: it is not
+	by       time.Time       // when its handshake must be done; zero: any time
+	tls      *tlsconn.Conn   // nil until then
+	visitor  *secure.Visitor // by its certificate; nil: there is none
 
 	counted bool // under key
 	key     census.Client

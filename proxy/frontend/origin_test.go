@@ -17,11 +17,12 @@ import (
 	"github.com/tandemlb/tandem/proxy/proxyproto"
 	"github.com/tandemlb/tandem/proxy/reactor"
 	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
+	"github.com/tandemlb/tandem/proxy/reactor/tlsconn"
 )
 
 // introduce answers each part of what it is told with who is thought to say it, to
 // whom, and what.
-func introduce(c *reactor.Conn, _ *Bind) bool {
+func introduce(c tlsconn.Stream, _ *Bind) bool {
 	var b [64]byte
 	n, err := c.TryRead(b[:])
 	if errors.Is(err, reactor.ErrWouldBlock) {
@@ -30,7 +31,7 @@ func introduce(c *reactor.Conn, _ *Bind) bool {
 	if err != nil {
 		return false
 	}
-	_, err = fmt.Fprintf(c, "%v to %v: %q\n", ClientOf(c), Local(c), b[:n])
+	_, err = fmt.Fprintf(c, "%v to %v: %q\n", ClientOf(c.Conn), Local(c.Conn), b[:n])
 	return err == nil
 }
 
@@ -117,7 +118,7 @@ func TestAConnectionWithoutAProperHeaderIsClosed(t *testing.T) {
 	} {
 		t.Run(reason, func(t *testing.T) {
 			t.Parallel()
-			b := trusting(t, Options{Serve: func(*reactor.Conn, *Bind) bool {
+			b := trusting(t, Options{Serve: func(tlsconn.Stream, *Bind) bool {
 				t.Error("it is served")
 				return false
 			}})

@@ -49,6 +49,11 @@ const (
 	EarlyData
 	AcceptEncoding
 	Vary
+	ClientCert
+	ClientCertChain
+	XClientCertSubject
+	XClientCertFingerprint
+	XClientVerified
 	knownFields // how many
 )
 
@@ -65,6 +70,8 @@ var names = [knownFields]string{
 	Via: "via", MaxForwards: "max-forwards", CacheControl: "cache-control", Range: "range", Date: "date",
 	Server: "server", Location: "location", IdempotencyKey: "idempotency-key", RetryAfter: "retry-after",
 	EarlyData: "early-data", AcceptEncoding: "accept-encoding", Vary: "vary",
+	ClientCert: "client-cert", ClientCertChain: "client-cert-chain", XClientCertSubject: "x-client-cert-subject",
+	XClientCertFingerprint: "x-client-cert-fingerprint", XClientVerified: "x-client-verified",
 }
 
 const xForwarded = "x-forwarded-"
@@ -84,7 +91,7 @@ func fillSlots() (t [128]Known) {
 // slot is a hash that was searched for to be perfect for names.
 func slot[T string | []byte](name T) int {
 	n := len(name)
-	return (n + 2*int(name[0]|0x20) + 52*int(name[max(n-4, 0)]|0x20)) & 127
+	return (n + 44*int(name[0]|0x20) + 88*int(name[max(n-2, 0)]|0x20)) & 127
 }
 
 // KnownName returns which field name is, in any case. A name that holds control
@@ -156,6 +163,9 @@ const (
 	forwarding Set = 1<<Forwarded | 1<<XForwardedFor | 1<<XForwardedHost | 1<<XForwardedProto | 1<<XForwardedPort |
 		1<<XForwardedOther | 1<<XRealIP
 
+	// certificate fields say who a client is by its certificate (RFC 9440).
+	certificate Set = 1<<ClientCert | 1<<ClientCertChain | 1<<XClientCertSubject | 1<<XClientCertFingerprint | 1<<XClientVerified
+
 	// single fields may stand only once in a request.
 	single Set = 1<<Host | 1<<ContentLength | 1<<TransferEncoding | 1<<ContentType | 1<<Authorization
 
@@ -165,11 +175,15 @@ const (
 	// notInTrailers are fields that frame, route, authenticate or describe the
 	// body: too late behind it, and a way around every check of the head (RFC
 	// 9110, section 6.5.1).
-	notInTrailers Set = rebuilt | forwarding | 1<<Authorization | 1<<ContentType | 1<<ContentEncoding |
+	notInTrailers Set = rebuilt | forwarding | certificate | 1<<Authorization | 1<<ContentType | 1<<ContentEncoding |
 		1<<ContentRange | 1<<Cookie | 1<<SetCookie | 1<<Expect | 1<<MaxForwards | 1<<CacheControl | 1<<Range |
 		1<<Via | 1<<XRequestID | 1<<Traceparent | 1<<Tracestate | 1<<IdempotencyKey | 1<<RetryAfter |
 		1<<EarlyData | 1<<AcceptEncoding | 1<<Vary | 1<<Location | 1<<Date
 )
+
+// Certificate is the set of fields in which who ends TLS says who the client is. It is
+// the only one that knows.
+const Certificate = certificate
 
 // Forwarding is the set of fields in which proxies say whom they act for:
 // Forwarded, X-Real-IP and all of X-Forwarded-*. A client that is not trusted must

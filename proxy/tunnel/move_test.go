@@ -12,6 +12,7 @@ import (
 
 	"github.com/tandemlb/tandem/proxy/reactor"
 	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
+	"github.com/tandemlb/tandem/proxy/reactor/tlsconn"
 )
 
 // Whatever the sizes of what is said, and whenever the listener listens: what arrives
@@ -114,9 +115,9 @@ func TestErrorsOfMemoryAreThoseOfASide(t *testing.T) {
 					errs <- err
 					return false
 				}
-				tunnel := &Tunnel{Client: c, Server: s, Scratch: make([]byte, ScratchSize)}
+				tunnel := &Tunnel{Client: tlsconn.Plain(c), Server: tlsconn.Plain(s), Scratch: make([]byte, ScratchSize)}
 				end(tunnel)
-				_, err = tunnel.pass(s, c)
+				_, err = tunnel.pass(tunnel.Server, tunnel.Client)
 				_, _ = c.Close(), s.Close() // one is closed already
 				errs <- err
 				return false

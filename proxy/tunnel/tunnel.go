@@ -5,20 +5,22 @@ package tunnel
 import (
 	"errors"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/tandemlb/tandem/proxy/reactor"
 	"github.com/tandemlb/tandem/proxy/reactor/socket"
+	"github.com/tandemlb/tandem/proxy/reactor/tlsconn"
 )
 
 // Tunnel is two connections of one loop that speak with each other. Each direction
-// ends by itself (half-close); a reset of either side resets the other. It holds no
-// buffer: bytes move through one of the loop, or through a pipe of the kernel, which
-// are taken while there are some.
+// ends by itself (half-close); a reset of either side resets the other, and so does an
+// end that TLS does not vouch for. It holds no buffer: bytes move through one of the
+// loop, or through a pipe of the kernel, which are taken while there are some.
 type Tunnel struct {
-	Client, Server *reactor.Conn
+	Client, Server tlsconn.Stream
 
 	// Silence is how long both sides may say nothing; 0: for ever. HalfClosed is how
 	// long, once one of them has finished: what is left then is mostly a peer that has
@@ -26,10 +28,21 @@ type Tunnel struct {
 	Silence, HalfClosed time.Duration
 
 	// Scratch is memory that all tunnels of the loop may share, see [ScratchSize]. nil:
-	// everything goes through pipes.
+	// everything goes through pipes, and what is TLS through memory of its own.
 	Scratch []byte
 
+	// In and Out are added to, by as many bytes as have come from the client, and gone
+	// there. nil: they are not counted.
+	In, Out *atomic.Uint64
+
+	// Heard, unless it is nil, is called with what comes first of a server over TLS: nil is
+	// a word of its, or its end; else TLS has failed, which may mean that the server does
+	// not like what this side has shown it.
+	Heard func(error)
+
 	client, server side
+	heard          bool // something of a server over TLS
+	refused        bool // by such a server, which had not said a word
 	end            End
 	stop           func() // of the watch for a half-closed tunnel; nil: there is none
 }
@@ -61,7 +74,7 @@ type side struct {
 // It is called on a coroutine.
 func (t *Tunnel) Run() End {
 	loop := t.Client.Loop()
-	for _, c := range []*reactor.Conn{t.Client, t.Server} {
+	for _, c := range []*reactor.Conn{t.Client.Conn, t.Server.Conn} {
 		c.WatchHangup(nil)
 		_ = c.SetDeadline(time.Time{}) // those of before
 		c.SetReadBudget(reactor.Unlimited)
@@ -97,8 +110,8 @@ const keepAliveAfter = 2 * time.Second
 func (t *Tunnel) keepAlive(loop *reactor.Loop) (stop func()) {
 	stop = loop.Every(keepAliveAfter, func() {
 		stop() // once
-		keepAlive(t.Client)
-		keepAlive(t.Server)
+		keepAlive(t.Client.Conn)
+		keepAlive(t.Server.Conn)
 	})
 	return stop
 }
@@ -152,7 +165,7 @@ func (t *Tunnel) halfClosed() {
 // progress returns what grows when a peer says something, or takes something of what
 // was sent to it.
 func (t *Tunnel) progress() (n uint64) {
-	for _, c := range []*reactor.Conn{t.Client, t.Server} {
+	for _, c := range []*reactor.Conn{t.Client.Conn, t.Server.Conn} {
 		if info := tcpInfo(c); info != nil {
 			n += info.Bytes_received + info.Bytes_acked
 		}
@@ -161,11 +174,12 @@ func (t *Tunnel) progress() (n uint64) {
 }
 
 // carry moves what src says to dst, until its end, and passes that end on.
-func (t *Tunnel) carry(dst, src *reactor.Conn, to, from *side) {
+func (t *Tunnel) carry(dst, src tlsconn.Stream, to, from *side) {
 	loop := src.Loop()
 	for {
 		err := t.move(dst, src)
-		if _, of := errors.AsType[*net.OpError](err); err != nil && !of {
+		op, of := errors.AsType[*net.OpError](err)
+		if err != nil && !of {
 			// Of neither side: there was no pipe. What is to be moved still waits.
 			if loop.Sleep(pipeRest) == nil && !src.Closed() && !dst.Closed() {
 				continue
@@ -175,7 +189,7 @@ func (t *Tunnel) carry(dst, src *reactor.Conn, to, from *side) {
 		// pending error, which the other direction may have been given, leaving this
 		// one with what looks like a clean end. The state of src tells: it is closed
 		// after a reset, and otherwise only once both sides have sent their FIN.
-		closed := isClosed(src)
+		closed := isClosed(src.Conn)
 		switch {
 		case err == nil && (!closed || from.finished):
 			to.finished = true
@@ -183,7 +197,7 @@ func (t *Tunnel) carry(dst, src *reactor.Conn, to, from *side) {
 			if dst.CloseWrite() != nil {
 				to.broken = true
 			}
-		case closed:
+		case closed, !src.Plain() && of && op.Op == "read": // which TLS knows to be of src, and final
 			t.reset(Broken)
 		default:
 			to.broken = true
@@ -216,10 +230,13 @@ func tcpInfo(c *reactor.Conn) *unix.TCPInfo {
 // unanswered reports whether a tunnel that breaks does so because the server will not
 // have the client.
 func (t *Tunnel) unanswered() bool {
-	if isClosed(t.Client) {
+	if isClosed(t.Client.Conn) {
 		return false // he may have left first
 	}
-	info := tcpInfo(t.Server)
+	if !t.Server.Plain() {
+		return t.refused
+	}
+	info := tcpInfo(t.Server.Conn)
 	return info != nil && info.State == unix.BPF_TCP_CLOSE && info.Bytes_received == 0
 }
 
@@ -231,7 +248,7 @@ func (t *Tunnel) reset(why End) {
 		}
 		t.end = why
 	}
-	for _, c := range []*reactor.Conn{t.Client, t.Server} {
+	for _, c := range []*reactor.Conn{t.Client.Conn, t.Server.Conn} {
 		if err := c.Abort(); err != nil && !errors.Is(err, net.ErrClosed) {
 			panic("tunnel: " + err.Error()) // it has no other error
 		}

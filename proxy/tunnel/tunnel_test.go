@@ -18,6 +18,7 @@ import (
 
 	"github.com/tandemlb/tandem/proxy/reactor"
 	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
+	"github.com/tandemlb/tandem/proxy/reactor/tlsconn"
 )
 
 // patience bounds what a test waits for; nothing takes that long.
@@ -51,7 +52,7 @@ func startLike(t *testing.T, like Tunnel) *bench {
 			return false
 		}
 		tunnel := like
-		tunnel.Client, tunnel.Server = c, s
+		tunnel.Client, tunnel.Server = tlsconn.Plain(c), tlsconn.Plain(s)
 		b.dug <- &tunnel
 		b.ends <- tunnel.Run()
 		return false
