@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/tandemlb/tandem/proxy"
@@ -12,6 +13,7 @@ import (
 	"github.com/tandemlb/tandem/proxy/frontend"
 	"github.com/tandemlb/tandem/proxy/proxyproto"
 	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/reactor/tlsconn"
 	"github.com/tandemlb/tandem/proxy/route"
 	"github.com/tandemlb/tandem/proxy/tunnel"
 	"github.com/tandemlb/tandem/proxy/upstream"
@@ -24,7 +26,8 @@ const lookAfter = 500 * time.Millisecond
 // attempt is what it takes to get a client to a server.
 type attempt struct {
 	conf   *Config
-	client *reactor.Conn
+	latest *atomic.Pointer[Config]
+	client tlsconn.Stream
 	loop   *reactor.Loop
 	hello  []byte // what was read of the client, to be passed on
 
@@ -32,20 +35,23 @@ type attempt struct {
 	ask    upstream.Ask
 	server *upstream.Server // where a place is taken; nil: nowhere
 	took   time.Duration    // to connect
+
+	books
+	unproven bool // the server has yet to say something since the handshake of TLS
 }
 
 // reach connects the client to a server. The caller ends what it has begun there, if it
-// returns a connection.
-func (a *attempt) reach() (*reactor.Conn, cause) {
+// returns no cause.
+func (a *attempt) reach() (tlsconn.Stream, cause) {
 	if why := a.choose(); why != none {
-		return nil, why
+		return tlsconn.Stream{}, why
 	}
 	if a.to.hashes {
-		a.ask.Hash = balance.HashClient(frontend.ClientOf(a.client).Addr())
+		a.ask.Hash = balance.HashClient(frontend.ClientOf(a.client.Conn).Addr())
 	}
 	for n := 0; ; n++ {
 		if why := a.pick(); why != none {
-			return nil, why
+			return tlsconn.Stream{}, why
 		}
 		conn, err := a.connect()
 		if err == nil {
@@ -55,11 +61,11 @@ func (a *attempt) reach() (*reactor.Conn, cause) {
 		a.ask.Tried = append(a.ask.Tried, a.server)
 		a.failed(err)
 		if a.client.Closed() {
-			return nil, shutDown
+			return tlsconn.Stream{}, shutDown
 		}
 		// There is no waiting in between: the next is another server.
 		if n >= a.to.attempts || !a.to.pool.Retry(a.loop.Now()) {
-			return nil, noServer
+			return tlsconn.Stream{}, noServer
 		}
 		defer a.to.pool.RetryDone()
 	}
@@ -74,11 +80,12 @@ func (a *attempt) choose() cause {
 			return why
 		}
 	}
-	i, ok := a.conf.table.Match(&name, frontend.ClientOf(a.client).Addr())
+	i, ok := a.conf.table.Match(&name, frontend.ClientOf(a.client.Conn).Addr())
 	if !ok {
 		return noRoute
 	}
 	a.to = a.conf.split[i][a.conf.table.Share(i, rand.Uint64())]
+	a.page = a.to.page.Shard(a.loop.ID())
 	return none
 }
 
@@ -112,6 +119,7 @@ func (a *attempt) queue() cause {
 	if !ok {
 		return queueFull
 	}
+	defer func() { a.page.Queue.Observe(a.loop.Now().Sub(began)) }()
 	until := time.Time{}
 	if d := a.to.limits.QueueTimeout; d > 0 {
 		until = began.Add(d)
@@ -124,24 +132,31 @@ func (a *attempt) queue() cause {
 		}
 		why := a.wait(waiter, look)
 		a.ask.Now = a.loop.Now()
-		p := a.to.pool.Current()
+		a.follow()
 		switch {
 		case why == queueTimeout && !last:
-			p.Look(a.ask.Now)
+			a.to.pool.Look(a.ask.Now)
 			continue
 		case why != none:
 			w.Leave(a.ask.Now)
 			return why
 		}
-		if s, why := p.PickWaiting(w, &a.ask); why != upstream.Full { // else somebody was quicker
+		if s, why := a.to.pool.PickWaiting(w, &a.ask); why != upstream.Full { // else somebody was quicker
 			return a.picked(s, why)
 		}
 	}
 }
 
+// follow turns to what a new config has made of the pool that was waited for.
+func (a *attempt) follow() {
+	if to := a.latest.Load().known[a.to.name]; to != nil {
+		a.to = to
+	}
+}
+
 // wait waits for a place in the queue to come up, as long as the client is there.
 func (a *attempt) wait(w *reactor.Waiter, until time.Time) cause {
-	err := w.Wait(until, a.client)
+	err := w.Wait(until, a.client.Conn)
 	// One who has said all that he has to say, and left it here, waits for the answer.
 	for errors.Is(err, reactor.ErrHangup) && !a.client.HungUp() && a.hasSaid() {
 		err = a.waitHalfClosed(w, until)
@@ -174,33 +189,51 @@ func (a *attempt) waitHalfClosed(w *reactor.Waiter, until time.Time) error {
 }
 
 // connect opens the connection to the server, and says there what comes first.
-func (a *attempt) connect() (*reactor.Conn, error) {
+func (a *attempt) connect() (tlsconn.Stream, error) {
 	began := a.loop.Now()
-	o := reactor.DialOptions{}
+	w := dial.Way{Address: a.server.Address(), TLS: a.to.secure[a.server]}
 	if timeout := a.to.timeouts.Connect; timeout > 0 {
-		o.Deadline = began.Add(timeout)
+		w.Deadline = began.Add(timeout)
 	}
-	conn, err := a.loop.Dial(a.server.Address(), o)
-	now := a.loop.Now()
-	dial.Judge(a.server, now, err, a.conf.Observe)
-	if err != nil {
-		return nil, err
-	}
-	a.took = now.Sub(began)
 	first := a.hello
 	if a.to.header != proxy.ProxyNone {
-		first = proxyproto.Append(nil, a.to.header, frontend.ClientOf(a.client), frontend.Local(a.client))
-		first = append(first, a.hello...)
+		w.Preface = proxyproto.Append(nil, a.to.header, frontend.ClientOf(a.client.Conn), frontend.Local(a.client.Conn))
+		if w.TLS == nil {
+			first = append(w.Preface, a.hello...)
+		}
 	}
+	conn, err := dial.Open(a.loop, w)
+	now := a.loop.Now()
+	if a.unproven = err == nil && w.TLS != nil; !a.unproven {
+		dial.Judge(a.server, now, err, a.conf.Observe)
+	}
+	if err != nil {
+		return tlsconn.Stream{}, err
+	}
+	a.took = now.Sub(began)
+	a.page.Connect.Observe(a.took)
 	if len(first) == 0 {
 		return conn, nil
 	}
-	_ = conn.SetWriteDeadline(o.Deadline) // it is open
+	_ = conn.SetWriteDeadline(w.Deadline) // it is open
 	if _, err := conn.Write(first); err != nil {
 		_ = conn.Abort() // or it is closed already
-		return nil, err
+		return tlsconn.Stream{}, err
 	}
+	a.page.In.Add(uint64(len(a.hello)))
 	return conn, nil
+}
+
+// heard tells the health of a server what it says first after a handshake of TLS: that
+// may be no to the handshake, which then counts as a connect that failed.
+func (a *attempt) heard(err error) {
+	a.unproven = false
+	if dial.Rejected(err) {
+		err = &dial.HandshakeError{Err: err}
+	} else {
+		err = nil
+	}
+	dial.Judge(a.server, a.loop.Now(), err, a.conf.Observe)
 }
 
 // failed gives up the place at a server that was not reached.
@@ -215,6 +248,9 @@ func (a *attempt) failed(err error) {
 // end gives up the place at the server when the connection has ended.
 func (a *attempt) end(how tunnel.End) {
 	result := upstream.Success
+	if a.unproven && how == tunnel.Closed {
+		a.heard(nil) // it had nothing to say
+	}
 	switch how {
 	case tunnel.Unanswered:
 		result = upstream.Failure

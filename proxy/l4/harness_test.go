@@ -12,6 +12,7 @@ import (
 
 	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
+	"github.com/tandemlb/tandem/proxy/secure"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
@@ -63,6 +64,7 @@ type running struct {
 	*Proxy
 	listener proxy.Listener
 	pools    map[string]*upstream.Pool
+	identity *secure.Identity // of all of them
 	l        *net.TCPListener
 	unbind   func()
 }
@@ -101,7 +103,11 @@ func startWith(t testing.TB, listener proxy.Listener, pools ...*upstream.Pool) *
 
 func (r *running) config(t testing.TB) Config {
 	t.Helper()
-	c, err := NewConfig(r.listener, r.pools, func(*upstream.Server, upstream.Verdict) {})
+	pools := make(map[string]Pool, len(r.pools))
+	for name, p := range r.pools {
+		pools[name] = Pool{Servers: p, Identity: r.identity}
+	}
+	c, err := NewConfig(r.listener, pools, func(*upstream.Server, upstream.Verdict) {})
 	if err != nil {
 		t.Fatal(err)
 	}

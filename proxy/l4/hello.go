@@ -59,6 +59,9 @@ func (a *attempt) unheard(err error) cause {
 
 // hasSaid reports whether the client has said something that nobody has read yet.
 func (a *attempt) hasSaid() (something bool) {
+	if t := a.client.TLS(); t != nil && t.TryPeek() == nil {
+		return true
+	}
 	_ = a.client.Control(func(fd int) error { // closed: then not
 		n, err := unix.IoctlGetInt(fd, unix.TIOCINQ) // SIOCINQ: bytes to read
 		something = n > 0

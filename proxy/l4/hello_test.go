@@ -36,9 +36,9 @@ func certificate(t *testing.T) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// secure is a pool of one server that speaks TLS, says its name and whom it was asked
+// overTLS is a pool of one server that speaks TLS, says its name and whom it was asked
 // for, and echoes.
-func secure(t *testing.T, name string, cert tls.Certificate) *upstream.Pool {
+func overTLS(t *testing.T, name string, cert tls.Certificate) *upstream.Pool {
 	t.Helper()
 	spec := pool(t, backend(t, func(c *net.TCPConn) {
 		s := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}})
@@ -57,7 +57,7 @@ func passthrough(t *testing.T, routes ...proxy.Route) *running {
 	t.Helper()
 	cert := certificate(t)
 	return startWith(t, proxy.Listener{Protocol: proxy.TCP, Passthrough: true, Routes: routes},
-		secure(t, "exact", cert), secure(t, "wild", cert), secure(t, "default", cert))
+		overTLS(t, "exact", cert), overTLS(t, "wild", cert), overTLS(t, "default", cert))
 }
 
 // crumbs writes one byte at a time.
@@ -139,7 +139,7 @@ func TestWhatIsNoHelloIsRefused(t *testing.T) {
 
 // A server that is not reached does not take the hello with it.
 func TestTheHelloGoesToTheServerThatIsReached(t *testing.T) {
-	p := secure(t, "default", certificate(t))
+	p := overTLS(t, "default", certificate(t))
 	spec := p.Spec()
 	dead := pool(t, reactortest.Refusing(t)).Spec()
 	spec.Servers = append(dead.Servers, spec.Servers...)
@@ -151,7 +151,7 @@ func TestTheHelloGoesToTheServerThatIsReached(t *testing.T) {
 }
 
 func TestNewConfigRefuses(t *testing.T) {
-	db := map[string]*upstream.Pool{"db": pool(t)}
+	db := map[string]Pool{"db": {Servers: pool(t)}}
 	for want, routes := range map[string][]proxy.Route{
 		"no route to a pool":       nil,
 		"route 2 sends to no pool": {to("db"), {}},

@@ -12,7 +12,10 @@ import (
 	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/proxy/frontend"
 	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/reactor/tlsconn"
 	"github.com/tandemlb/tandem/proxy/route"
+	"github.com/tandemlb/tandem/proxy/secure"
+	"github.com/tandemlb/tandem/proxy/stats"
 	"github.com/tandemlb/tandem/proxy/tunnel"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
@@ -26,6 +29,9 @@ const halfClosed = time.Minute
 type Config struct {
 	Listener proxy.Listener
 
+	// Terms are those of TLS with clients; nil: without.
+	Terms *secure.Terms
+
 	// Observe is called when a connection changed a server's health or asks for a
 	// check. It must not block.
 	Observe func(*upstream.Server, upstream.Verdict)
@@ -33,11 +39,18 @@ type Config struct {
 	table *route.Table
 	split [][]*target        // of each route
 	known map[string]*target // by name
+	home  *stats.Page        // of what got to no pool; nil until Count
+}
+
+// Pool is a pool that a listener sends to.
+type Pool struct {
+	Servers  *upstream.Pool
+	Identity *secure.Identity // that TLS is spoken with to the servers; nil: it is not
 }
 
 // NewConfig returns the config that serves l with pools, which are those that its
 // routes send to, by name.
-func NewConfig(l proxy.Listener, pools map[string]*upstream.Pool, observe func(*upstream.Server, upstream.Verdict)) (Config, error) {
+func NewConfig(l proxy.Listener, pools map[string]Pool, observe func(*upstream.Server, upstream.Verdict)) (Config, error) {
 	c := Config{Listener: l, Observe: observe, split: make([][]*target, len(l.Routes)), known: make(map[string]*target, len(pools))}
 	if len(l.Routes) == 0 {
 		return Config{}, errors.New("no route to a pool")
@@ -49,8 +62,8 @@ func NewConfig(l proxy.Listener, pools map[string]*upstream.Pool, observe func(*
 		for _, share := range l.Routes[i].Split {
 			to := c.known[share.Pool]
 			if to == nil {
-				pool := pools[share.Pool]
-				if pool == nil {
+				pool, ok := pools[share.Pool]
+				if !ok {
 					return Config{}, fmt.Errorf("unknown pool %q", share.Pool)
 				}
 				to = newTarget(pool)
@@ -93,12 +106,22 @@ func New(r *reactor.Reactor, c Config) *Proxy {
 // Configure makes new connections go by c. Those to servers that c drains, or does not
 // have, end with their pool's Drain.
 func (p *Proxy) Configure(c Config) {
+	if c.home == nil {
+		c.Count(stats.NewRegistry(len(p.loops))) // that nobody reads
+	}
 	p.Limit(c.Listener.Limits)
 	p.Expect(c.Listener.ProxyProtocol)
+	p.Secure(c.Terms, &c.Listener)
 	p.conf.Store(&c)
 	for _, l := range p.loops {
 		_ = l.Post(func() { p.open[l.ID()].review(&c) }) // else its connections have ended
 	}
+	l := p.loops[0]
+	_ = l.Post(func() { // who waits finds the way now; else the loop has ended
+		for _, to := range c.known {
+			to.pool.Look(l.Now())
+		}
+	})
 }
 
 // Traffic returns the counters.
@@ -108,23 +131,28 @@ func (p *Proxy) Traffic() proxy.Traffic {
 	return t
 }
 
-func (p *Proxy) serve(client *reactor.Conn, _ *frontend.Bind) (keep bool) {
-	a := &attempt{conf: p.conf.Load(), client: client, loop: client.Loop()}
+func (p *Proxy) serve(client tlsconn.Stream, _ *frontend.Bind) (keep bool) {
+	a := &attempt{conf: p.conf.Load(), latest: &p.conf, client: client, loop: client.Loop()}
+	a.open()
 	end := tunnel.Broken
 	defer func() {
+		a.close(end)
 		if a.server != nil { // it is reached, or there is a panic
 			a.end(end)
 		}
 	}()
 	conn, why := a.reach()
-	if conn == nil {
-		p.reject(client, why)
+	if why != none {
+		p.reject(client.Conn, why)
 		return false
 	}
 	s := &session{loop: a.loop, to: a.to, server: a.server, tunnel: tunnel.Tunnel{
 		Client: client, Server: conn, Silence: a.conf.Listener.Timeouts.Tunnel, HalfClosed: halfClosed,
-		Scratch: p.scratch[a.loop.ID()],
+		Scratch: p.scratch[a.loop.ID()], In: &a.page.In, Out: &a.page.Out,
 	}}
+	if a.unproven {
+		s.tunnel.Heard = a.heard
+	}
 	p.open[a.loop.ID()].enter(s)
 	defer p.open[a.loop.ID()].leave(s)
 	if now := p.conf.Load(); now != a.conf {
