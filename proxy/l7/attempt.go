@@ -6,8 +6,9 @@ import (
 
 	"github.com/tandemlb/tandem/proxy/backend"
 	"github.com/tandemlb/tandem/proxy/dial"
+	"github.com/tandemlb/tandem/proxy/frontend"
 	"github.com/tandemlb/tandem/proxy/http1"
-	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/l7/flow"
 	"github.com/tandemlb/tandem/proxy/retry"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
@@ -56,6 +57,7 @@ func (x *exchange) try() retry.Failure {
 	a.result = upstream.Outcome{Result: upstream.Neutral, Began: a.began}
 	a.attempts++
 	link := x.to.Link(a.server)
+	x.record.span.Attempt(a.attempts, link.Name, a.server.Address(), a.began)
 	if !a.fresh {
 		a.conn = link.Take(x.loop.ID(), a.began, x.to.Limits)
 	}
@@ -64,7 +66,7 @@ func (x *exchange) try() retry.Failure {
 			return x.failure(c)
 		}
 	} else {
-		a.conn.WatchHangup(x.client)
+		a.conn.WatchHangup(x.client.Conn)
 	}
 	if f := x.send(link); f.Cause != retry.None {
 		return f
@@ -76,19 +78,25 @@ func (x *exchange) try() retry.Failure {
 func (x *exchange) connect(l *backend.Link) retry.Cause {
 	x.phase = retry.Connect
 	began := x.loop.Now()
-	c, err := x.loop.Dial(l.Server.Address(), reactor.DialOptions{Watch: x.client, Deadline: x.by(x.to.Timeouts.Connect)})
+	w := dial.Way{Address: l.Server.Address(), Watch: x.client.Conn, Deadline: x.by(x.to.Timeouts.Connect), TLS: l.TLS}
+	if l.TLS != nil {
+		w.Preface = x.introduction(nil)
+	}
+	c, err := dial.Open(x.loop, w)
 	now := x.loop.Now()
 	x.record.connect += now.Sub(began)
 	cause := retry.None
 	if err != nil {
 		cause = x.serverCause(err)
 	}
-	if cause == retry.None || cause.Blames() {
+	if cause == retry.None && l.TLS == nil || cause.Blames() {
 		dial.Judge(l.Server, now, err, x.engine.options.Observe)
 	}
 	if err == nil {
+		x.record.books.Connected(now.Sub(began))
 		x.server.conn = l.NewConn(c, now)
 	}
+	x.record.span.Connected(began, now, cause)
 	return cause
 }
 
@@ -99,7 +107,11 @@ func (x *exchange) send(l *backend.Link) retry.Failure {
 	c := x.server.conn
 	e := &x.edit
 	*e = http1.Edit{Lines: x.origin.Append(e.Lines[:0]), Trailers: x.req.TakesTrailers}
+	if v := frontend.VisitorOf(x.client.Conn); v != nil {
+		e.Lines = append(e.Lines, v.Lines...)
+	}
 	x.rewrite(e, l)
+	x.record.span.Propagate(e)
 	if offer := x.req.UpgradeTo(); isWebSocket(offer) {
 		e.Upgrade = offer
 	}
@@ -124,7 +136,7 @@ func (x *exchange) send(l *backend.Link) retry.Failure {
 func (x *exchange) failure(c retry.Cause) retry.Failure {
 	a := &x.server
 	f := retry.Failure{
-		Phase: x.phase, Cause: c, Untouched: x.answer == nil || x.back.w == 0,
+		Phase: x.phase, Cause: c, Untouched: x.answer == nil || x.back.W == 0,
 		Method: safety(x.req.Method), Keyed: x.req.Has(http1.IdempotencyKey), Whole: x.body.whole, Told: x.told,
 		Left: x.to.Retry.Attempts + 1 - a.attempts, Raced: a.raced,
 	}
@@ -147,7 +159,7 @@ func safety(m http1.Method) retry.Safety {
 // awaitHead reads the head of the response, and passes on those that come before it.
 func (x *exchange) awaitHead() retry.Failure {
 	x.phase = retry.Head
-	x.server.conn.SetReadBudget(never) // the body of the response before has left one
+	x.server.conn.SetReadBudget(flow.Never) // the body of the response before has left one
 	x.awaitResponse()
 	for {
 		err := x.server.conn.WaitReadable()
@@ -161,34 +173,50 @@ func (x *exchange) awaitHead() retry.Failure {
 	x.hold()
 	x.res.Reset(&x.req)
 	for {
-		if x.back.w > x.back.r {
-			n, err := x.res.Parse(x.back.unread(), &x.engine.limits)
+		if x.back.W > x.back.R {
+			n, err := x.res.Parse(x.back.Unread(), &x.engine.limits)
 			switch {
 			case err != nil:
 				x.p.badResponse(x, err)
 				return x.failure(retry.ServerBad)
 			case n > 0 && !x.res.Interim():
-				x.back.r += n
+				x.back.R += n
 				return x.gotHead()
 			case n > 0:
-				x.back.r += n
+				x.back.R += n
 				if c := x.passInterim(); c != retry.None {
 					return x.failure(c)
 				}
 				continue
 			}
-			if !x.back.grow(x.engine.limits.Header + bufferSize) {
+			if !x.back.Grow(x.engine.limits.Header + flow.BufferSize) {
 				panic("l7: a head within its limit does not fit")
 			}
 		}
-		n, err := x.server.conn.Read(x.back.room())
-		x.back.w += n
+		n, err := x.server.conn.Read(x.back.Room())
+		x.back.W += n
+		if x.server.conn.Unproven && x.rejected(err) {
+			return x.failure(retry.ServerBroke)
+		}
 		if err != nil {
 			if c, again := x.waitFailed(err); !again {
 				return x.failure(c)
 			}
 		}
 	}
+}
+
+// rejected tells the server's health what it says first after a handshake of TLS: that may
+// be no to the handshake, which then counts as a connect that failed.
+func (x *exchange) rejected(err error) (no bool) {
+	x.server.conn.Unproven = false
+	if no = dial.Rejected(err); no {
+		x.phase, err = retry.Connect, &dial.HandshakeError{Err: err}
+	} else {
+		err = nil
+	}
+	dial.Judge(x.server.server, x.loop.Now(), err, x.engine.options.Observe)
+	return no
 }
 
 // awaitResponse sets how long the head of the response may take: from the end of the
@@ -224,6 +252,7 @@ func (x *exchange) gotHead() retry.Failure {
 	now := x.loop.Now()
 	x.record.firstByte = now.Sub(x.record.start)
 	status := x.res.Status
+	x.server.conn.Link.Stats.Respond(x.loop.ID(), status)
 	// Not within a body: nobody would say where that ends.
 	if status == statusSwitchingProtocols && (x.server.offer == nil || !x.body.done || !x.res.SwitchesTo(x.server.offer)) {
 		x.p.Refuse("unwanted_switch")
@@ -278,6 +307,7 @@ func (x *exchange) endAttempt(f *retry.Failure) {
 			a.server.Broke()
 		}
 	}
+	x.record.span.Failed(f, x.loop.Now())
 	x.dropServer()
 }
 

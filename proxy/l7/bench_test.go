@@ -37,6 +37,7 @@ func BenchmarkRequestsWithoutAllocation(b *testing.B) {
 	const response = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"
 	benchmarks := []struct{ name, request, last, response string }{
 		{"get", "GET /index.html?a=b HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n", "\r\n\r\n", response},
+		{"get, traced but not recorded", "GET /index.html?a=b HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n", "\r\n\r\n", response},
 		{"post", "POST /form HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 100\r\n\r\n" + strings.Repeat("x", 99) + "!", "!", response},
 		{"post in chunks", "POST /form HTTP/1.1\r\nHost: shop.example\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "0\r\n\r\n", response},
 		{"response in chunks", "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n", "\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
@@ -44,6 +45,9 @@ func BenchmarkRequestsWithoutAllocation(b *testing.B) {
 	for _, bm := range benchmarks {
 		b.Run(bm.name, func(b *testing.B) {
 			r := start(b, fixed(b, bm.last, []byte(bm.response)))
+			if bm.name == "get, traced but not recorded" {
+				r.tracer.Configure(true, 0)
+			}
 			c := r.dial(b)
 			c.SetDeadline(time.Time{})
 			request := []byte(bm.request)

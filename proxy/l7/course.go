@@ -68,7 +68,9 @@ func (x *exchange) direct() (reply, bool) {
 		r := at.Respond
 		return reply{status: r.Status, text: r.Body, kind: r.ContentType, fixed: true, reason: accesslog.OK}, false
 	}
-	x.to = x.conf.backends[x.conf.rules.Pool(at, x.random.Uint64())]
+	pool := x.conf.rules.Pool(at, x.random.Uint64())
+	x.to = x.conf.backends[pool]
+	x.record.books.Turn(pool)
 	x.keep(q)
 	return reply{}, true
 }

@@ -30,7 +30,7 @@ func (r *running) change(t *testing.T, change func(*proxy.Pool)) {
 	change(&spec)
 	p := newPool(t, spec, old.Pool)
 	p.Activate(time.Now())
-	next := backend.New(r.engine.reactor.Loops(), p, old, nil)
+	next := backend.New(r.engine.reactor.Loops(), p, old, options(t))
 	r.use(t, next)
 	old.Retire(next)
 }

@@ -35,11 +35,19 @@ func (x *exchange) dress(e *http1.Edit) {
 	e.Add = x.fields
 }
 
-// preface begins what is sent to a server: with a header that says who the client is,
-// on a new connection of a pool that wants one.
+// preface begins what is sent to a server.
 func (x *exchange) preface() []byte {
-	if x.to.Header == proxy.ProxyNone || x.server.conn.Reused {
+	if c := x.server.conn; c.Reused || !c.Plain() { // that has been said, before TLS
 		return x.out[:0]
 	}
-	return proxyproto.Append(x.out[:0], x.to.Header, frontend.ClientOf(x.client), frontend.Local(x.client))
+	return x.introduction(x.out[:0])
+}
+
+// introduction appends what says at the beginning of a connection who the client is, if
+// the pool wants that said.
+func (x *exchange) introduction(dst []byte) []byte {
+	if x.to.Header == proxy.ProxyNone {
+		return dst
+	}
+	return proxyproto.Append(dst, x.to.Header, frontend.ClientOf(x.client.Conn), frontend.Local(x.client.Conn))
 }

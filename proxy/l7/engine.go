@@ -11,6 +11,9 @@ import (
 	"github.com/tandemlb/tandem/proxy/forward"
 	"github.com/tandemlb/tandem/proxy/http1"
 	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/reactor/tlsconn"
+	"github.com/tandemlb/tandem/proxy/stats"
+	"github.com/tandemlb/tandem/proxy/trace"
 	"github.com/tandemlb/tandem/proxy/tunnel"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
@@ -36,6 +39,12 @@ type Options struct {
 
 	// Access is where finished requests are told to; nil: nowhere.
 	Access *accesslog.Log
+
+	// Stats are the books, for as many loops as there are; nil: nobody reads them.
+	Stats *stats.Registry
+
+	// Tracer chooses the requests that are recorded; nil: none is.
+	Tracer *trace.Tracer
 }
 
 // local is what belongs to one loop, and is used by nothing but what runs there.
@@ -51,6 +60,7 @@ type local struct {
 	ids     *forward.IDs
 	random  *rand.PCG         // for choices, which nobody gains by foreseeing
 	access  *accesslog.Buffer // nil without a log
+	traces  *trace.Buffer     // nil without a tracer
 }
 
 const (
@@ -65,6 +75,9 @@ const (
 
 // NewEngine returns an engine on the loops of r, which outlives it.
 func NewEngine(r *reactor.Reactor, o Options) *Engine {
+	if o.Stats == nil {
+		o.Stats = stats.NewRegistry(len(r.Loops()))
+	}
 	e := &Engine{reactor: r, options: o, limits: responseLimits()}
 	for _, l := range r.Loops() {
 		var seed [32]byte
@@ -75,6 +88,9 @@ func NewEngine(r *reactor.Reactor, o Options) *Engine {
 		}
 		if o.Access != nil {
 			at.access = o.Access.NewBuffer()
+		}
+		if o.Tracer != nil {
+			at.traces = o.Tracer.NewBuffer(rand.NewPCG(rand.Uint64(), rand.Uint64())) // shown to others, unlike the choices of random
 		}
 		e.locals = append(e.locals, at)
 	}
@@ -108,7 +124,7 @@ func (l *local) giveBack(b []byte) {
 }
 
 // take returns an exchange for a client that has something to say.
-func (l *local) take(p *Proxy, client *reactor.Conn) *exchange {
+func (l *local) take(p *Proxy, client tlsconn.Stream) *exchange {
 	var x *exchange
 	if n := len(l.free); n > 0 {
 		x = l.free[n-1]
@@ -125,7 +141,7 @@ func (l *local) take(p *Proxy, client *reactor.Conn) *exchange {
 
 // put takes an exchange back that holds nothing any more.
 func (l *local) put(x *exchange) {
-	x.p, x.client, x.conf = nil, nil, nil
+	x.p, x.client, x.conf = nil, tlsconn.Stream{}, nil
 	if len(l.free) < maxFree {
 		l.free = append(l.free, x)
 	}

@@ -10,7 +10,9 @@ import (
 	"github.com/tandemlb/tandem/proxy/forward"
 	"github.com/tandemlb/tandem/proxy/frontend"
 	"github.com/tandemlb/tandem/proxy/http1"
+	"github.com/tandemlb/tandem/proxy/l7/flow"
 	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/reactor/tlsconn"
 	"github.com/tandemlb/tandem/proxy/retry"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
@@ -29,13 +31,13 @@ type exchange struct {
 	*local
 	p      *Proxy
 	conf   *Prepared // as of the request
-	client *reactor.Conn
+	client tlsconn.Stream
 	port   uint16 // that the client came to
 	phase  retry.Phase
 
 	req    http1.Request
 	origin forward.Request
-	in     buffer // what the client sent: the head, and what came behind it
+	in     flow.Buffer // what the client sent: the head, and what came behind it
 	body   upload
 
 	course
@@ -64,7 +66,7 @@ type waiting struct {
 // answer is what it takes to write, and to carry a response. An exchange has none
 // while it waits for the server: those that are used are few then, and in the cache.
 type answer struct {
-	back    buffer // what the server sent
+	back    flow.Buffer // what the server sent
 	res     http1.Response
 	decoder http1.Decoder // of its body
 	edit    http1.Edit
@@ -75,7 +77,7 @@ type answer struct {
 }
 
 func newExchange(l *local) *exchange {
-	return &exchange{local: l, in: buffer{b: make([]byte, bufferSize)}}
+	return &exchange{local: l, in: flow.Buffer{B: make([]byte, flow.BufferSize)}}
 }
 
 // hold takes an answer, unless x has one.
@@ -88,9 +90,9 @@ func (x *exchange) hold() {
 		x.answers[n-1] = nil
 		x.answers = x.answers[:n-1]
 	} else {
-		x.answer = &answer{back: buffer{b: make([]byte, bufferSize)}}
+		x.answer = &answer{back: flow.Buffer{B: make([]byte, flow.BufferSize)}}
 	}
-	x.back.reset()
+	x.back.Reset()
 	x.unasked = false
 }
 
@@ -107,14 +109,15 @@ func (x *exchange) letGo() {
 
 // serve carries the requests of a connection that has something to say. It is the
 // handler of the reactor: true parks the connection until it has more to say.
-func (p *Proxy) serve(c *reactor.Conn, b *frontend.Bind) (keep bool) {
+func (p *Proxy) serve(c tlsconn.Stream, b *frontend.Bind) (keep bool) {
 	x := p.engine.locals[c.Loop().ID()].take(p, c)
-	x.port = b.PortOf(c)
+	x.port = b.PortOf(c.Conn)
 	done := false
 	defer func() {
 		if !done { // it panics, and nobody knows what is in x
 			x.dropServer()
 			x.server.retryDone(x.to)
+			x.record.books.Drop()
 			p.panics.Add(1)
 		}
 	}()
@@ -146,7 +149,7 @@ const (
 
 // converse carries one request after the other, until the client has said all.
 func (x *exchange) converse() after {
-	x.in.reset()
+	x.in.Reset()
 	for {
 		if next, ok := x.readRequest(); !ok {
 			return next
@@ -162,21 +165,21 @@ func (x *exchange) readRequest() (next after, ok bool) {
 	x.conf = x.p.conf.Load()
 	x.phase = retry.Read
 	_ = x.client.SetReadDeadline(time.Time{}) // open, or the next read tells
-	x.client.SetReadBudget(never)             // the last body has left one
+	x.client.SetReadBudget(flow.Never)        // the last body has left one
 	waits, start := false, x.loop.Now()
 	for {
-		if x.in.w > x.in.r {
-			n, err := x.req.Parse(x.in.unread(), &x.conf.limits)
+		if x.in.W > x.in.R {
+			n, err := x.req.Parse(x.in.Unread(), &x.conf.limits)
 			if err != nil {
 				x.begin(start)
 				return x.refuse(err), false
 			}
 			if n > 0 {
 				x.begin(start)
-				x.in.r += n
+				x.in.R += n
 				return 0, true
 			}
-			if !x.in.grow(x.conf.limits.Header + bufferSize) {
+			if !x.in.Grow(x.conf.limits.Header + flow.BufferSize) {
 				panic("l7: a head within its limit does not fit")
 			}
 			if !waits {
@@ -187,7 +190,7 @@ func (x *exchange) readRequest() (next after, ok bool) {
 			}
 		}
 		n, err := x.readMore(waits)
-		x.in.w += n
+		x.in.W += n
 		switch {
 		case err == nil:
 		case err == reactor.ErrWouldBlock: //nolint:errorlint // never wrapped
@@ -209,9 +212,9 @@ func (x *exchange) readRequest() (next after, ok bool) {
 
 func (x *exchange) readMore(waits bool) (int, error) {
 	if waits {
-		return x.client.Read(x.in.room())
+		return x.client.Read(x.in.Room())
 	}
-	return x.client.TryRead(x.in.room())
+	return x.client.TryRead(x.in.Room())
 }
 
 // deadlineIn ends reads from the client in d; 0 means never.
@@ -271,6 +274,7 @@ func (x *exchange) judge() (reply, bool) {
 		return reply{status: statusMethodNotAllowed, reason: accesslog.ClientError, close: !x.req.Body.Empty()}, false
 	}
 	x.trace()
+	x.record.span.Begin(x.traces, &x.req, x.record.start)
 	if x.origin.Loops() {
 		return reply{status: statusLoopDetected, reason: accesslog.Loop, close: !x.req.Body.Empty()}, false
 	}
@@ -284,7 +288,7 @@ func (x *exchange) judge() (reply, bool) {
 // say.
 func (x *exchange) trace() {
 	x.origin.Begin(&x.conf.policy, forward.Arrival{
-		Peer: frontend.ClientOf(x.client).Addr(), Port: x.port, Minor: x.req.Minor, Host: x.req.Authority(),
+		Peer: frontend.ClientOf(x.client.Conn).Addr(), Port: x.port, TLS: !x.client.Plain(), Minor: x.req.Minor, Host: x.req.Authority(),
 	})
 	fields := x.req.Fields()
 	for i := range fields {
@@ -302,8 +306,8 @@ func (x *exchange) trace() {
 
 // originFields are the known fields that say where a request comes from. Which one
 // is its identity, the config says; it may be one that is not known.
-const originFields = http1.Set(1<<http1.Forwarded | 1<<http1.XForwardedFor | 1<<http1.XForwardedHost | 1<<http1.XForwardedProto |
-	1<<http1.XForwardedPort | 1<<http1.XForwardedOther | 1<<http1.XRealIP | 1<<http1.XRequestID | 1<<http1.Via)
+const originFields = http1.Set(1<<http1.Forwarded|1<<http1.XForwardedFor|1<<http1.XForwardedHost|1<<http1.XForwardedProto|
+	1<<http1.XForwardedPort|1<<http1.XForwardedOther|1<<http1.XRealIP|1<<http1.XRequestID|1<<http1.Via) | http1.Certificate
 
 // causeOf says what a failed read from the client, or write to it, means.
 func (x *exchange) causeOf(err error) retry.Cause {

@@ -22,6 +22,7 @@ import (
 	"github.com/tandemlb/tandem/proxy/accesslog"
 	"github.com/tandemlb/tandem/proxy/backend"
 	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
+	"github.com/tandemlb/tandem/proxy/trace"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
@@ -100,6 +101,7 @@ func pool(t testing.TB, servers ...string) *upstream.Pool {
 		Retry:    proxy.Retry{Attempts: 5, On: []proxy.RetryOn{proxy.RetryConnect, proxy.RetryReset}, Budget: 1},
 	}
 	for _, s := range servers {
+		s = overTLS(t, s)
 		spec.Servers = append(spec.Servers, proxy.Server{Weight: 1, Name: s, Address: netip.MustParseAddrPort(s)})
 	}
 	return newPool(t, spec, nil)
@@ -120,9 +122,11 @@ type running struct {
 	engine  *Engine
 	config  Config
 	l       *net.TCPListener
-	unbind  func() // nil once it has been called
+	unbind  func()   // nil once it has been called
+	front   net.Addr // that clients without TLS come to
 	log     *observer.ObservedLogs
 	access  *accessLog
+	tracer  *trace.Tracer          // takes no part until it is told to
 	observe atomic.Pointer[func()] // called when a server's health changes
 
 	overloaded atomic.Bool
@@ -178,7 +182,7 @@ func startWith(t testing.TB, spec proxy.Listener, servers *upstream.Pool) *runni
 	t.Helper()
 	loops := reactortest.Start(t, 2, "as a bug would")
 	core, logs := observer.New(zap.DebugLevel)
-	r := &running{l: reactortest.Listen(t), log: logs, access: &accessLog{}}
+	r := &running{l: reactortest.Listen(t), log: logs, access: &accessLog{}, tracer: trace.New()}
 	access := accesslog.New(r.access)
 	access.Configure(true, 1)
 	logCtx, stopLog := context.WithCancel(context.Background())
@@ -188,11 +192,17 @@ func startWith(t testing.TB, spec proxy.Listener, servers *upstream.Pool) *runni
 		stopLog()
 		wg.Wait()
 	})
-	r.engine = NewEngine(loops, Options{Observe: r.observed, Access: access, Overloaded: r.overloaded.Load})
+	r.engine = NewEngine(loops, Options{Observe: r.observed, Access: access, Overloaded: r.overloaded.Load, Tracer: r.tracer})
 	r.config = Config{
-		Listener: spec, Backends: map[string]*backend.Backend{"web": backend.New(r.engine.reactor.Loops(), servers, nil, nil)},
+		Listener: spec, Backends: map[string]*backend.Backend{"web": backend.New(r.engine.reactor.Loops(), servers, nil, options(t))},
 		Log:       proxy.Log{Access: true, Sample: 1, RequestID: "x-request-id", Tenant: "x-tenant"},
 		Pseudonym: "tandem-test",
+	}
+	r.front = r.l.Addr()
+	if clientsOverTLS.Load() {
+		s := newSecured(t, &r.config.Listener, proxy.ClientAuthNone)
+		r.config.Terms = s.terms
+		r.front = bridge(t, r.l.Addr().String(), s.client())
 	}
 	r.Proxy = r.engine.New(r.prepare(t), zap.New(core))
 	r.bind(t)
@@ -250,10 +260,10 @@ func (r *running) prepare(t testing.TB) *Prepared {
 
 func (r *running) backend(t testing.TB, servers ...string) *backend.Backend {
 	t.Helper()
-	return backend.New(r.engine.reactor.Loops(), pool(t, servers...), nil, nil)
+	return backend.New(r.engine.reactor.Loops(), pool(t, servers...), nil, options(t))
 }
 
-func (r *running) url(path string) string { return "http://" + r.l.Addr().String() + path }
+func (r *running) url(path string) string { return "http://" + r.front.String() + path }
 
 // client is an HTTP client that adds nothing of its own.
 func client(t testing.TB) *http.Client {
@@ -292,7 +302,7 @@ type raw struct {
 
 func (r *running) dial(t testing.TB) raw {
 	t.Helper()
-	c, err := net.DialTCP("tcp", nil, r.l.Addr().(*net.TCPAddr))
+	c, err := net.DialTCP("tcp", nil, r.front.(*net.TCPAddr))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,7 +332,9 @@ func (c raw) response(t testing.TB, method string) *http.Response {
 func (r *running) settle(t testing.TB) proxy.Traffic {
 	t.Helper()
 	eventually(t, func() bool { return r.Traffic().Open == 0 })
-	return r.Traffic()
+	all := r.Traffic()
+	all.TLS = proxy.TLSTraffic{} // the rest is the same with it and without
+	return all
 }
 
 func eventually(t testing.TB, ok func() bool) {

@@ -46,7 +46,7 @@ func (x *exchange) took(s *upstream.Server, why upstream.Refusal) retry.Cause {
 }
 
 // queue waits for a place, behind those who came before.
-func (x *exchange) queue() retry.Cause {
+func (x *exchange) queue() (c retry.Cause) {
 	began := x.loop.Now()
 	waiter := x.waits()
 	w, ok := x.to.Pool.Enqueue(&x.ask, x.wake)
@@ -58,14 +58,19 @@ func (x *exchange) queue() retry.Cause {
 		until = began.Add(d)
 	}
 	until = x.sooner(until)
-	defer func() { x.queued += x.loop.Now().Sub(began) }()
+	defer func() {
+		waited := x.loop.Now().Sub(began)
+		x.queued += waited
+		x.record.books.Queued(waited)
+		x.record.span.Queued(began, x.loop.Now(), c)
+	}()
 	for {
 		look := x.loop.Now().Add(lookAfter)
 		last := !until.IsZero() && !look.Before(until)
 		if last {
 			look = until
 		}
-		err := waiter.Wait(look, x.client)
+		err := waiter.Wait(look, x.client.Conn)
 		x.follow()
 		x.ask.Now, x.ask.Sticky = x.loop.Now(), x.sticky
 		switch {
@@ -145,7 +150,7 @@ func (x *exchange) again(f *retry.Failure) bool {
 		*f = retry.Failure{Phase: retry.Pick, Cause: c}
 	default: // f is what the client hears of
 		if answered {
-			a.conn.WatchHangup(x.client)
+			a.conn.WatchHangup(x.client.Conn)
 		}
 	}
 	return false
@@ -185,7 +190,7 @@ func (x *exchange) backOff() retry.Cause {
 	if d == 0 {
 		return retry.None
 	}
-	err := x.waits().Wait(x.by(d), x.client)
+	err := x.waits().Wait(x.by(d), x.client.Conn)
 	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		return x.late(retry.None)
 	}

@@ -12,8 +12,10 @@ import (
 	"github.com/tandemlb/tandem/proxy/forward"
 	"github.com/tandemlb/tandem/proxy/frontend"
 	"github.com/tandemlb/tandem/proxy/http1"
+	"github.com/tandemlb/tandem/proxy/l7/ledger"
 	"github.com/tandemlb/tandem/proxy/l7/rules"
 	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/secure"
 )
 
 // Config is what a Proxy goes by. It is not changed once in use.
@@ -21,7 +23,8 @@ type Config struct {
 	Listener  proxy.Listener
 	Backends  map[string]*backend.Backend // of the pools that the routes send to, by name
 	Log       proxy.Log
-	Pseudonym string // names the pair in Via: a token, the same on both nodes
+	Pseudonym string        // names the pair in Via: a token, the same on both nodes
+	Terms     *secure.Terms // of TLS with clients; nil: without
 }
 
 // Prepared is a Config made ready for use.
@@ -29,7 +32,8 @@ type Prepared struct {
 	Config
 	rules    *rules.Rules
 	backends []*backend.Backend // by the index of rules.Pools
-	limits   http1.Limits       // of requests
+	pages    *ledger.Pages
+	limits   http1.Limits // of requests
 	policy   forward.Policy
 }
 
@@ -62,7 +66,8 @@ func (e *Engine) Prepare(c Config, of *Proxy, now time.Time) (*Prepared, error) 
 	set(&limits.Header, l.HeaderBytes)
 	set(&limits.Fields, l.Headers)
 	limits.Line = min(limits.Line, limits.Header)
-	return &Prepared{Config: c, rules: r, backends: backends, limits: limits, policy: forward.Policy{
+	pages := ledger.NewPages(e.options.Stats, c.Listener.Name, r.Pools)
+	return &Prepared{Config: c, rules: r, backends: backends, pages: pages, limits: limits, policy: forward.Policy{
 		Trusted: c.Listener.TrustForwarded, RequestID: c.Log.RequestID,
 		// A request may pass two listeners on purpose, and none twice.
 		Pseudonym: c.Pseudonym + "-" + c.Listener.Name,
@@ -97,6 +102,7 @@ func (e *Engine) New(c *Prepared, logger *zap.Logger) *Proxy {
 func (p *Proxy) Configure(c *Prepared) {
 	p.Limit(c.Listener.Limits)
 	p.Expect(c.Listener.ProxyProtocol)
+	p.Secure(c.Terms, &c.Listener)
 	p.conf.Store(c)
 }
 

@@ -8,6 +8,9 @@ import (
 	"github.com/tandemlb/tandem/proxy/accesslog"
 	"github.com/tandemlb/tandem/proxy/frontend"
 	"github.com/tandemlb/tandem/proxy/http1"
+	"github.com/tandemlb/tandem/proxy/l7/ledger"
+	"github.com/tandemlb/tandem/proxy/l7/outcome"
+	"github.com/tandemlb/tandem/proxy/l7/spans"
 	"github.com/tandemlb/tandem/proxy/retry"
 )
 
@@ -19,12 +22,14 @@ type record struct {
 	status    int
 	sent      int64 // bytes of the response's body
 	traced    bool  // it is known where the request came from
+	books     ledger.Entry
+	span      spans.Request
 }
 
 // begin starts the books on a request. Those on the one before, which may have been
 // another client's, are closed.
 func (x *exchange) begin(start time.Time) {
-	x.record = record{start: start}
+	x.record = record{start: start, books: x.conf.pages.Open(x.loop.ID())}
 	x.server.retryDone(x.to)
 	x.server.begin()
 	if !x.deadline.IsZero() { // the last request has left one
@@ -40,19 +45,23 @@ func (x *exchange) log(c retry.Cause) {
 	if c == retry.ClientGone && r.status == 0 {
 		r.status = statusClientGone
 	}
-	x.tell(reasonOf(c, x.phase))
+	x.tell(outcome.Reason(c, x.phase))
 }
 
-// tell writes the request into the access log.
+// tell writes the request into the books, and into the access log, and ends what is
+// recorded of it.
 func (x *exchange) tell(why accesslog.Reason) {
-	if x.access == nil || !x.conf.Log.Access {
+	r := &x.record
+	took := x.loop.Now().Sub(r.start)
+	r.books.Close(ledger.End{Took: took, FirstByte: r.firstByte, Status: r.status, In: x.body.received, Out: r.sent, Reason: why})
+	logged := x.access != nil && x.conf.Log.Access
+	if !logged && !r.span.Recorded() {
 		return
 	}
-	r := &x.record
 	e := accesslog.Entry{
-		Start: r.start, Latency: x.loop.Now().Sub(r.start), Listener: x.conf.Listener.Name, Reason: why,
+		Start: r.start, Latency: took, Listener: x.conf.Listener.Name, Reason: why,
 		Request: accesslog.Request{
-			Client: frontend.ClientOf(x.client).Addr(), Method: x.req.MethodText(), Host: x.req.HostName(), Path: x.req.RawTarget(), Bytes: x.body.received,
+			Client: frontend.ClientOf(x.client.Conn).Addr(), Method: x.req.MethodText(), Host: x.req.HostName(), Path: x.req.RawTarget(), Bytes: x.body.received,
 		},
 		Response: accesslog.Response{Status: r.status, Bytes: r.sent},
 		Upstream: accesslog.Upstream{Connect: r.connect, FirstByte: r.firstByte, Queued: x.queued},
@@ -72,50 +81,13 @@ func (x *exchange) tell(why accesslog.Reason) {
 	if n := len(x.server.tried); n > 0 {
 		e.Upstream.Server, e.Upstream.Retries = x.to.Link(x.server.tried[n-1]).Name, max(x.server.attempts-1, 0)
 	}
-	x.access.Append(&e)
-}
-
-// reasonOf names what a cause in a phase means.
-func reasonOf(c retry.Cause, p retry.Phase) accesslog.Reason {
-	switch c {
-	case retry.None:
-		return accesslog.OK
-	case retry.ServerBroke:
-		if p <= retry.Connect {
-			return accesslog.ServerConnect
-		}
-		return accesslog.ServerReset
-	case retry.ServerLate:
-		return accesslog.ServerTimeout
-	case retry.ServerBad:
-		return accesslog.ServerBadResponse
-	case retry.ServerStatus:
-		return accesslog.OK // it is passed on
-	case retry.QueueFull:
-		return accesslog.QueueFull
-	case retry.QueueTimeout:
-		return accesslog.QueueTimeout
-	case retry.BreakerOpen:
-		return accesslog.BreakerOpen
-	case retry.RouteLate:
-		return accesslog.RouteTimeout
-	case retry.Drained:
-		return accesslog.ServerDrained
-	case retry.NoServer:
-		return accesslog.NoServer
-	case retry.ClientGone:
-		return accesslog.ClientAbort
-	case retry.ClientSlow:
-		if p == retry.Stream {
-			return accesslog.ClientSlowRead
-		}
-		return accesslog.ClientTimeoutBody
-	case retry.ClientBad, retry.ClientTooBig:
-		return accesslog.ClientError
-	case retry.ShutDown:
-		return accesslog.Shutdown
+	if logged {
+		e.Request.TraceID = r.span.AppendTrace(x.key[:0])
+		x.access.Append(&e)
 	}
-	return accesslog.Internal
+	r.span.End(x.traces, &e, spans.Asked{
+		Message: &x.req, Peer: frontend.ClientOf(x.client.Conn), HTTPS: x.origin.HTTPS(), Passed: x.phase == retry.Stream,
+	})
 }
 
 // refused counts what a client sent and is not carried, and shows it to who looks
@@ -123,7 +95,7 @@ func reasonOf(c retry.Cause, p retry.Phase) accesslog.Reason {
 func (p *Proxy) refused(x *exchange, err error) {
 	p.Refuse(string(http1.ReasonOf(err)))
 	if c := p.log.Check(zap.DebugLevel, "request refused"); c != nil {
-		c.Write(zap.Stringer("client", frontend.ClientOf(x.client)), zap.Error(err), excerpt(x.in.b[:x.in.w]))
+		c.Write(zap.Stringer("client", frontend.ClientOf(x.client.Conn)), zap.Error(err), excerpt(x.in.B[:x.in.W]))
 	}
 }
 
@@ -131,7 +103,7 @@ func (p *Proxy) refused(x *exchange, err error) {
 func (p *Proxy) badResponse(x *exchange, err error) {
 	p.Refuse("response_" + string(http1.ReasonOf(err)))
 	if c := p.log.Check(zap.DebugLevel, "response refused"); c != nil {
-		c.Write(zap.Stringer("server", x.server.conn.Link.Server.Address()), zap.Error(err), excerpt(x.back.b[:x.back.w]))
+		c.Write(zap.Stringer("server", x.server.conn.Link.Server.Address()), zap.Error(err), excerpt(x.back.B[:x.back.W]))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/tandemlb/tandem/proxy/accesslog"
 	"github.com/tandemlb/tandem/proxy/frontend"
 	"github.com/tandemlb/tandem/proxy/http1"
+	"github.com/tandemlb/tandem/proxy/l7/outcome"
 	"github.com/tandemlb/tandem/proxy/reactor"
 	"github.com/tandemlb/tandem/proxy/retry"
 )
@@ -116,7 +117,7 @@ func (x *exchange) reply(r reply) after {
 		return closing
 	case keep:
 		x.letGo()
-		x.in.compact()
+		x.in.Compact()
 		return another
 	}
 	x.linger()
@@ -162,7 +163,7 @@ func (x *exchange) refuse(err error) after {
 // fail ends an exchange that got no response.
 func (x *exchange) fail(f retry.Failure) after {
 	a := retry.Decide(f, 0, nil) // it is decided that it is not sent again
-	why := reasonOf(f.Cause, f.Phase)
+	why := outcome.Reason(f.Cause, f.Phase)
 	if a.Status == 0 {
 		x.log(f.Cause)
 		_ = x.client.Abort() // or it is closed already

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/proxy/http1"
+	"github.com/tandemlb/tandem/proxy/l7/flow"
 	"github.com/tandemlb/tandem/proxy/retry"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
@@ -42,20 +43,20 @@ func (x *exchange) respond() after {
 // sink is the client as the receiver of a response.
 type sink struct {
 	x    *exchange
-	pace pace
+	pace flow.Pace
 	sent int64 // bytes of the body
 }
 
 func (x *exchange) sink() *sink {
 	l := &x.conf.Listener
-	x.toClient = sink{x: x, pace: pace{rate: l.Limits.MinRate, idle: l.Timeouts.WriteIdle}}
+	x.toClient = sink{x: x, pace: flow.Pace{Rate: l.Limits.MinRate, Idle: l.Timeouts.WriteIdle}}
 	return &x.toClient
 }
 
 // write sends what is given, at the pace of the client.
 func (s *sink) write(bufs ...[]byte) retry.Cause {
 	c := s.x.client
-	c.SetWriteBudget(s.pace.allowance())
+	c.SetWriteBudget(s.pace.Allowance())
 	before := c.WriteWaited()
 	var n int64
 	var err error
@@ -66,7 +67,7 @@ func (s *sink) write(bufs ...[]byte) retry.Cause {
 	} else {
 		n, err = c.WriteBuffers(bufs...)
 	}
-	s.pace.took(int(n), c.WriteWaited()-before)
+	s.pace.Took(int(n), c.WriteWaited()-before)
 	if err != nil {
 		return s.blame(err)
 	}
@@ -95,18 +96,18 @@ func (x *exchange) sendOn(s *sink, body http1.Body) retry.Cause {
 
 func (x *exchange) sendSized(s *sink) retry.Cause {
 	left := x.res.Body.Length
-	first := x.back.unread()
+	first := x.back.Unread()
 	if int64(len(first)) > left {
 		first = first[:left] // and what follows condemns the connection
 	}
-	x.back.r += len(first)
+	x.back.R += len(first)
 	left -= int64(len(first))
 	c := x.sendFirst(s, first)
 	if c != retry.None {
 		return c
 	}
 	s.sent += int64(len(first))
-	for part := int64(leastPart); left >= spliceFrom; {
+	for part := int64(flow.LeastPart); left >= flow.SpliceFrom && x.server.conn.Plain() && x.client.Plain(); {
 		before := x.client.WriteWaited()
 		moved, piped, c := x.spliceOn(s, min(left, part))
 		left -= moved
@@ -116,10 +117,10 @@ func (x *exchange) sendSized(s *sink) retry.Cause {
 		if !piped {
 			break
 		}
-		part = nextPart(part, x.client.WriteWaited()-before, s.pace.allowance())
+		part = flow.NextPart(part, x.client.WriteWaited()-before, s.pace.Allowance())
 	}
 	for left > 0 {
-		room := x.back.b[:min(int64(len(x.back.b)), left)]
+		room := x.back.B[:min(int64(len(x.back.B)), left)]
 		n, c := x.readBody(room)
 		if c != retry.None {
 			return c
@@ -147,17 +148,17 @@ func (x *exchange) sendFirst(s *sink, data []byte) retry.Cause {
 func (x *exchange) spliceOn(s *sink, n int64) (moved int64, piped bool, _ retry.Cause) {
 	up := x.server.conn
 	up.SetReadBudget(bodyIdle(x.to))
-	x.client.SetWriteBudget(s.pace.allowance())
+	x.client.SetWriteBudget(s.pace.Allowance())
 	before := x.client.WriteWaited()
-	moved, err := x.loop.Splice(x.client, up.Conn, n)
-	s.pace.took(int(moved), x.client.WriteWaited()-before)
+	moved, err := x.loop.Splice(x.client.Conn, up.Conn, n)
+	s.pace.Took(int(moved), x.client.WriteWaited()-before)
 	s.sent += moved
 	if err == nil {
 		return moved, true, retry.None
 	}
-	server, client := sides(err)
+	server, client := flow.Sides(err)
 	switch {
-	case noPipe(err):
+	case flow.NoPipe(err):
 		return moved, false, retry.None
 	case client != nil:
 		return moved, true, s.blame(client)
@@ -198,23 +199,23 @@ func (x *exchange) sendChunked(s *sink, chunks bool) retry.Cause {
 	d := &x.decoder
 	d.Reset(&x.res.Head, &x.engine.limits)
 	pending := x.out // the head, until it has been sent
-	from, to := x.back.r, x.back.w
+	from, to := x.back.R, x.back.W
 	for {
-		n, used, err := d.Decode(x.back.b[from:to])
+		n, used, err := d.Decode(x.back.B[from:to])
 		if err != nil {
 			x.p.badResponse(x, err)
 		}
 		ended := d.Done()
-		x.back.r, x.back.w = from+used, to
+		x.back.R, x.back.W = from+used, to
 		var piece []byte
 		switch {
 		case n > 0 && chunks:
-			piece = http1.FrameChunk(x.back.b, from, from+n)
+			piece = http1.FrameChunk(x.back.B, from, from+n)
 		case n > 0:
-			piece = x.back.b[from : from+n]
+			piece = x.back.B[from : from+n]
 		}
 		if ended && chunks {
-			leftover := x.back.w > x.back.r // looked at before it is overwritten
+			leftover := x.back.W > x.back.R // looked at before it is overwritten
 			piece = http1.AppendLastChunk(piece, d.Trailers())
 			x.unasked = leftover
 		}
@@ -231,7 +232,7 @@ func (x *exchange) sendChunked(s *sink, chunks bool) retry.Cause {
 		case ended:
 			return retry.None
 		}
-		got, c := x.readBody(x.back.b[frameHead : len(x.back.b)-frameTail])
+		got, c := x.readBody(x.back.B[frameHead : len(x.back.B)-frameTail])
 		if c != retry.None {
 			return c
 		}
@@ -242,15 +243,15 @@ func (x *exchange) sendChunked(s *sink, chunks bool) retry.Cause {
 // sendUntilClose sends a body that ends with the connection.
 func (x *exchange) sendUntilClose(s *sink, chunks bool) retry.Cause {
 	pending := x.out
-	from, to := x.back.r, x.back.w
-	x.back.r = x.back.w
-	if short := to + frameTail - len(x.back.b); short > 0 {
-		x.back.b = append(x.back.b, make([]byte, short)...) // it was read without a frame in mind
+	from, to := x.back.R, x.back.W
+	x.back.R = x.back.W
+	if short := to + frameTail - len(x.back.B); short > 0 {
+		x.back.B = append(x.back.B, make([]byte, short)...) // it was read without a frame in mind
 	}
 	for {
-		piece := x.back.b[from:to]
+		piece := x.back.B[from:to]
 		if chunks && to > from {
-			piece = http1.FrameChunk(x.back.b, from, to)
+			piece = http1.FrameChunk(x.back.B, from, to)
 		}
 		if len(pending)+len(piece) > 0 {
 			if c := s.write(pending, piece); c != retry.None {
@@ -261,7 +262,7 @@ func (x *exchange) sendUntilClose(s *sink, chunks bool) retry.Cause {
 		}
 		up := x.server.conn
 		up.SetReadBudget(bodyIdle(x.to))
-		n, err := up.Read(x.back.b[frameHead : len(x.back.b)-frameTail])
+		n, err := up.Read(x.back.B[frameHead : len(x.back.B)-frameTail])
 		switch {
 		case err == io.EOF && chunks: //nolint:errorlint // never wrapped
 			return s.write(http1.AppendLastChunk(x.out[:0], nil))
@@ -306,7 +307,7 @@ func (x *exchange) finish(keep bool) after {
 	c := a.conn
 	a.conn = nil
 	c.WatchHangup(nil)
-	if x.back.w > x.back.r || x.unasked {
+	if x.back.W > x.back.R || x.unasked {
 		// An answer that nobody asked for would be taken for that to the next request.
 		x.p.Refuse("unsolicited_response")
 		_ = c.Close()
@@ -318,13 +319,13 @@ func (x *exchange) finish(keep bool) after {
 	}
 	x.dropServer()
 	if !keep {
-		if !uploaded || x.in.w > x.in.r || x.req.KeepAlive {
+		if !uploaded || x.in.W > x.in.R || x.req.KeepAlive {
 			x.linger()
 		}
 		return closing
 	}
 	x.letGo()
-	x.in.compact()
+	x.in.Compact()
 	return another
 }
 
@@ -340,9 +341,9 @@ func (x *exchange) linger() {
 		return
 	}
 	_ = x.client.SetReadDeadline(x.loop.Now().Add(lingerFor))
-	x.client.SetReadBudget(never)
+	x.client.SetReadBudget(flow.Never)
 	for taken := 0; taken < lingerBytes; {
-		n, err := x.client.Read(x.back.b)
+		n, err := x.client.Read(x.back.B)
 		if err != nil {
 			return
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/proxy"
+	"github.com/tandemlb/tandem/proxy/l7/flow"
 	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
 )
 
@@ -369,7 +370,7 @@ func TestResponsesThatFillTheBuffer(t *testing.T) {
 			t.Run(framing+" "+version, func(t *testing.T) {
 				t.Parallel()
 				var sizes []int
-				for near := bufferSize - 100; near < bufferSize+20; near++ {
+				for near := flow.BufferSize - 100; near < flow.BufferSize+20; near++ {
 					sizes = append(sizes, near)
 				}
 				var all []string

@@ -31,7 +31,7 @@ func routed(t *testing.T, routes ...proxy.Route) *running {
 	r.config.Listener = spec
 	r.config.Backends = map[string]*backend.Backend{}
 	for name, address := range pools {
-		r.config.Backends[name] = backend.New(r.engine.reactor.Loops(), newPool(t, with(t, func(p *proxy.Pool) { p.Name = name }, address), nil), nil, nil)
+		r.config.Backends[name] = backend.New(r.engine.reactor.Loops(), newPool(t, with(t, func(p *proxy.Pool) { p.Name = name }, address), nil), nil, options(t))
 	}
 	r.Configure(r.prepare(t))
 	return r

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tandemlb/tandem/proxy/l7/flow"
 	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
 )
 
@@ -372,7 +373,7 @@ func TestDeepPipeline(t *testing.T) {
 // A head as large as allowed is carried, also one that no buffer holds at first; one
 // byte more is refused.
 func TestHeadOfTheLimit(t *testing.T) {
-	for _, limit := range []int{1 << 10, bufferSize, bufferSize + 1, 256 << 10} {
+	for _, limit := range []int{1 << 10, flow.BufferSize, flow.BufferSize + 1, 256 << 10} {
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {
 			t.Parallel()
 			rec := record200(t)

@@ -127,7 +127,7 @@ func TestBackendKeepsConnectionsToServersThatStay(t *testing.T) {
 	spec := old.Pool.Spec()
 	spec.Servers = spec.Servers[:1]
 	smaller := newPool(t, spec, old.Pool)
-	next := backend.New(r.engine.reactor.Loops(), smaller, old, nil)
+	next := backend.New(r.engine.reactor.Loops(), smaller, old, options(t))
 	r.use(t, next)
 	old.Retire(next)
 	defer next.Retire(nil)
@@ -135,7 +135,7 @@ func TestBackendKeepsConnectionsToServersThatStay(t *testing.T) {
 	if after := <-remotes; after != before {
 		t.Errorf("request came from %s, before the change from %s; want the same connection", after, before)
 	}
-	if again := backend.New(r.engine.reactor.Loops(), smaller, next, nil); again != next {
+	if again := backend.New(r.engine.reactor.Loops(), smaller, next, options(t)); again != next {
 		t.Error("NewBackend made a new backend for the same pool")
 	}
 }

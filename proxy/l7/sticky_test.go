@@ -27,7 +27,7 @@ func (r *running) sticky(t *testing.T, key string, change func(*proxy.Pool), add
 		change(p)
 	}, addresses...), old.Pool)
 	p.Activate(time.Now())
-	r.use(t, backend.New(r.engine.reactor.Loops(), p, old, []byte(key)))
+	r.use(t, backend.New(r.engine.reactor.Loops(), p, old, backend.Options{Key: []byte(key)}))
 }
 
 // meet asks with a cookie, and returns who answered, and the cookie that was set.
@@ -107,7 +107,7 @@ func TestHashKeepsRequestsTogether(t *testing.T) {
 		p.Balance, p.HashOn = proxy.ConsistentHash, proxy.Key{Kind: proxy.KeyHeader, Name: "x-tenant"}
 	}, addresses...), old.Pool)
 	p.Activate(time.Now())
-	r.use(t, backend.New(r.engine.reactor.Loops(), p, old, nil))
+	r.use(t, backend.New(r.engine.reactor.Loops(), p, old, options(t)))
 	c := r.dial(t)
 	seen, servers := map[string]string{}, map[string]bool{}
 	for i := range 90 {

@@ -23,13 +23,13 @@ func (x *exchange) switchProtocols() after {
 	}
 	x.record.status = x.res.Status
 	s := x.sink()
-	if c := s.write(x.out, x.back.unread()); c != retry.None {
+	if c := s.write(x.out, x.back.Unread()); c != retry.None {
 		return x.broken(c)
 	}
-	x.record.sent = int64(len(x.back.unread()))
+	x.record.sent = int64(len(x.back.Unread()))
 	up := x.server.conn
 	up.WatchHangup(nil)
-	if early := x.in.unread(); len(early) > 0 {
+	if early := x.in.Unread(); len(early) > 0 {
 		up.SetWriteBudget(sendIdle(x.to))
 		if _, err := up.Write(early); err != nil {
 			return x.broken(x.serverCause(err))
@@ -51,8 +51,9 @@ type upgraded struct {
 // upgraded takes the connections out of the exchange.
 func (x *exchange) upgraded() *upgraded {
 	u := &upgraded{server: x.server.server, began: x.server.began, conn: x.server.conn, observe: x.engine.options.Observe, Tunnel: tunnel.Tunnel{
-		Client: x.client, Server: x.server.conn.Conn, Silence: x.conf.Listener.Timeouts.Tunnel, Scratch: x.relay,
+		Client: x.client, Server: x.server.conn.Stream, Silence: x.conf.Listener.Timeouts.Tunnel, Scratch: x.relay,
 	}}
+	u.In, u.Out = x.record.books.Carried()
 	x.server.conn, x.server.server = nil, nil
 	return u
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/proxy"
+	"github.com/tandemlb/tandem/proxy/l7/flow"
 )
 
 const switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
@@ -48,7 +49,7 @@ func TestOnlyWebSocketIsOffered(t *testing.T) {
 
 // U3: what either side sent along with its last bytes of HTTP comes first.
 func TestBytesAroundTheSwitchKeepTheirOrder(t *testing.T) {
-	for _, size := range []int{1, 5000, bufferSize - 500, 300_000} {
+	for _, size := range []int{1, 5000, flow.BufferSize - 500, 300_000} {
 		early := string(noise(size))
 		got := make(chan string, 1)
 		r := start(t, rawServer(t, func(c *net.TCPConn, in *bufio.Reader) {

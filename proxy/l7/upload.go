@@ -5,11 +5,11 @@ import (
 	"io"
 	"net"
 	"os"
-	"syscall"
 	"time"
 
 	"github.com/tandemlb/tandem/proxy/backend"
 	"github.com/tandemlb/tandem/proxy/http1"
+	"github.com/tandemlb/tandem/proxy/l7/flow"
 	"github.com/tandemlb/tandem/proxy/reactor"
 	"github.com/tandemlb/tandem/proxy/retry"
 )
@@ -28,7 +28,7 @@ type upload struct {
 	held  bool   // the server has yet to say that it wants the body
 
 	received int64 // bytes of data
-	pace     pace
+	pace     flow.Pace
 	task     *reactor.Task // that sends the rest
 	cause    retry.Cause   // why that ended before its time
 }
@@ -36,9 +36,9 @@ type upload struct {
 // begin looks at what is there of the body.
 func (u *upload) begin(x *exchange) {
 	l := &x.conf.Listener
-	u.kind, u.left, u.first = x.req.Body.Kind, x.req.Body.Length, [2]int{x.in.r, x.in.r}
+	u.kind, u.left, u.first = x.req.Body.Kind, x.req.Body.Length, [2]int{x.in.R, x.in.R}
 	u.whole, u.done, u.held = true, x.req.Body.Empty(), false
-	u.received, u.pace = 0, pace{rate: l.Limits.MinRate, idle: l.Timeouts.BodyIdle}
+	u.received, u.pace = 0, flow.Pace{Rate: l.Limits.MinRate, Idle: l.Timeouts.BodyIdle}
 	u.task, u.cause = nil, retry.None
 	if u.kind == http1.Chunked {
 		u.decoder.Reset(&x.req.Head, &x.conf.limits)
@@ -53,11 +53,11 @@ func (u *upload) prefetch(x *exchange) retry.Cause {
 			return u.blame(x, err)
 		}
 		u.held = x.req.ExpectContinue && !u.done
-		if u.done || u.held || len(x.in.room()) == 0 {
+		if u.done || u.held || len(x.in.Room()) == 0 {
 			return retry.None
 		}
-		n, err := x.client.TryRead(x.in.room())
-		x.in.w += n
+		n, err := x.client.TryRead(x.in.Room())
+		x.in.W += n
 		switch {
 		case err == reactor.ErrWouldBlock: //nolint:errorlint // never wrapped
 			return retry.None
@@ -71,7 +71,7 @@ var errBodyTooLarge = errors.New("the body is larger than allowed")
 
 // takeFirst makes data of what is in the buffer.
 func (u *upload) takeFirst(x *exchange) error {
-	b := x.in.unread()
+	b := x.in.Unread()
 	var n, used int
 	switch u.kind {
 	case http1.Sized:
@@ -94,12 +94,12 @@ func (u *upload) takeFirst(x *exchange) error {
 		return errBodyTooLarge
 	}
 	if u.done {
-		x.in.r += used
+		x.in.R += used
 		return nil
 	}
 	// All is used: what comes next belongs right behind the data.
-	x.in.r += n
-	x.in.w = x.in.r
+	x.in.R += n
+	x.in.W = x.in.R
 	return nil
 }
 
@@ -117,7 +117,7 @@ const crlf = "\r\n"
 // sendFirst sends the head in x.out, and the data that came with it. n is how much
 // was sent. Then the second coroutine takes over.
 func (u *upload) sendFirst(x *exchange, c *backend.Conn) (n int64, err error) {
-	data := x.in.b[u.first[0]:u.first[1]]
+	data := x.in.B[u.first[0]:u.first[1]]
 	switch {
 	case u.kind == http1.Chunked:
 		n, err = u.sendFirstChunk(x, c, data)
@@ -214,47 +214,22 @@ func (u *upload) clientCause(x *exchange, err error) retry.Cause {
 	return x.causeOf(err)
 }
 
-// spliceFrom is how much of a body must be left for it to go through a pipe in the
-// kernel instead of a buffer.
-const spliceFrom = 64 << 10
-
-// A splice whose receiver is too slow is final: what was in the pipe is lost. So no
-// more is begun than a receiver takes in time that is slow, and still alive: little
-// at first, and more while it is not waited for.
-const (
-	leastPart = spliceFrom
-	mostPart  = 1 << 20
-)
-
-// noPipe reports whether a splice has failed for want of a descriptor, with nothing
-// lost: neither side is to blame, and a copy needs none.
-func noPipe(err error) bool { return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) }
-
-// nextPart returns how much is to be spliced next, when the receiver of part was
-// waited for, and at most allowed.
-func nextPart(part int64, waited, allowed time.Duration) int64 {
-	if waited > allowed/8 {
-		return leastPart
-	}
-	return min(2*part, mostPart)
-}
-
 func (u *upload) runSized(x *exchange, c *backend.Conn) (client, server error) {
-	for part := int64(leastPart); u.left >= spliceFrom; {
-		x.client.SetReadBudget(u.pace.allowance())
+	for part := int64(flow.LeastPart); u.left >= flow.SpliceFrom && c.Plain() && x.client.Plain(); {
+		x.client.SetReadBudget(u.pace.Allowance())
 		c.SetWriteBudget(sendIdle(x.to))
 		before, waited := x.client.ReadWaited(), c.WriteWaited()
-		moved, err := x.loop.Splice(c.Conn, x.client, min(u.left, part))
+		moved, err := x.loop.Splice(c.Conn, x.client.Conn, min(u.left, part))
 		u.moved(x, moved, before)
-		part = nextPart(part, c.WriteWaited()-waited, sendIdle(x.to))
+		part = flow.NextPart(part, c.WriteWaited()-waited, sendIdle(x.to))
 		if err == nil {
 			continue
 		}
-		if noPipe(err) {
+		if flow.NoPipe(err) {
 			break
 		}
-		client, server = sides(err)
-		if moved > 0 && errors.Is(client, os.ErrDeadlineExceeded) && u.pace.allowance() > 0 {
+		client, server = flow.Sides(err)
+		if moved > 0 && errors.Is(client, os.ErrDeadlineExceeded) && u.pace.Allowance() > 0 {
 			continue // slow, and not too slow
 		}
 		return client, server
@@ -279,23 +254,15 @@ func (u *upload) runSized(x *exchange, c *backend.Conn) (client, server error) {
 func (u *upload) moved(x *exchange, n int64, before time.Duration) {
 	u.left -= n
 	u.received += n
-	u.pace.took(int(n), x.client.ReadWaited()-before)
-}
-
-// sides tells on which side a splice failed.
-func sides(err error) (client, server error) {
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "write" {
-		return nil, err
-	}
-	return err, nil
+	u.pace.Took(int(n), x.client.ReadWaited()-before)
 }
 
 // read reads from the client at its pace.
 func (u *upload) read(x *exchange, b []byte) (int, error) {
-	x.client.SetReadBudget(u.pace.allowance())
+	x.client.SetReadBudget(u.pace.Allowance())
 	before := x.client.ReadWaited()
 	n, err := x.client.Read(b)
-	u.pace.took(n, x.client.ReadWaited()-before)
+	u.pace.Took(n, x.client.ReadWaited()-before)
 	u.received += int64(n)
 	if err == io.EOF { //nolint:errorlint // never wrapped
 		err = io.ErrUnexpectedEOF
@@ -325,7 +292,7 @@ func (u *upload) runChunked(x *exchange, c *backend.Conn) (client, server error)
 		ended := u.decoder.Done()
 		if ended {
 			// What follows the body is the next request.
-			x.in.keep(room[used:got])
+			x.in.Keep(room[used:got])
 		}
 		var frame []byte
 		if n > 0 {
