@@ -37,6 +37,8 @@ type Options struct {
 	Log    *zap.Logger
 	// Changed, when set, is called whenever a View changes; it must not block.
 	Changed func()
+	// Receive, when set, takes what another node told by Tell; it must not block.
+	Receive func(body []byte)
 }
 
 // Cluster is this node's membership. Its methods may be called concurrently.
@@ -48,8 +50,21 @@ type Cluster struct {
 	views map[string]*View
 	list  *memberlist.Memberlist // nil while it could not be started
 	err   error                  // why not
-	sendC chan struct{}          // capacity 1: own has changed
+	sendC chan struct{}          // capacity 1: own has changed, or there is something to tell
+	tell  []told
 }
+
+// told is what another node is to be told beside the state.
+type told struct {
+	node string
+	body []byte
+}
+
+// maxTold bounds what waits to be told. Who has not heard of it asks again.
+const maxTold = 64
+
+// tellMark begins what is not a State, which begins with a brace.
+const tellMark = 'T'
 
 // New returns a Cluster that knows the others but has not heard of them.
 func New(o Options) *Cluster {
@@ -75,6 +90,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 			return nil
 		case <-c.sendC:
 			c.send()
+			c.tellAll()
 		case <-ticker.C:
 			c.connect()
 		}
@@ -86,8 +102,27 @@ func (c *Cluster) Publish(change func(*State)) {
 	c.mu.Lock()
 	change(&c.own)
 	c.own.Reason = clip(c.own.Reason)
+	c.own.VIPs = clipped(c.own.VIPs)
+	if len(c.o.Key) == 0 {
+		c.own.Tickets = nil // everybody could read them
+	}
 	c.own.Seq++
 	c.mu.Unlock()
+	c.wake()
+}
+
+// Tell sends body to another node, which gives it to its Receive. It may be lost, and
+// nobody learns so.
+func (c *Cluster) Tell(node string, body []byte) {
+	c.mu.Lock()
+	if len(c.tell) < maxTold {
+		c.tell = append(c.tell, told{node, append([]byte{tellMark}, body...)})
+	}
+	c.mu.Unlock()
+	c.wake()
+}
+
+func (c *Cluster) wake() {
 	select {
 	case c.sendC <- struct{}{}:
 	default:
@@ -158,7 +193,7 @@ func (c *Cluster) called(name string, err error) {
 	v.Err = err
 	c.mu.Unlock()
 	if news {
-		c.o.Log.Warn("peer cannot be called, trying again", zap.String("node", name), zap.Error(err))
+		c.o.Log.Warn("peer cannot be called, trying again", zap.String("peer", name), zap.Error(err))
 	}
 }
 
@@ -216,6 +251,28 @@ func (c *Cluster) send() {
 	}
 }
 
+// tellAll sends what is to be told.
+func (c *Cluster) tellAll() {
+	c.mu.Lock()
+	all := c.tell
+	c.tell = nil
+	c.mu.Unlock()
+	if c.list == nil {
+		return
+	}
+	for _, m := range c.list.Members() {
+		for _, t := range all {
+			if t.node != m.Name || m.Name == c.o.Self.Name {
+				continue
+			}
+			if err := c.list.SendReliable(m, t.body); err != nil {
+				c.o.Log.Debug("tell the peer", zap.String("peer", m.Name), zap.Error(err))
+				break
+			}
+		}
+	}
+}
+
 func (c *Cluster) encodeOwn() []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -228,7 +285,16 @@ func (c *Cluster) encodeOwn() []byte {
 
 // heard takes the state of another node.
 func (c *Cluster) heard(b []byte) {
+	if len(b) > 0 && b[0] == tellMark {
+		if c.o.Receive != nil {
+			c.o.Receive(b[1:])
+		}
+		return
+	}
 	s, err := decode(b)
+	if len(c.o.Key) == 0 {
+		s.Tickets = nil // anybody could have made them
+	}
 	if err != nil {
 		c.o.Log.Warn("ignored a message of the cluster", zap.Error(err))
 		return
@@ -238,7 +304,7 @@ func (c *Cluster) heard(b []byte) {
 	news := v != nil && v.Hear(s, time.Now())
 	c.mu.Unlock()
 	if v == nil && s.Node != c.o.Self.Name {
-		c.o.Log.Warn("ignored a node that the config does not name", zap.String("node", s.Node))
+		c.o.Log.Warn("ignored a node that the config does not name", zap.String("peer", s.Node))
 	}
 	if news && c.o.Changed != nil {
 		c.o.Changed()
@@ -254,7 +320,7 @@ func (c *Cluster) alive(name string, alive bool) {
 	if !news {
 		return
 	}
-	c.o.Log.Info("peer", zap.String("node", name), zap.Bool("alive", alive))
+	c.o.Log.Info("peer", zap.String("peer", name), zap.Bool("alive", alive))
 	if alive {
 		c.Publish(func(*State) {})
 	}

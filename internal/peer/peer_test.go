@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/tandemlb/tandem/internal/tickets"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
@@ -310,5 +312,61 @@ func TestKeyFiles(t *testing.T) {
 	}
 	if _, err := ReadKey(filepath.Join(t.TempDir(), "none")); err == nil || !strings.Contains(err.Error(), "tandem keygen") {
 		t.Errorf("absent file: got %v", err)
+	}
+}
+
+func TestWhatIsToldArrives(t *testing.T) {
+	port := freePort(t)
+	heardC := make(chan string, 10)
+	start := func(self, other Node) *Cluster {
+		ctx, cancel := context.WithCancel(t.Context())
+		c := New(Options{Self: self, Others: []Node{other}, Port: port, Log: zap.NewNop(), Receive: func(b []byte) { heardC <- self.Name + " " + string(b) }})
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = c.Run(ctx) }) // it returns nil
+		t.Cleanup(func() { cancel(); wg.Wait() })
+		return c
+	}
+	a, b := start(lb1, lb2), start(lb2, lb1)
+	for _, c := range []*Cluster{a, b} {
+		eventually(t, "they are together", func() (bool, string) { return c.Views()[0].Alive, "" })
+	}
+	a.Tell("lb2", []byte(`{"one":1}`))
+	if got := <-heardC; got != `lb2 {"one":1}` {
+		t.Errorf("heard %q", got)
+	}
+	a.Tell("lb1", []byte("to itself"))
+	a.Tell("lb3", []byte("to nobody"))
+	b.Tell("lb1", nil)
+	if got := <-heardC; got != "lb1 " {
+		t.Errorf("heard %q", got)
+	}
+	t.Log("# what cannot be told does not pile up")
+	lone := New(Options{Self: lb1, Others: []Node{lb2}})
+	for range 10 * maxTold {
+		lone.Tell("lb2", nil)
+	}
+	if len(lone.tell) != maxTold {
+		t.Errorf("%d wait", len(lone.tell))
+	}
+}
+
+func TestTicketKeysTravelWithAClusterKeyAlone(t *testing.T) {
+	keys := []tickets.Key{{Secret: tickets.Secret{1}, Born: time.Unix(1, 0).UTC()}}
+	for name, key := range map[string][]byte{"encrypted": []byte(strings.Repeat("k", 32)), "plain": nil} {
+		c := New(Options{Self: lb1, Others: []Node{lb2}, Key: key, Log: zap.NewNop()})
+		c.Publish(func(s *State) { s.Tickets = keys })
+		said, err := decode(c.encodeOwn())
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := json.Marshal(State{Node: "lb2", Started: time.Unix(1, 0), Seq: 1, Tickets: keys})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.heard(body)
+		heard := c.Views()[0].State.Tickets
+		if want := key != nil; want != slices.Equal(said.Tickets, keys) || want != slices.Equal(heard, keys) || !want && len(said.Tickets)+len(heard) > 0 {
+			t.Errorf("%s: says %d keys, believes %d", name, len(said.Tickets), len(heard))
+		}
 	}
 }

@@ -4,13 +4,16 @@
 package peer
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"strings"
 	"time"
 
+	"github.com/tandemlb/tandem/internal/tickets"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
@@ -32,6 +35,27 @@ type State struct {
 	// they track; mostly nothing.
 	Lost  map[string][]Lost `json:",omitempty"`
 	Slept Sleep             `json:",omitzero"`
+	// Tickets are the keys of session tickets that the node knows. They are said where
+	// the talk is encrypted, and believed there alone.
+	Tickets []tickets.Key `json:",omitempty"`
+	// Events says which events the node has; nil: it takes none.
+	Events *Events `json:",omitempty"`
+}
+
+// Events says which events of the nodes a node has.
+type Events struct {
+	Boot uint64 // of its own process
+	// Have is, for each node, up to where it has them; of itself, of what was before Boot.
+	Have map[string]Mark
+}
+
+// Mark is a place in the sequence of the events of one node: behind the event of
+// that number. The zero Mark is before all of them.
+type Mark struct{ Boot, Seq uint64 }
+
+// Compare orders marks.
+func (m Mark) Compare(o Mark) int {
+	return cmp.Or(cmp.Compare(m.Boot, o.Boot), cmp.Compare(m.Seq, o.Seq))
 }
 
 // Lost is something that a node tracks and misses.
@@ -54,6 +78,8 @@ type VIP struct {
 	Epoch    uint64 // of its newest announcement; 0: none
 	// Source is the address that it advertises from.
 	Source netip.Addr `json:",omitzero"`
+	Since  time.Time  `json:",omitzero"`  // of Role, by its clock
+	Reason string     `json:",omitempty"` // of Role
 }
 
 // newer reports whether s was said after o.
@@ -103,7 +129,18 @@ func (s State) validate() error {
 		if v.Epoch > maxEpoch {
 			return fmt.Errorf("epoch %d of VIP %q is out of range", v.Epoch, name)
 		}
-		texts = append(texts, name)
+		texts = append(texts, name, v.Reason)
+	}
+	if s.Events != nil {
+		if len(s.Events.Have) > maxEntries {
+			return fmt.Errorf("marks of %d nodes exceed the limit of %d", len(s.Events.Have), maxEntries)
+		}
+		for name := range s.Events.Have {
+			texts = append(texts, name)
+		}
+	}
+	if err := tickets.Validate(s.Tickets); err != nil {
+		return err
 	}
 	for group, lost := range s.Lost {
 		if len(lost) > maxEntries {
@@ -136,6 +173,16 @@ func clip(text string) string {
 	return strings.ToValidUTF8(text[:maxText-len("...")], "") + "..."
 }
 
+// clipped is clip for the reasons of VIPs. What it is given stays as it is.
+func clipped(vips map[string]VIP) map[string]VIP {
+	vips = maps.Clone(vips)
+	for name, v := range vips {
+		v.Reason = clip(v.Reason)
+		vips[name] = v
+	}
+	return vips
+}
+
 // View is what this node knows of another.
 type View struct {
 	Name    string
@@ -149,6 +196,12 @@ type View struct {
 	// returned: it has come alive, and not spoken since. If it is another process
 	// now, its clock may be behind that of the one before.
 	returned bool
+}
+
+// Drifts reports whether the node runs another config than the one of that hash. One that
+// has only just started has not said which.
+func (v View) Drifts(hash string) bool {
+	return v.State != nil && v.State.ConfigHash != "" && v.State.ConfigHash != hash
 }
 
 // supersedeAfter is how long a process must have been silent for another one of the

@@ -12,16 +12,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/tandemlb/tandem/internal/tickets"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
 func TestStateSurvivesTheWire(t *testing.T) {
 	want := State{
 		Node: "lb2", Started: time.Unix(1, 0).UTC(), Seq: 3, Version: "1", ConfigHash: "abc", Demoted: true, Fit: true, Reason: "it reaches none",
-		VIPs:    map[string]VIP{"main": {Role: vrrp.Backup, Priority: 149, Epoch: 7, Source: netip.MustParseAddr("fe80::1")}},
+		VIPs:    map[string]VIP{"main": {Role: vrrp.Backup, Priority: 149, Epoch: 7, Source: netip.MustParseAddr("fe80::1"), Since: time.Unix(4, 0).UTC(), Reason: "started"}},
 		Servers: 3, Reachable: 1,
-		Lost:  map[string][]Lost{"main": {{What: "gateway 192.0.2.1", Since: time.Unix(2, 0).UTC()}}, "other": {}},
-		Slept: Sleep{At: time.Unix(3, 0).UTC(), For: time.Second, Count: 2},
+		Lost:    map[string][]Lost{"main": {{What: "gateway 192.0.2.1", Since: time.Unix(2, 0).UTC()}}, "other": {}},
+		Slept:   Sleep{At: time.Unix(3, 0).UTC(), For: time.Second, Count: 2},
+		Tickets: []tickets.Key{{Secret: tickets.Secret{1, 2}, Born: time.Unix(5, 0).UTC()}},
+		Events:  &Events{Boot: 1 << 50, Have: map[string]Mark{"lb1": {Boot: 7, Seq: 8}}},
 	}
 	b, err := json.Marshal(want)
 	if err != nil {
@@ -54,6 +57,11 @@ func TestWhatNoNodeSaysIsRefused(t *testing.T) {
 		"many losses":           {`{"Node":"lb2","Lost":{"main":[` + many + `]}}`, `group "main" misses 4097 things`},
 		"epoch out of range":    {`{"Node":"lb2","VIPs":{"main":{"Epoch":18446744073709551615}}}`, `of VIP "main" is out of range`},
 		"priority out of range": {`{"Node":"lb2","VIPs":{"main":{"Priority":256}}}`, "cannot unmarshal"},
+		"long reason":           {`{"Node":"lb2","VIPs":{"main":{"Reason":"` + long + `"}}}`, "a text of 4097 bytes"},
+		"many ticket keys":      {`{"Node":"lb2","Tickets":[` + many + `]}`, "ticket keys exceed the limit"},
+		"a zero ticket key":     {`{"Node":"lb2","Tickets":[{}]}`, "all zero"},
+		"a short ticket key":    {`{"Node":"lb2","Tickets":[{"Secret":"c2hvcnQ="}]}`, "not 32 bytes in base64"},
+		"marks of many":         {`{"Node":"lb2","Events":{"Have":{` + strings.ReplaceAll(strings.Join(groups, ","), "[]", "{}") + `}}}`, "marks of 4097 nodes"},
 		"negative sleep":        {`{"Node":"lb2","Slept":{"For":-1}}`, "is negative"},
 		"impossible servers":    {`{"Node":"lb2","Servers":1,"Reachable":2}`, "2 reachable of 1 servers"},
 	} {
