@@ -1,0 +1,28 @@
+package certs
+
+import (
+	"context"
+	"time"
+)
+
+// every is how often files are looked at: by their times alone, unless those have
+// changed. A notification of the kernel would not come for a file of another host, nor
+// tell when all files that belong together are there.
+const every = 2 * time.Second
+
+// Run looks at the files of the keeper that current returns, until ctx ends, and calls
+// changed when its Take has something to do.
+func Run(ctx context.Context, current func() *Keeper, changed func(*Keeper)) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		if k := current(); k.Look(time.Now()) {
+			changed(k)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
