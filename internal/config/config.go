@@ -21,6 +21,10 @@ import (
 // DefaultSocket is the path of the admin socket where the file names none.
 const DefaultSocket = "/run/tandem/admin.sock"
 
+// DefaultState is the directory for what outlives the process where the file names
+// none.
+const DefaultState = "/var/lib/tandem"
+
 const emptyFile = "the file is empty: it needs at least `listeners`, or `nodes` and a `vip`"
 
 // Errors is everything wrong with a configuration file.
@@ -34,7 +38,9 @@ type Config struct {
 	VIPs    []VIP // empty without Nodes
 	Proxy   proxy.Spec
 	Log     Log
+	Metrics Metrics
 	Admin   Admin
+	State   string // directory for what outlives the process
 }
 
 // Node is one of the hosts that share the VIPs.
@@ -85,10 +91,25 @@ type Log struct {
 	Level string // debug | info | warn | error
 }
 
+// Metrics says where the node is asked for its metrics, beside the admin socket.
+type Metrics struct {
+	Listen netip.AddrPort // the zero AddrPort: nowhere
+}
+
 // Admin says where the node is asked and told things.
 type Admin struct {
-	Socket string // path of the unix socket
+	Socket string         // path of the unix socket
+	Listen netip.AddrPort // of the status page and the API on TCP; the zero value: nowhere
+	// TokenFile is the path of what a caller on TCP must know; mostly empty for a
+	// loopback address, on which then nothing can be changed.
+	TokenFile string
+	TLS       AdminTLS // the zero value: plain HTTP, on a loopback address alone
+	Names     []string // in lower case, under which a browser may ask, beside addresses
 }
+
+// AdminTLS are the paths of the certificate with its chain and of its key, both in
+// PEM; of both or of none.
+type AdminTLS struct{ Cert, Key string }
 
 // Parse reads the configuration src; name stands for it in messages. When
 // anything is wrong the error is of type Errors and lists all of it, in the
@@ -109,7 +130,7 @@ func Parse(name string, src []byte) (*Config, error) {
 type decoder struct{ *notation.Decoder }
 
 func (d *decoder) config(root notation.Field) Config {
-	f := d.Object(root, "nodes", "cluster", "vip", "vips", "listeners", "pools", "log", "admin")
+	f := d.Object(root, "nodes", "cluster", "vip", "vips", "listeners", "pools", "log", "metrics", "tracing", "admin", "state")
 	var c Config
 	c.Nodes = d.nodes(f["nodes"])
 	c.Cluster = d.cluster(f["cluster"])
@@ -117,12 +138,12 @@ func (d *decoder) config(root notation.Field) Config {
 	own, requests := d.log(f["log"])
 	c.Log = own
 	c.Proxy = traffic.Decode(d.Decoder, f["pools"], f["listeners"], requests)
+	c.Proxy.Tracing = d.tracing(f["tracing"])
+	c.Metrics = d.metrics(f["metrics"])
 	c.Admin = d.admin(f["admin"])
+	c.State = d.Path(f["state"], DefaultState, maxPath)
 	return c
 }
 
-func (d *decoder) admin(f notation.Field) Admin {
-	o := d.Object(f, "socket")
-	// The kernel holds 108 bytes of a unix socket's path, the last one zero.
-	return Admin{Socket: d.Path(o["socket"], DefaultSocket, 107)}
-}
+// maxPath leaves room for the names of files: the kernel takes 4096 bytes.
+const maxPath = 3072

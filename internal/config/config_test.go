@@ -81,6 +81,7 @@ listeners:
 		},
 		Log:   config.Log{Level: "info"},
 		Admin: config.Admin{Socket: config.DefaultSocket},
+		State: config.DefaultState,
 	}
 	if diff := cmp.Diff(want, got, values); diff != "" {
 		t.Errorf("config (-want +got):\n%s", diff)

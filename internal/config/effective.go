@@ -41,9 +41,14 @@ func (c *Config) Effective() []byte {
 	notation.Put(log, "level", notation.Text(c.Log.Level))
 	traffic.EffectiveLog(log, c.Proxy.Log)
 	notation.Put(root, "log", log)
-	admin := notation.Block()
-	notation.Put(admin, "socket", notation.Text(c.Admin.Socket))
-	notation.Put(root, "admin", admin)
+	if c.Metrics.Listen.IsValid() {
+		notation.Put(root, "metrics", c.Metrics.effective())
+	}
+	if t := c.Proxy.Tracing; t.OTLP != "" {
+		notation.Put(root, "tracing", effectiveTracing(t))
+	}
+	notation.Put(root, "admin", c.Admin.effective())
+	notation.Put(root, "state", notation.Text(c.State))
 	return notation.Encode(root)
 }
 

@@ -111,6 +111,9 @@ pools: {web: {servers: 192.0.2.21:80, check: tcp}}
 		{"a policy", "check: tcp", "check: tcp, balance: random", false},
 		{"a sticky cookie", "check: tcp", "check: tcp, sticky: {cookie: A}", false},
 		{"a weight", "servers: 192.0.2.21:80", "servers: {address: 192.0.2.21:80, weight: 2}", false},
+		{"TLS of a listener", "bind: \":80\",", "bind: \":80\", tls: a.pem,", false},
+		{"TLS to servers", "check: tcp", "check: tcp, tls: true", false},
+		{"no TLS to servers, written out", "check: tcp", "check: tcp, tls: false", true},
 		{"a redirect", "bind: \":80\", pool: web", "bind: \":80\", routes: {redirect: /a}", false},
 	}
 	want := parse(t, base).Hash()

@@ -76,6 +76,9 @@ func FuzzValues(f *testing.F) {
 		routes("pool: p, rate_limit: {requests: 1, by: %s}"),
 		"pools: {p: {servers: %s}}\n", "pools: {p: {discover: {dns: %s}}}\n", "pools: {p: {servers: 192.0.2.1:80, sticky: {cookie: %s}}}\n",
 		"pools: {p: {servers: 192.0.2.1:80, balance: consistent_hash, hash_on: %s}}\n", "pools: {p: {servers: 192.0.2.1:80, retry: {budget: %s}}}\n",
+		"listeners: {l: {bind: \":443\", servers: 192.0.2.1:80, tls: %s}}\n", "listeners: {l: {bind: \":443\", servers: 192.0.2.1:80, tls: {cert: %s, client_ca: a}}}\n",
+		"listeners: {l: {bind: \":443\", protocol: tcp, servers: 192.0.2.1:80, tls: {cert: a, alpn: %s}}}\n",
+		"pools: {p: {servers: 192.0.2.1:80, tls: {server_name: %s}}}\n", "pools: {p: {servers: 192.0.2.1:80, tls: {ca: %s}}}\n",
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		for _, place := range places {

@@ -26,7 +26,7 @@ func (d *decoder) nodes(f notation.Field) []Node {
 }
 
 func (d *decoder) cluster(f notation.Field) Cluster {
-	const port, pathMax = 7946, 4095
+	const port = 7946
 	o := d.Object(f, "key_file", "port")
 	return Cluster{
 		KeyFile: d.Path(o["key_file"], "", pathMax),

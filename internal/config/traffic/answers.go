@@ -3,6 +3,7 @@ package traffic
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -86,6 +87,20 @@ func checkTarget(s string) error {
 
 // circles are the targets, without a slash before them, that are those of the request.
 var circles = []string{"{uri}", "{path}", "{path}?{query}"}
+
+// noCircle refuses a redirect r at f of the listener l that leads to where the request
+// came from: one that was made for the plain port, say, and stands at that of TLS.
+func (d *decoder) noCircle(f notation.Field, r *proxy.Redirect, l *proxy.Listener) {
+	scheme, port := "http://", uint16(80)
+	if l.TLS != nil {
+		scheme, port = "https://", 443
+	}
+	rest, same := strings.CutPrefix(r.To, scheme+"{host}")
+	here := slices.ContainsFunc(l.Bind, func(a netip.AddrPort) bool { return a.Port() == port })
+	if same && here && slices.Contains(circles, strings.TrimPrefix(rest, "/")) {
+		d.Invalid(f, "%q leads back to this listener, which has port %d, again and again", r.To, port)
+	}
+}
 
 // cutScheme returns what follows the scheme of an absolute URL.
 func cutScheme(s string) (rest string, absolute bool) {

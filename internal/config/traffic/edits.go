@@ -22,7 +22,8 @@ var untouchable = []string{
 // ofClients are the fields of a request that tell servers who the client is, and how
 // the request came here. They are written from what is known of that, in one place.
 var ofClients = []string{
-	"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-real-ip",
+	"client-cert", "client-cert-chain", "forwarded", "via", "x-client-cert-fingerprint", "x-client-cert-subject",
+	"x-client-verified", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-real-ip",
 }
 
 // maxValue bounds the value of a field of the file; most servers take no longer one.

@@ -6,6 +6,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/tandemlb/tandem/internal/config/notation"
+	"github.com/tandemlb/tandem/internal/config/secure"
 	"github.com/tandemlb/tandem/proxy"
 )
 
@@ -46,9 +47,7 @@ func effectiveListener(l proxy.Listener) *yaml.Node {
 	n := notation.Block()
 	notation.Put(n, "bind", notation.Line(l.Bind, notation.FormatBind))
 	notation.Put(n, "protocol", notation.Text(string(l.Protocol)))
-	if l.Passthrough {
-		tls := notation.Flow()
-		notation.Put(tls, "passthrough", notation.Boolean(true))
+	if tls := secure.EffectiveListener(&l); tls != nil {
 		notation.Put(n, "tls", tls)
 	}
 	if len(l.ProxyProtocol) > 0 {
@@ -75,6 +74,9 @@ func effectiveListenerLimits(l proxy.Listener) *yaml.Node {
 	n := notation.Block()
 	notation.Put(n, "connections", notation.Integer(l.Limits.Connections))
 	notation.Put(n, "connections_per_client", notation.Integer(l.Limits.ConnectionsPerClient))
+	if l.TLS != nil {
+		notation.Put(n, "handshakes", notation.Integer(l.Limits.Handshakes))
+	}
 	if l.Protocol == proxy.HTTP {
 		notation.Put(n, "line_bytes", notation.Size(int64(l.Limits.LineBytes)))
 		notation.Put(n, "header_bytes", notation.Size(int64(l.Limits.HeaderBytes)))
@@ -87,6 +89,9 @@ func effectiveListenerLimits(l proxy.Listener) *yaml.Node {
 
 func effectiveListenerTimeouts(l proxy.Listener) *yaml.Node {
 	n := notation.Block()
+	if l.TLS != nil {
+		notation.Put(n, "tls_handshake", notation.Duration(l.Timeouts.TLSHandshake))
+	}
 	if l.Protocol == proxy.HTTP {
 		notation.Put(n, "header", notation.Duration(l.Timeouts.Header))
 		notation.Put(n, "body_idle", notation.Duration(l.Timeouts.BodyIdle))

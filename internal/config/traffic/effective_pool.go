@@ -6,6 +6,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/tandemlb/tandem/internal/config/notation"
+	"github.com/tandemlb/tandem/internal/config/secure"
 	"github.com/tandemlb/tandem/proxy"
 )
 
@@ -20,6 +21,9 @@ func effectivePool(p proxy.Pool) *yaml.Node {
 	}
 	if p.Discover.DNS != "" {
 		notation.Put(n, "discover", single("dns", p.Discover.DNS))
+	}
+	if p.TLS != nil {
+		notation.Put(n, "tls", secure.EffectivePool(p.TLS))
 	}
 	notation.Put(n, "balance", notation.Text(string(p.Balance)))
 	if p.HashOn.Kind != proxy.KeyNone {

@@ -16,8 +16,8 @@ func (d *decoder) trafficOf(l *proxy.Listener, o notation.Fields) {
 		d.refuseOfHTTP(l.Protocol, trust)
 	}
 	l.TrustForwarded = d.Networks(trust)
-	l.Limits = d.listenerLimits(o["limits"], l.Protocol)
-	l.Timeouts = d.listenerTimeouts(o["timeouts"], l.Protocol)
+	l.Limits = d.listenerLimits(o["limits"], l)
+	l.Timeouts = d.listenerTimeouts(o["timeouts"], l)
 }
 
 // refuseOfHTTP refuses the keys of a listener that do nothing without HTTP.
@@ -29,14 +29,24 @@ func (d *decoder) refuseOfHTTP(protocol proxy.Protocol, keys ...notation.Field) 
 	}
 }
 
-func (d *decoder) listenerLimits(f notation.Field, protocol proxy.Protocol) proxy.ListenerLimits {
+// refuseOfTLS refuses f, if it is set, on a listener that terminates no TLS.
+func (d *decoder) refuseOfTLS(l *proxy.Listener, f notation.Field) {
+	if f.Set() && l.TLS == nil {
+		d.Errorf(f.Key, "%s does nothing on a listener without a certificate: it is about TLS that is decrypted here", f.Key.Value)
+	}
+}
+
+func (d *decoder) listenerLimits(f notation.Field, on *proxy.Listener) proxy.ListenerLimits {
 	const maxBody = 1 << 50
-	o := d.Object(f, "connections", "connections_per_client", "line_bytes", "header_bytes", "headers", "body_bytes", "min_rate")
+	protocol := on.Protocol
+	o := d.Object(f, "connections", "connections_per_client", "handshakes", "line_bytes", "header_bytes", "headers", "body_bytes", "min_rate")
 	connections, perClient := o["connections"], o["connections_per_client"]
+	d.refuseOfTLS(on, o["handshakes"])
 	mark := d.Count()
 	l := proxy.ListenerLimits{
 		Connections:          d.Number(connections, 20_000, 1, maxConnections),
 		ConnectionsPerClient: d.Number(perClient, 0, 0, maxConnections),
+		Handshakes:           d.Number(o["handshakes"], 0, 0, maxConnections),
 	}
 	if d.OK(mark) && l.ConnectionsPerClient > l.Connections {
 		d.Invalid(perClient, "%d is more than the connections of all clients, which are %d", l.ConnectionsPerClient, l.Connections)
@@ -59,10 +69,15 @@ func (d *decoder) listenerLimits(f notation.Field, protocol proxy.Protocol) prox
 	return l
 }
 
-func (d *decoder) listenerTimeouts(f notation.Field, protocol proxy.Protocol) proxy.ListenerTimeouts {
-	o := d.Object(f, "header", "body_idle", "idle", "tunnel", "write_idle")
+func (d *decoder) listenerTimeouts(f notation.Field, on *proxy.Listener) proxy.ListenerTimeouts {
+	protocol := on.Protocol
+	o := d.Object(f, "tls_handshake", "header", "body_idle", "idle", "tunnel", "write_idle")
 	idle, tunnel := o["idle"], o["tunnel"]
 	var t proxy.ListenerTimeouts
+	d.refuseOfTLS(on, o["tls_handshake"])
+	if on.TLS != nil {
+		t.TLSHandshake = d.patience(o["tls_handshake"], 5*time.Second)
+	}
 	if protocol != proxy.HTTP {
 		d.refuseOfHTTP(protocol, o["header"], o["body_idle"], o["write_idle"])
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/tandemlb/tandem/internal/config/notation"
+	"github.com/tandemlb/tandem/internal/config/secure"
 	"github.com/tandemlb/tandem/internal/config/source"
 	"github.com/tandemlb/tandem/proxy"
 )
@@ -24,7 +25,7 @@ func (d *decoder) listener(e notation.Field, named map[string]bool) (proxy.Liste
 	l := proxy.Listener{Name: e.Key.Value}
 	l.Protocol = proxy.Protocol(d.Choice(o["protocol"], string(proxy.HTTP), string(proxy.HTTP), string(proxy.TCP), string(proxy.UDP)))
 	l.Bind = d.binds(o["bind"], l.Protocol)
-	l.Passthrough = d.passthrough(o["tls"], l.Protocol)
+	secure.Listener(d.Decoder, o["tls"], &l)
 	l.ProxyProtocol = d.proxyProtocol(o["proxy_protocol"], l.Protocol)
 	d.trafficOf(&l, o)
 
@@ -89,16 +90,6 @@ func (d *decoder) refuseBeside(chosen notation.Field, o notation.Fields, keys []
 			d.Errorf(f.Key, "%s belongs to the pool: the listener names one, at %s", key, d.At(d.Place(chosen.Key)))
 		}
 	}
-}
-
-// passthrough returns whether the TLS of a listener is passed on as it comes.
-func (d *decoder) passthrough(f notation.Field, protocol proxy.Protocol) bool {
-	o := d.Object(f, "passthrough")
-	through := d.Boolean(o["passthrough"], false)
-	if through && protocol != proxy.TCP {
-		d.Invalid(o["passthrough"], "TLS that is not decrypted has nothing of %s to see: it needs protocol: tcp", protocol)
-	}
-	return through
 }
 
 // proxyProtocol returns the networks whose connections begin with a header of the

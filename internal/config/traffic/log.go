@@ -54,7 +54,7 @@ func (d *decoder) access(f notation.Field) (access bool, sample float64) {
 // ownHeaders are the fields that HTTP or the proxy gives a meaning of its own.
 var ownHeaders = []string{
 	"authorization", "connection", "content-length", "cookie", "expect", "forwarded", "host", "keep-alive",
-	"proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "via",
+	"proxy-authorization", "proxy-connection", "te", "traceparent", "tracestate", "trailer", "transfer-encoding", "upgrade", "via",
 	"x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-real-ip",
 }
 

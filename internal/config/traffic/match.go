@@ -78,7 +78,7 @@ func parseHostPattern(s string) (string, error) {
 	case strings.HasSuffix(name, "."):
 		return "", fmt.Errorf("%q is not a host name: leave out the dot at its end", s)
 	}
-	if _, err := parseHost(name); err != nil {
+	if _, err := notation.ParseHost(name); err != nil {
 		return "", err
 	}
 	return strings.ToLower(s), nil

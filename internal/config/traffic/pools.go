@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/internal/config/notation"
+	"github.com/tandemlb/tandem/internal/config/secure"
 	"github.com/tandemlb/tandem/internal/config/source"
 	"github.com/tandemlb/tandem/proxy"
 )
 
 // ownPoolKeys are the keys of a pool that may stand in a listener, and describe a
-// pool of its own there. The limits and timeouts of a listener are its own.
+// pool of its own there. The limits, timeouts and tls of a listener are its own.
 var ownPoolKeys = []string{
 	"servers", "discover", "balance", "hash_on", "sticky", "check", "outlier", "breaker", "retry", "slow_start", "drain", "send_proxy",
 }
@@ -28,7 +29,7 @@ func (d *decoder) pools(f notation.Field) []proxy.Pool {
 	var pools []proxy.Pool
 	for _, e := range d.Named(f, "pools") {
 		mark := d.Count()
-		o := d.Object(e, append([]string{"timeouts", "limits"}, ownPoolKeys...)...)
+		o := d.Object(e, append([]string{"timeouts", "limits", "tls"}, ownPoolKeys...)...)
 		if d.OK(mark) && !o["servers"].Set() && !o["discover"].Set() {
 			d.Errorf(e.Key, "pool %q has no servers: list them, or say where they are found with discover", e.Key.Value)
 		}
@@ -65,6 +66,7 @@ func (d *decoder) poolOf(name string, o notation.Fields) proxy.Pool {
 		Name:      name,
 		Servers:   d.servers(o["servers"], name),
 		Discover:  d.discover(o["discover"]),
+		TLS:       secure.Pool(d.Decoder, o["tls"]),
 		Balance:   proxy.Balance(d.Choice(o["balance"], string(proxy.RoundRobin), balances...)),
 		Sticky:    d.sticky(o["sticky"]),
 		Check:     d.check(o["check"]),

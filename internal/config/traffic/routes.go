@@ -75,6 +75,9 @@ func (d *decoder) route(e notation.Field, l *proxy.Listener, named map[string]bo
 	var r proxy.Route
 	r.Match = d.match(o["match"], l)
 	d.outcome(&r, o, named)
+	if r.Redirect != nil {
+		d.noCircle(o["redirect"], r.Redirect, l)
+	}
 	if r.Redirect != nil || r.Respond != nil {
 		for _, key := range ofServers {
 			if f := o[key]; f.Set() {
@@ -182,7 +185,7 @@ func (d *decoder) authority(f notation.Field) string {
 	if strings.Contains(got, ":") {
 		got, err = parseHostPort(got)
 	} else {
-		got, err = parseHost(got)
+		got, err = notation.ParseHost(got)
 	}
 	if err != nil {
 		d.Invalid(f, "%s", err)

@@ -95,7 +95,7 @@ func parseHostPort(s string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%q is not a host name and port such as web.internal:8080", s)
 	}
-	if name, err = parseHost(name); err != nil {
+	if name, err = notation.ParseHost(name); err != nil {
 		return "", err
 	}
 	if _, ok := notation.Decimal(service, 1, math.MaxUint16); !ok {
@@ -137,7 +137,7 @@ func parseDiscovery(s string) (string, error) {
 		if strings.Contains(s, ":") {
 			return "", fmt.Errorf("%q has a port: SRV records say it themselves", s)
 		}
-		return parseHost(s)
+		return notation.ParseHost(s)
 	}
 	if host, _, err := net.SplitHostPort(s); err != nil {
 		return "", fmt.Errorf("%q is neither NAME:PORT, such as web.internal:8080, nor the name of SRV records, such as _http._tcp.web.internal", s)

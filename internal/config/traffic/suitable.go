@@ -17,6 +17,10 @@ func (d *decoder) suitable(pools []proxy.Pool) {
 			d.unsuitable(keys["hash_on"], uses, "it names something of HTTP, where hash_on: client does for all", proxy.TCP, proxy.UDP)
 		}
 		d.unsuitable(keys["send_proxy"], uses, "the header begins a connection", proxy.UDP)
+		if p.TLS != nil {
+			d.unsuitable(keys["tls"], uses, "TLS is of connections", proxy.UDP)
+			d.encryptedTwice(keys["tls"], uses)
+		}
 		if p.Limits.Queue > 0 && !slices.ContainsFunc(uses, func(u use) bool { return u.protocol != proxy.UDP }) {
 			d.unsuitable(keys["limits"], uses, "it has a queue, and a datagram does not wait for its turn", proxy.UDP)
 		}
@@ -30,5 +34,13 @@ func (d *decoder) unsuitable(f notation.Field, uses []use, why string, protocols
 	if f.Set() && first >= 0 {
 		u := uses[first]
 		d.Errorf(f.Key, "%s does nothing for listener %q, which is %s and sends here: %s", f.Key.Value, u.listener, u.protocol, why)
+	}
+}
+
+// encryptedTwice refuses the TLS of a pool for the sake of the first of uses whose
+// connections are TLS already.
+func (d *decoder) encryptedTwice(f notation.Field, uses []use) {
+	if i := slices.IndexFunc(uses, func(u use) bool { return u.passthrough }); i >= 0 {
+		d.Errorf(f.Key, "tls would encrypt for a second time what listener %q sends here: it passes the TLS of its clients through", uses[i].listener)
 	}
 }

@@ -23,8 +23,9 @@ type decoder struct {
 
 // use is a listener as the pools that it sends to see it.
 type use struct {
-	listener string
-	protocol proxy.Protocol
+	listener    string
+	protocol    proxy.Protocol
+	passthrough bool // the connections are TLS already
 }
 
 // Decode returns the listeners and pools of the file, and l of its log: of the pools
@@ -43,7 +44,7 @@ func Decode(dec *notation.Decoder, pools, listeners notation.Field, l proxy.Log)
 		}
 		spec.Listeners = append(spec.Listeners, listener)
 		for _, pool := range listener.Pools() {
-			d.uses[pool] = append(d.uses[pool], use{listener.Name, listener.Protocol})
+			d.uses[pool] = append(d.uses[pool], use{listener.Name, listener.Protocol, listener.Passthrough})
 		}
 	}
 	d.suitable(spec.Pools)
