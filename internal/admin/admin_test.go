@@ -44,7 +44,7 @@ func serve(t *testing.T, n Node) *Client {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
-	go func() { done <- Serve(ctx, l, n, zap.NewNop()) }()
+	go func() { done <- Serve(ctx, l, Handler(n, nil), zap.NewNop()) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -10,21 +10,29 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
+	"strconv"
 	"syscall"
+	"time"
 )
 
-// Client talks to the node that listens on a unix socket.
+// Client talks to a node, over its unix socket or over TCP.
 type Client struct {
-	socket string
+	socket string // or the URL, as it was given
+	base   string // of URLs
+	token  string // empty: none
 	http   http.Client
 }
+
+// socketBase is the base of URLs on a socket, where no host is looked at.
+const socketBase = "http://tandem"
 
 // NewClient returns a client for the node at socket; it does not connect yet.
 func NewClient(socket string) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}
-	return &Client{socket: socket, http: http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+	return &Client{socket: socket, base: socketBase, http: http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
 }
 
 // Status asks for the status of the node.
@@ -39,6 +47,54 @@ func (c *Client) Explain(ctx context.Context) (*Explanation, error) {
 	return e, c.call(ctx, http.MethodGet, "/v1/explain", nil, e)
 }
 
+// Events asks what happened on the nodes since a time: the newest, at most limit.
+func (c *Client) Events(ctx context.Context, since time.Time, limit int) ([]Event, error) {
+	var all Events
+	err := c.call(ctx, http.MethodGet, "/v1/events?"+eventQuery(since, limit).Encode(), nil, &all)
+	return all.Events, err
+}
+
+// ErrEnded is why Follow returns when the node ends what it has begun to tell.
+var ErrEnded = errors.New("the node ended the events")
+
+// Follow is Events, and goes on with what happens until ctx is done or the node ends:
+// each is passed to tell.
+func (c *Client) Follow(ctx context.Context, since time.Time, limit int, tell func(Event) error) error {
+	q := eventQuery(since, limit)
+	q.Set("follow", "1")
+	req, err := c.request(ctx, http.MethodGet, "/v1/events?"+q.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.explain(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		body, _ := io.ReadAll(resp.Body) // the status says enough
+		return c.refused(resp, body)
+	}
+	lines := json.NewDecoder(resp.Body)
+	for {
+		var e Event
+		if err := lines.Decode(&e); err != nil {
+			return fmt.Errorf("%w: %s: %w", ErrEnded, c.socket, err)
+		}
+		if err := tell(e); err != nil {
+			return err
+		}
+	}
+}
+
+func eventQuery(since time.Time, limit int) url.Values {
+	q := url.Values{"limit": {strconv.Itoa(limit)}}
+	if !since.IsZero() {
+		q.Set("since", since.UTC().Format(time.RFC3339Nano))
+	}
+	return q
+}
+
 // Reload has the node read its config again. The error is the node's reason for
 // refusing it.
 func (c *Client) Reload(ctx context.Context) error {
@@ -51,6 +107,18 @@ func (c *Client) Change(ctx context.Context, change ServerChange) error {
 	return c.call(ctx, http.MethodPost, "/v1/server", change, nil)
 }
 
+// request returns a request to the node.
+func (c *Client) request(ctx context.Context, method, path string, content io.Reader) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, content)
+	if err != nil {
+		return nil, err
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	return req, nil
+}
+
 // call sends what, unless it is nil, and decodes the answer into into, unless that is.
 func (c *Client) call(ctx context.Context, method, path string, what, into any) error {
 	var content io.Reader
@@ -61,7 +129,7 @@ func (c *Client) call(ctx context.Context, method, path string, what, into any) 
 		}
 		content = bytes.NewReader(text)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://tandem"+path, content)
+	req, err := c.request(ctx, method, path, content)
 	if err != nil {
 		return err
 	}
@@ -75,11 +143,7 @@ func (c *Client) call(ctx context.Context, method, path string, what, into any) 
 		return fmt.Errorf("read the answer from %s: %w", c.socket, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		var f failure
-		if json.Unmarshal(body, &f) == nil && f.Error != "" {
-			return errors.New(f.Error)
-		}
-		return fmt.Errorf("ask the node at %s: it answered %s", c.socket, resp.Status)
+		return c.refused(resp, body)
 	}
 	if into == nil {
 		return nil
@@ -90,8 +154,20 @@ func (c *Client) call(ctx context.Context, method, path string, what, into any) 
 	return nil
 }
 
+// refused says why the node did not do what it was asked.
+func (c *Client) refused(resp *http.Response, body []byte) error {
+	var f Failure
+	if json.Unmarshal(body, &f) == nil && f.Error != "" {
+		return errors.New(f.Error)
+	}
+	return fmt.Errorf("ask the node at %s: it answered %s", c.socket, resp.Status)
+}
+
 // explain says what a failed connection most likely means.
 func (c *Client) explain(err error) error {
+	if c.base != socketBase {
+		return c.unreachable(err)
+	}
 	hint := ""
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

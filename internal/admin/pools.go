@@ -86,3 +86,13 @@ type Overload struct {
 	Memory          uint64    `json:"memory"`
 	MemoryLimit     uint64    `json:"memoryLimit,omitempty"`
 }
+
+// Console says who asks the node on TCP.
+type Console struct {
+	Listen   string `json:"listen"`
+	TLS      bool   `json:"tls"`
+	ReadOnly bool   `json:"readOnly"` // there is no token: nobody may change anything
+	Watchers int    `json:"watchers"` // who follow what happens
+	// Refused counts requests and connections, by reason.
+	Refused map[string]uint64 `json:"refused,omitempty"`
+}

@@ -25,8 +25,8 @@ type Node interface {
 	Change(ctx context.Context, c ServerChange) error
 }
 
-// failure is the body of every answer that is not a success.
-type failure struct {
+// Failure is the body of every answer that is not a success.
+type Failure struct {
 	Error string `json:"error"`
 }
 
@@ -59,10 +59,10 @@ func Listen(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// Serve answers on l until ctx is done. It closes l.
-func Serve(ctx context.Context, l net.Listener, n Node, log *zap.Logger) error {
+// Serve has h answer on l until ctx is done. It closes l.
+func Serve(ctx context.Context, l net.Listener, h http.Handler, log *zap.Logger) error {
 	s := &http.Server{
-		Handler:           handler(n),
+		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
 		ErrorLog:          zap.NewStdLog(log),
 	}
@@ -74,31 +74,38 @@ func Serve(ctx context.Context, l net.Listener, n Node, log *zap.Logger) error {
 	return nil
 }
 
-func handler(n Node) http.Handler {
+// Handler answers what the API is asked of n. Who may ask is for others to decide.
+// metrics are served as they are; nil: there are none.
+func Handler(n Node, metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", ask(n.Status))
 	mux.HandleFunc("GET /v1/explain", ask(n.Explain))
-	mux.Handle("GET /metrics", metrics(n))
+	if h, is := n.(Historian); is {
+		mux.Handle("GET /v1/events", &events{Timeline: h.Timeline()})
+	}
+	if metrics != nil {
+		mux.Handle("GET /metrics", metrics)
+	}
 	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, r *http.Request) {
 		if err := n.Reload(r.Context()); err != nil {
-			answer(w, http.StatusUnprocessableEntity, failure{err.Error()})
+			Answer(w, http.StatusUnprocessableEntity, Failure{err.Error()})
 			return
 		}
-		answer(w, http.StatusOK, struct{}{})
+		Answer(w, http.StatusOK, struct{}{})
 	})
 	mux.HandleFunc("POST /v1/server", func(w http.ResponseWriter, r *http.Request) {
 		var c ServerChange
 		d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&c); err != nil {
-			answer(w, http.StatusBadRequest, failure{"decode the change of a server: " + err.Error()})
+			Answer(w, http.StatusBadRequest, Failure{"decode the change of a server: " + err.Error()})
 			return
 		}
 		if err := n.Change(r.Context(), c); err != nil {
-			answer(w, http.StatusUnprocessableEntity, failure{err.Error()})
+			Answer(w, http.StatusUnprocessableEntity, Failure{err.Error()})
 			return
 		}
-		answer(w, http.StatusOK, struct{}{})
+		Answer(w, http.StatusOK, struct{}{})
 	})
 	return mux
 }
@@ -108,14 +115,15 @@ func ask[T any](of func(context.Context) (*T, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		v, err := of(r.Context())
 		if err != nil {
-			answer(w, http.StatusServiceUnavailable, failure{err.Error()})
+			Answer(w, http.StatusServiceUnavailable, Failure{err.Error()})
 			return
 		}
-		answer(w, http.StatusOK, v)
+		Answer(w, http.StatusOK, v)
 	}
 }
 
-func answer(w http.ResponseWriter, code int, body any) {
+// Answer writes body in JSON.
+func Answer(w http.ResponseWriter, code int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	// The client may have gone; there is nobody left to tell.

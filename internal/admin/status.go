@@ -27,20 +27,35 @@ type Status struct {
 	// LogDropped counts the lines of the access log that were lost, since the worker
 	// started, because the log was not read fast enough.
 	LogDropped uint64 `json:"accessLogDropped"`
+	Traces     Traces `json:"traces,omitzero"`
 	// Panics counts what ended in a panic in the worker, one connection each; each is a
 	// bug.
 	Panics uint64 `json:"panics"`
 	Pools  []Pool `json:"pools"`
 	// Servers counts the servers that have a check, Reachable those of them that
 	// this node does not hold for dead.
-	Servers   int `json:"servers"`
-	Reachable int `json:"reachable"`
+	Servers   int     `json:"servers"`
+	Reachable int     `json:"reachable"`
+	Tickets   Tickets `json:"sessionTickets"`
+	// Timeline is why the events do not survive the process; empty: they do.
+	Timeline string `json:"timeline,omitempty"`
 	// RuntimeChanges is how the pools differ from the config by what operators said.
 	RuntimeChanges []RuntimeChange `json:"runtimeChanges,omitempty"`
 	// Notes say what of the pools is not as the config has it.
 	Notes    []string `json:"notes,omitempty"`
 	Names    []Name   `json:"names,omitempty"` // that DNS is asked for, sorted
 	Overload Overload `json:"overload"`
+	// Certificates are the files of TLS.
+	Certificates Certificates `json:"certificates"`
+	Console      *Console     `json:"console,omitempty"` // nil: the node is not asked on TCP
+}
+
+// Traces counts spans since the worker started.
+type Traces struct {
+	Receiver string `json:"receiver"` // URL that they go to; empty: none are recorded
+	Sent     uint64 `json:"sent"`
+	Dropped  uint64 `json:"dropped"`         // because they could not be sent, or not soon enough
+	Error    string `json:"error,omitempty"` // why the newest could not be sent
 }
 
 // Config says which config the node runs.
@@ -118,7 +133,8 @@ type VIP struct {
 	// AddressMismatch: a router advertised other addresses within the last minute.
 	AddressMismatch bool          `json:"addressMismatch"`
 	Conflict        *AddressClaim `json:"conflict,omitempty"`
-	Removals        uint64        `json:"removals"`           // how often someone else removed an address
+	Removals        uint64        `json:"removals"` // how often someone else removed an address
+	Lease           LeaseCounts   `json:"lease"`
 	Flapping        int           `json:"flapping,omitempty"` // changes to and from active of late, when they are too many
 	// Epoch counts the announcements of the addresses, over both nodes: it is that
 	// of this node's newest one, EpochHeard the highest that it was told of.
@@ -128,6 +144,14 @@ type VIP struct {
 	// reason.
 	Activations map[vrrp.NewActiveReason]uint64 `json:"activations,omitempty"`
 	Counters    vrrp.Counters                   `json:"counters"`
+}
+
+// LeaseCounts count, since the agent started.
+type LeaseCounts struct {
+	Renewals      uint64 `json:"renewals"`      // of the lease of the addresses, with the first time that it was taken
+	Announcements uint64 `json:"announcements"` // of single addresses
+	Errors        uint64 `json:"errors"`        // of either
+	Losses        uint64 `json:"losses"`        // changes from Active to another role
 }
 
 // Lowered is a loss of priority by what a VIP tracks.
@@ -170,9 +194,10 @@ type Peer struct {
 	Alive   bool       `json:"alive"`           // by gossip
 	Since   time.Time  `json:"since"`           // when Alive last changed
 	Error   string     `json:"error,omitempty"` // why it could not be called last
-	// Roles and Priorities are by the name of the virtual router, as it says.
+	// Roles, Priorities and VIPs are by the name of the virtual router, as it says.
 	Roles      map[string]vrrp.Role `json:"roles,omitempty"`
 	Priorities map[string]uint8     `json:"priorities,omitempty"`
+	VIPs       map[string]PeerVIP   `json:"vips,omitempty"`
 	// Lost is what it misses of what it tracks, by group of VIPs.
 	Lost    map[string][]Lost `json:"lost,omitempty"`
 	Slept   *Sleep            `json:"slept,omitempty"`
@@ -193,6 +218,29 @@ type Peer struct {
 	VerdictSince time.Time `json:"verdictSince,omitzero"`
 }
 
+// PeerVIP is what another node says of one of its virtual routers.
+type PeerVIP struct {
+	Role     vrrp.Role `json:"role"`
+	Priority uint8     `json:"priority"`         // effective
+	Since    time.Time `json:"since,omitzero"`   // of Role, by its clock; zero: it does not say
+	Reason   string    `json:"reason,omitempty"` // of Role
+}
+
+// Tickets says which keys the session tickets of TLS are made with.
+type Tickets struct {
+	Shared bool `json:"shared"` // with the other node
+	// Unshared says why the keys are not shared with the other node; empty: they are, or
+	// there is none.
+	Unshared string      `json:"unshared,omitempty"`
+	Keys     []TicketKey `json:"keys"` // the newest first
+}
+
+// TicketKey names a key.
+type TicketKey struct {
+	ID   string    `json:"id"`
+	Born time.Time `json:"born"`
+}
+
 // Listener is one listener with its counters since the worker started.
 type Listener struct {
 	Name        string   `json:"name"`
@@ -209,9 +257,23 @@ type Listener struct {
 	// Refused counts, by reason, the connections beyond a limit, and what clients and
 	// servers sent that was not carried.
 	Refused map[string]uint64 `json:"refused,omitempty"`
+	TLS     *TLSTraffic       `json:"tls,omitempty"` // nil: it does not terminate TLS
 	// In and Out are from and to clients, of UDP only.
 	In  Datagrams `json:"in,omitzero"`
 	Out Datagrams `json:"out,omitzero"`
+}
+
+// TLSTraffic counts the handshakes with clients that were completed, by version. Those
+// that failed are in Listener.Refused.
+type TLSTraffic struct {
+	TLS12 Handshakes `json:"tls12"`
+	TLS13 Handshakes `json:"tls13"`
+}
+
+// Handshakes counts those that were done in full, and those that resumed a session.
+type Handshakes struct {
+	Full    uint64 `json:"full"`
+	Resumed uint64 `json:"resumed"`
 }
 
 // Datagrams are datagrams, and what is in them.

@@ -1,0 +1,38 @@
+package admin
+
+import "time"
+
+// Certificates are the files of TLS that the config names.
+type Certificates struct {
+	List []Certificate `json:"list,omitempty"` // in the order of the config
+	// Problems say which changed files are not in use, and why.
+	Problems []FilesProblem `json:"problems,omitempty"`
+	// Warnings are of files in use, those of certificates as well.
+	Warnings []string `json:"warnings,omitempty"`
+	Reloads  uint64   `json:"reloads"` // changed files that were taken up, since the process started
+	Errors   uint64   `json:"errors"`  // changed files that were not, since they were bad
+}
+
+// Certificate is one that the node shows.
+type Certificate struct {
+	Listener    string    `json:"listener,omitempty"` // to whose clients it is shown; empty: to servers
+	Pool        string    `json:"pool,omitempty"`     // to whose servers it is shown
+	Path        string    `json:"path"`
+	Subject     string    `json:"subject"`
+	Names       []string  `json:"names"` // that it is good for
+	NotBefore   time.Time `json:"notBefore"`
+	NotAfter    time.Time `json:"notAfter"`
+	Issuer      string    `json:"issuer"`
+	Serial      string    `json:"serial"` // in hexadecimal
+	Key         string    `json:"key"`    // such as "ECDSA P-256"
+	Fingerprint string    `json:"sha256"` // of the certificate, in hexadecimal
+	Warnings    []string  `json:"warnings,omitempty"`
+}
+
+// FilesProblem is why changed files that belong together are not in use. What was
+// there before is.
+type FilesProblem struct {
+	Paths []string  `json:"paths"`
+	Error string    `json:"error"`
+	Since time.Time `json:"since"`
+}
