@@ -17,6 +17,8 @@ import (
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"github.com/tandemlb/tandem/internal/telemetry"
 )
 
 // A child that ends is started again after a pause that doubles while it keeps
@@ -27,33 +29,54 @@ const (
 	longEnough = 10 * time.Second // of life, to begin with the shortest pause again
 )
 
-// Process is a running child. Its control socket is descriptor 3.
+// Family is what the children of a node have in common.
+type Family struct {
+	Node string // name of the node, for the log; may be empty
+	// Log is that of no process: a child speaks in it by its own name. It may be nil.
+	Log *zap.Logger
+}
+
+// Process is a running child. Its control socket is descriptor 3; its standard error is
+// read here, and put into the log. A worker has a log of its own: descriptor 4 is the
+// standard error of this process, and goes on when this process has ended.
 type Process struct {
 	PID  int
 	Done chan struct{} // closed when it has ended
+	Log  *zap.Logger   // its voice
 	cmd  *exec.Cmd
 	err  error // how it ended; read after Done
+	said *stderr
 }
 
 // Start starts this program again as the subcommand name, whose control socket
 // it gives control, and closes that. A credential of nil keeps the user.
-func Start(name string, control *os.File, cred *syscall.Credential) (*Process, error) {
+func (f Family) Start(name string, control *os.File, cred *syscall.Credential) (*Process, error) {
 	defer control.Close()
+	theirs, said, err := pipeStderr()
+	if err != nil {
+		return nil, fmt.Errorf("start the %s: %w", name, err)
+	}
+	defer theirs.Close()
 	// Not os.Executable: a program that is replaced on disk must not end up with
 	// children of another version.
 	cmd := exec.Command("/proc/self/exe", name)
+	if f.Node != "" {
+		cmd.Args = append(cmd.Args, "--node", f.Node)
+	}
 	cmd.Args[0] = "tandem"
 	cmd.Env = environment(os.Environ())
-	cmd.Stderr = os.Stderr
+	cmd.Stderr = theirs
 	cmd.ExtraFiles = []*os.File{control}
 	// A group of its own: Ctrl-C is for the supervisor, which ends the children in
 	// good order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: cred}
 	start := cmd.Start
 	if name == "worker" {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, os.Stderr)
 		start = func() error { return startUnprivileged(cmd) }
 	}
 	if err := start(); err != nil {
+		said.r.Close()
 		hint := ""
 		switch {
 		case cred != nil && errors.Is(err, syscall.EPERM):
@@ -63,7 +86,16 @@ func Start(name string, control *os.File, cred *syscall.Credential) (*Process, e
 		}
 		return nil, fmt.Errorf("start the %s: %w%s", name, err, hint)
 	}
-	p := &Process{PID: cmd.Process.Pid, cmd: cmd, Done: make(chan struct{})}
+	_ = neverWait(theirs) // now: to start a child is to make its files blocking
+	log := f.Log
+	if log == nil {
+		log = zap.NewNop()
+	}
+	p := &Process{
+		PID: cmd.Process.Pid, cmd: cmd, Done: make(chan struct{}), said: said,
+		Log: telemetry.As(log, name, f.Node, cmd.Process.Pid),
+	}
+	go said.read(p.Log)
 	go func() {
 		p.err = cmd.Wait()
 		close(p.Done)
@@ -101,12 +133,13 @@ func environment(env []string) []string {
 // Kill ends the process whatever it does, and waits for it.
 func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill() // it may have ended
-	<-p.Done
+	_ = p.Ending()
 }
 
-// Ending says how the process ended.
+// Ending says how the process ended, when its last words are in the log.
 func (p *Process) Ending() error {
 	<-p.Done
+	p.said.end()
 	if p.err == nil {
 		return errors.New("it exited by itself")
 	}
@@ -129,7 +162,7 @@ func Keep(ctx context.Context, name string, log *zap.Logger, session func(contex
 		if time.Since(began) >= longEnough {
 			pause = minPause
 		}
-		log.Error(name+" ended, starting it again", zap.Error(err), zap.Duration("in", pause))
+		log.Error(name+" ended, starting it again", zap.Error(err), zap.Duration("in", pause), telemetry.Always())
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

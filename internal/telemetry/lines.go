@@ -7,7 +7,7 @@ import (
 )
 
 // atomicWrite is how much is written to a pipe at once, without the writes of other
-// processes between (POSIX, PIPE_BUF).
+// processes between (POSIX, PIPE_BUF). No line of a log is longer.
 const atomicWrite = 4096
 
 // Lines returns a writer to out that several processes can share: whole lines are

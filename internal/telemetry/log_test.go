@@ -14,7 +14,7 @@ import (
 
 func TestLoggerWritesJSONAtItsLevel(t *testing.T) {
 	var out bytes.Buffer
-	log, err := NewLogger(&out, "warn")
+	log, err := NewLogger(&out, "warn", "worker")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func TestLoggerWritesJSONAtItsLevel(t *testing.T) {
 }
 
 func TestUnknownLevelIsRefused(t *testing.T) {
-	_, err := NewLogger(nil, "loud")
+	_, err := NewLogger(nil, "loud", "worker")
 	if err == nil || err.Error() != `log level "loud": want debug, info, warn or error` {
 		t.Errorf("got %v", err)
 	}
@@ -62,12 +62,12 @@ func (g *gate) Write(b []byte) (int, error) {
 func TestStuckLogStopsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{open: make(chan struct{})}
-		log, err := NewLogger(g, "info")
+		log, err := NewLogger(g, "info", "worker")
 		if err != nil {
 			t.Fatal(err)
 		}
 		for range 2 * maxWaiting {
-			log.Info("line")
+			log.Info("line", Always())
 		}
 		t.Log("# it is read again: what could wait is there, the rest is counted")
 		close(g.open)
@@ -76,7 +76,7 @@ func TestStuckLogStopsNobody(t *testing.T) {
 		if lines < maxWaiting || lines > maxWaiting+1 {
 			t.Errorf("%d lines, want about %d", lines, maxWaiting)
 		}
-		if !strings.Contains(g.text.String(), `"msg":"log lines dropped: the log is not read fast enough","count":10`) {
+		if !strings.Contains(g.text.String(), `"msg":"log lines dropped: the log is not read fast enough","process":"worker","pid":`) {
 			t.Errorf("the loss is not told:\n%s", g.text.String()[max(0, g.text.Len()-300):])
 		}
 	})
@@ -85,7 +85,7 @@ func TestStuckLogStopsNobody(t *testing.T) {
 func TestCloseDoesNotWaitForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{open: make(chan struct{})}
-		log, err := NewLogger(g, "info")
+		log, err := NewLogger(g, "info", "worker")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,7 +97,7 @@ func TestCloseDoesNotWaitForEver(t *testing.T) {
 }
 
 func BenchmarkLog(b *testing.B) {
-	log, err := NewLogger(io.Discard, "info")
+	log, err := NewLogger(io.Discard, "info", "worker")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"time"
 )
@@ -19,6 +20,7 @@ const (
 // cannot wait any longer is dropped, and counted in a line of its own.
 type writer struct {
 	out   io.Writer
+	who   string // members of a line that tell of this process
 	lines chan []byte
 	done  chan struct{} // closed when all has been written
 
@@ -27,8 +29,8 @@ type writer struct {
 	dropped int
 }
 
-func newWriter(out io.Writer) *writer {
-	w := &writer{out: out, lines: make(chan []byte, maxWaiting), done: make(chan struct{})}
+func newWriter(out io.Writer, process string) *writer {
+	w := &writer{out: out, who: fmt.Sprintf(`"process":%s,"pid":%d`, quoted(process), os.Getpid()), lines: make(chan []byte, maxWaiting), done: make(chan struct{})}
 	go w.run()
 	return w
 }
@@ -37,9 +39,10 @@ func (w *writer) run() {
 	defer close(w.done)
 	for line := range w.lines {
 		// There is nowhere to report an error of the log to.
-		_, _ = w.out.Write(line)
+		_, _ = w.out.Write(shorten(line, atomicWrite))
 		if n := w.takeDropped(); n > 0 {
-			_, _ = fmt.Fprintf(w.out, `{"level":"warn","msg":"log lines dropped: the log is not read fast enough","count":%d}`+"\n", n)
+			_, _ = fmt.Fprintf(w.out, `{"level":"warn","time":"%s","msg":"log lines dropped: the log is not read fast enough",%s,"count":%d}`+"\n",
+				time.Now().UTC().Format(timeFormat), w.who, n)
 		}
 	}
 }
