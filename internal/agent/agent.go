@@ -14,6 +14,7 @@ import (
 
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/ownership"
+	"github.com/tandemlb/tandem/internal/usage"
 )
 
 // Conn is the agent's end of the socket pair with the supervisor.
@@ -44,6 +45,7 @@ func Run(ctx context.Context, conn *Conn, h Host, granted Privileges) error {
 		return reporter.run(ctx, func(m ipc.FromAgent) error {
 			if m.State != nil {
 				m.State.Realtime, m.State.Locked = granted.Realtime, granted.Locked
+				m.State.Process = ipc.Process(usage.Read())
 			}
 			return conn.Send(m)
 		})

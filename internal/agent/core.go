@@ -7,6 +7,7 @@ import (
 
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/ownership"
+	"github.com/tandemlb/tandem/proxy/stats"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
@@ -49,6 +50,7 @@ type core struct {
 	leaving  bool
 	deadline time.Time // of the step that is awaited
 	lateness time.Duration
+	delays   stats.Histogram
 	slept    ipc.Sleep
 	reportAt time.Time
 	changed  bool // something to report
@@ -160,6 +162,9 @@ func (c *core) noteLateness(now time.Time) {
 		return
 	}
 	late := now.Sub(c.deadline)
+	if late >= 0 { // else an event came first
+		c.delays.Observe(late)
+	}
 	c.lateness = max(c.lateness, late)
 	for _, in := range c.instances {
 		if late >= in.cfg.Lease/renewalsPerLease {
@@ -294,7 +299,7 @@ func (c *core) next(now time.Time) time.Time {
 }
 
 func (c *core) report(now time.Time) {
-	state := &ipc.AgentState{Lateness: c.lateness, Notice: c.watch.word, PeerDied: c.watch.died, Slept: c.slept, Dropped: maps.Clone(c.drops),
+	state := &ipc.AgentState{Lateness: c.lateness, Notice: c.watch.word, PeerDied: c.watch.died, Slept: c.slept, Dropped: maps.Clone(c.drops), Delays: c.delays.Distribution(),
 		Routers: make([]ipc.RouterState, 0, len(c.instances))}
 	for _, in := range c.instances {
 		s := in.state(now, c.fit)

@@ -36,20 +36,13 @@ func (c *core) apply(now time.Time, in *instance, out vrrp.Output) {
 	if change := out.Change; change != nil {
 		c.changed = true
 		in.remember(*change)
+		if change.From == vrrp.Active {
+			in.lease.Losses++
+		}
 		c.noteFlapping(now, in)
-		c.out.reporter.log("info", "role changed", evidence(in.cfg.Name, change))
+		c.out.reporter.log("info", roleChanged, c.evidence(now, in, *change))
+		in.roleSince = change.At
 	}
-}
-
-// evidence is all that is known of a role change, for the log.
-func evidence(name string, c *vrrp.Change) map[string]any {
-	fields := map[string]any{
-		"vip": name, "from": c.From.String(), "to": c.To.String(), "reason": string(c.Reason), "priority": c.Priority,
-	}
-	if c.Peer.IsValid() {
-		fields["peer"], fields["peerPriority"] = c.Peer.String(), c.PeerPriority
-	}
-	return fields
 }
 
 // settle moves the routers of a group together.
@@ -130,6 +123,11 @@ func (c *core) standDown(now time.Time, in *instance, err error) {
 // emit has frames about the addresses of the instance sent, if it still holds
 // them.
 func (c *core) emit(in *instance, frames []ownership.Frame) {
+	for _, f := range frames {
+		if !f.Probe {
+			in.lease.Announcements++
+		}
+	}
 	c.out.owner.Emit(ownership.Emission{Name: in.cfg.Name, Generation: in.want.Generation, Frames: frames})
 }
 

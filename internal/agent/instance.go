@@ -67,10 +67,12 @@ type instance struct {
 	heard     uint64            // highest epoch of another node
 	healer    vip.Healer
 
-	changes  []vrrp.Change // newest last
-	flapped  time.Time     // when flapping was last told of
-	conflict *ipc.Conflict
-	removals uint64
+	changes   []vrrp.Change // newest last
+	roleSince time.Time     // when the newest one was; zero: there was none
+	flapped   time.Time     // when flapping was last told of
+	conflict  *ipc.Conflict
+	removals  uint64
+	lease     ipc.LeaseCounts
 }
 
 // group is a set of virtual routers that move together.
@@ -276,7 +278,7 @@ func (in *instance) remember(c vrrp.Change) {
 func (in *instance) state(now time.Time, fit ipc.Fitness) ipc.RouterState {
 	s := ipc.RouterState{
 		Name: in.cfg.Name, Status: in.vr.Status(), Holds: in.holds(), Epoch: in.epoch, Heard: in.heard,
-		Changes: in.changes, Flapping: in.flapping(now), Conflict: in.conflict, Removals: in.removals,
+		Changes: in.changes, Flapping: in.flapping(now), Conflict: in.conflict, Removals: in.removals, Lease: in.lease,
 	}
 	switch why := in.blocked(now, fit); {
 	case why != "":

@@ -125,10 +125,21 @@ func (c *core) fact(now time.Time, f ownership.Fact) {
 			in.announce(now) // the neighbours may have learned another owner
 		}
 		if f.Err != nil && (in.held.Err == nil || in.held.Err.Error() != f.Err.Error()) {
-			c.out.reporter.log("error", "addresses", map[string]any{"vip": f.Name, "error": f.Err.Error()})
+			c.out.reporter.log("error", "the addresses cannot be set as they should", map[string]any{"vip": f.Name, "error": f.Err.Error()})
 		}
+		in.count(f)
 		c.changed = c.changed || f.Held != in.held.Held || (f.Err == nil) != (in.held.Err == nil)
 		in.held = f
+	}
+}
+
+// count counts what a fact says of the lease, beyond the one before.
+func (in *instance) count(f ownership.Fact) {
+	switch {
+	case f.Err != nil:
+		in.lease.Errors++
+	case f.Held && !f.At.Equal(in.held.At):
+		in.lease.Renewals++
 	}
 }
 

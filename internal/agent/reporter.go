@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/tandemlb/tandem/internal/ipc"
 )
@@ -35,7 +36,7 @@ func (r *reporter) state(s *ipc.AgentState) {
 func (r *reporter) log(level, message string, fields map[string]any) {
 	r.mu.Lock()
 	if len(r.lines) < maxLog {
-		r.lines = append(r.lines, &ipc.LogLine{Level: level, Message: message, Fields: fields})
+		r.lines = append(r.lines, &ipc.LogLine{At: time.Now(), Level: level, Message: message, Role: message == roleChanged, Fields: fields})
 	} else {
 		r.dropped++
 	}
@@ -70,7 +71,7 @@ func (r *reporter) flush(send func(ipc.FromAgent) error) error {
 	r.newest, r.lines, r.dropped = nil, nil, 0
 	r.mu.Unlock()
 	if dropped > 0 {
-		lines = append(lines, &ipc.LogLine{Level: "warn", Message: "log lines dropped", Fields: map[string]any{"count": dropped}})
+		lines = append(lines, &ipc.LogLine{At: time.Now(), Level: "warn", Message: "log lines dropped", Fields: map[string]any{"count": dropped}})
 	}
 	for _, line := range lines {
 		if err := send(ipc.FromAgent{Log: line}); err != nil {
