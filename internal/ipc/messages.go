@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/proxy"
+	"github.com/tandemlb/tandem/proxy/stats"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
@@ -112,6 +113,9 @@ type AgentState struct {
 	// Dropped counts the packets that belong to no virtual router of the node;
 	// what a router refuses is in its own counters.
 	Dropped map[vrrp.Drop]uint64 `json:",omitempty"`
+	// Delays are by how much each turn of the loop was late, since the agent started.
+	Delays  stats.Distribution
+	Process Process
 }
 
 // RouterState is the state of one virtual router.
@@ -133,8 +137,18 @@ type RouterState struct {
 	Conflict *Conflict `json:",omitempty"`
 	// Removals counts how often someone else removed an address that was held.
 	Removals uint64
+	Lease    LeaseCounts
 	// Flapping counts the changes to and from Active of late, when they are too many.
 	Flapping int
+}
+
+// LeaseCounts say how often the addresses were set, spoken of, and lost, since the agent
+// started.
+type LeaseCounts struct {
+	Renewals      uint64 // of the lease, with the first time that it was taken
+	Announcements uint64 // of single addresses: gratuitous ARP, unsolicited advertisements of a neighbour
+	Errors        uint64 // of either
+	Losses        uint64 // changes from Active to another role
 }
 
 // Lost is something that a router tracks and misses.
@@ -160,8 +174,10 @@ type Sleep struct {
 
 // LogLine is a log entry of the agent, which itself never writes to a file.
 type LogLine struct {
+	At      time.Time
 	Level   string // of zap
 	Message string
+	Role    bool           `json:",omitempty"` // it tells of a change of role
 	Fields  map[string]any `json:",omitempty"`
 }
 
@@ -169,8 +185,11 @@ type LogLine struct {
 type ToWorker struct {
 	Sockets *Sockets      `json:",omitempty"`
 	Config  *WorkerConfig `json:",omitempty"`
+	Tickets *Tickets      `json:",omitempty"`
+	Files   *Files        `json:",omitempty"`
 	Drain   *Drain        `json:",omitempty"`
 	Ping    *Ping         `json:",omitempty"`
+	Scrape  *Scrape       `json:",omitempty"`
 }
 
 // FromWorker is a message from the worker to the supervisor; one field is set.
@@ -178,6 +197,7 @@ type FromWorker struct {
 	Applied *Applied     `json:",omitempty"`
 	Pong    *Ping        `json:",omitempty"`
 	State   *WorkerState `json:",omitempty"`
+	Counts  *Counts      `json:",omitempty"`
 }
 
 // Socket names a bound socket by what it belongs to.
@@ -199,13 +219,31 @@ type WorkerConfig struct {
 	Spec       proxy.Spec
 	LogLevel   string // of zap; empty: info
 	Pseudonym  string // names the pair in Via: a token, the same on both nodes
+	Node       string // its name, for traces; empty: it has none
+	Version    string // of the program, for traces
 	// StickyKey is what the cookies that keep clients at their servers are made with,
 	// the same on both nodes.
 	StickyKey []byte `json:",omitempty"`
+	// Files are those that Spec names: the worker may not read private keys itself.
+	// FilesKept: they are those of the config in force, and left out here.
+	Files     proxy.Files `json:",omitempty"`
+	FilesKept bool        `json:",omitempty"`
 }
 
-// Applied answers a WorkerConfig. On an error the worker serves what it served
-// before.
+// Tickets replaces the keys that the session tickets of TLS are made with: the first
+// makes new ones, all are good for those that clients bring. It comes before the
+// first WorkerConfig, unless there are none yet.
+type Tickets struct{ Keys [][32]byte }
+
+// Files are changed files of the config in force. Those that it names and that are not
+// among them stay as they are.
+type Files struct {
+	Generation uint64 // of the answer alone: the config stays
+	Files      proxy.Files
+}
+
+// Applied answers a WorkerConfig, or Files. On an error the worker serves what it
+// served before.
 type Applied struct {
 	Generation uint64
 	Error      string
@@ -218,6 +256,26 @@ type Drain struct{ Within time.Duration }
 // Ping is sent by the supervisor and returned by the worker's main loop.
 type Ping struct{ Seq uint64 }
 
+// Scrape asks the worker for what it counts. It answers with its state, and then with
+// its Counts.
+type Scrape struct{ Seq uint64 }
+
+// Counts answers a Scrape.
+type Counts struct {
+	Seq     uint64
+	Stats   stats.Snapshot
+	Process Process
+}
+
+// Process is what a process uses of its host; see package usage.
+type Process struct {
+	CPU             time.Duration
+	Memory          uint64
+	Descriptors     uint64
+	DescriptorLimit uint64
+	Goroutines      int
+}
+
 // WorkerState is what the worker publishes whenever a server's health changes,
 // and once a second.
 type WorkerState struct {
@@ -225,7 +283,16 @@ type WorkerState struct {
 	Pools      []PoolState
 	Overload   Overload
 	LogDropped uint64 // lines of the access log that were lost
+	Traces     Traces
 	Panics     uint64 // that ended a connection or a callback; each is a bug
+}
+
+// Traces counts the spans of traces since the worker started.
+type Traces struct {
+	Receiver string `json:",omitempty"` // URL that they go to; empty: none are recorded
+	Sent     uint64
+	Dropped  uint64
+	Error    string `json:",omitempty"` // why the newest could not be sent
 }
 
 // Overload says what the worker has used of what it may.
@@ -249,6 +316,7 @@ type ListenerState struct {
 	Shed        uint64 // connections turned away because the host was out of descriptors
 	// Refused counts, by reason, what was not carried.
 	Refused map[string]uint64 `json:",omitempty"`
+	TLS     proxy.TLSTraffic  `json:",omitzero"`
 	In, Out proxy.Datagrams   `json:",omitzero"` // UDP only: from and to clients
 }
 

@@ -8,8 +8,9 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/otlp"
 	"github.com/tandemlb/tandem/proxy"
-	"github.com/tandemlb/tandem/proxy/upstream"
+	"github.com/tandemlb/tandem/proxy/secure"
 )
 
 // plan is a config with everything done that can fail, and nothing live touched.
@@ -24,9 +25,10 @@ type plan struct {
 // planned is one listener of a plan.
 type planned struct {
 	spec   proxy.Listener
-	old    *listener // that goes on; nil when there is none
-	use    func()    // makes old go by spec
-	fresh  service   // without old
+	terms  *secure.Terms // of TLS with clients; nil: without
+	old    *listener     // that goes on; nil when there is none
+	use    func()        // makes old go by spec
+	fresh  service       // without old
 	opened map[netip.AddrPort]bind
 }
 
@@ -78,11 +80,18 @@ func (w *worker) prepareListener(p *plan, l *planned) (err error) {
 	if err != nil {
 		return err
 	}
+	v.stats = w.stats
 	i := slices.IndexFunc(w.listeners, func(old *listener) bool {
 		return old.spec.Name == l.spec.Name && old.spec.Protocol == l.spec.Protocol
 	})
 	if i >= 0 {
 		l.old = w.listeners[i]
+	}
+	if l.terms, err = w.newTerms(l, p.config.Files); err != nil {
+		return fmt.Errorf("listener %q: TLS: %w", l.spec.Name, err)
+	}
+	v.terms = l.terms
+	if l.old != nil {
 		l.use, err = l.old.service.prepare(v)
 	} else {
 		l.fresh, err = w.newService(v)
@@ -104,6 +113,33 @@ func (w *worker) prepareListener(p *plan, l *planned) (err error) {
 		l.opened[addr] = bind{socket: s}
 	}
 	return nil
+}
+
+// newTerms returns on what terms a listener speaks TLS; nil: it does not. They are the
+// old ones, whose sessions go on, when nothing has changed.
+func (w *worker) newTerms(l *planned, files proxy.Files) (*secure.Terms, error) {
+	if l.spec.TLS == nil {
+		return nil, nil
+	}
+	var old *secure.Terms
+	if l.old != nil {
+		old = l.old.terms
+	}
+	terms, err := secure.Server(&l.spec, files, old)
+	if err == nil && terms != old {
+		terms.SetTicketKeys(w.tickets)
+	}
+	return terms, err
+}
+
+// useTickets has the listeners make and accept session tickets with keys.
+func (w *worker) useTickets(keys [][32]byte) {
+	w.tickets = keys
+	for _, l := range w.listeners {
+		if l.terms != nil {
+			l.terms.SetTicketKeys(keys)
+		}
+	}
 }
 
 // served returns what the service of l is to go by.
@@ -128,6 +164,7 @@ func (w *worker) commit(p *plan) {
 		pool.servers.Activate(p.now)
 	}
 	w.access.Configure(p.config.Spec.Log.Access, p.config.Spec.Log.Sample)
+	w.traces(p.config)
 	for i := range p.listeners {
 		w.listeners = append(w.listeners, w.commitListener(&p.listeners[i]))
 	}
@@ -143,16 +180,20 @@ func (w *worker) commit(p *plan) {
 			old.backend.Retire(nil)
 		}
 	}
-	var servers []*upstream.Server
+	var servers []checked
 	for _, pool := range w.pools {
-		for _, s := range pool.servers.Servers() {
-			if s.State() != proxy.Maintenance {
-				servers = append(servers, s)
-			}
-		}
+		servers = append(servers, pool.checked()...)
 	}
 	w.checks.set(servers)
+	w.config = p.config
 	w.forgetSockets()
+}
+
+// traces has requests recorded, and the records sent, as c says.
+func (w *worker) traces(c ipc.WorkerConfig) {
+	t := c.Spec.Tracing
+	w.exporter.Configure(t.OTLP, otlp.Resource{Instance: c.Node, Version: c.Version})
+	w.tracer.Configure(t.OTLP != "", t.Sample)
 }
 
 func (w *worker) commitListener(p *planned) *listener {
@@ -160,7 +201,7 @@ func (w *worker) commitListener(p *planned) *listener {
 	if l == nil {
 		l = &listener{service: p.fresh, binds: make(map[netip.AddrPort]bind)}
 	}
-	l.spec = p.spec
+	l.spec, l.terms = p.spec, p.terms
 	if p.use != nil {
 		p.use()
 	}

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"crypto/tls"
 	"math/rand/v2"
 	"sync"
 
@@ -29,18 +30,25 @@ func newChecks(observe func(*upstream.Server, upstream.Verdict)) *checks {
 	return &checks{observe: observe, running: make(map[*upstream.Server]running)}
 }
 
+// checked is a server to be checked, and how TLS is spoken with it; nil: in plain.
+type checked struct {
+	*upstream.Server
+	tls *tls.Config
+}
+
 // set makes servers the ones that are checked. Those that were stay as they are.
-func (c *checks) set(servers []*upstream.Server) {
+func (c *checks) set(servers []checked) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	gone := c.running
 	c.running = make(map[*upstream.Server]running, len(servers))
 	for _, s := range servers {
-		if r, ok := gone[s]; ok {
-			c.running[s] = r
-			delete(gone, s)
+		if r, ok := gone[s.Server]; ok {
+			r.checker.Secure(s.tls)
+			c.running[s.Server] = r
+			delete(gone, s.Server)
 		} else if s.Check().Kind != proxy.CheckNone {
-			c.running[s] = c.start(s)
+			c.running[s.Server] = c.start(s)
 		}
 	}
 	for _, r := range gone {
@@ -48,9 +56,10 @@ func (c *checks) set(servers []*upstream.Server) {
 	}
 }
 
-func (c *checks) start(s *upstream.Server) running {
+func (c *checks) start(s checked) running {
 	ctx, stop := context.WithCancel(context.Background())
-	checker := check.New(s, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), c.observe)
+	checker := check.New(s.Server, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), c.observe)
+	checker.Secure(s.tls)
 	c.wg.Go(func() { _ = checker.Run(ctx) }) // it returns nil
 	return running{checker: checker, stop: stop}
 }

@@ -10,28 +10,28 @@ import (
 )
 
 func TestChecksFollowTheServers(t *testing.T) {
-	checked := newSpecPool("db", netip.MustParseAddrPort("127.0.0.1:1"), netip.MustParseAddrPort("127.0.0.1:2"))
-	checked.Check = proxy.Check{Kind: proxy.CheckTCP, Every: time.Hour, Timeout: time.Second, Rise: 1, Fall: 1}
+	probed := newSpecPool("db", netip.MustParseAddrPort("127.0.0.1:1"), netip.MustParseAddrPort("127.0.0.1:2"))
+	probed.Check = proxy.Check{Kind: proxy.CheckTCP, Every: time.Hour, Timeout: time.Second, Rise: 1, Fall: 1}
 	unchecked := newSpecPool("web", netip.MustParseAddrPort("127.0.0.1:3"))
-	servers := func(spec proxy.Pool) []*upstream.Server {
+	servers := func(spec proxy.Pool) []checked {
 		t.Helper()
 		p, err := upstream.NewPool(spec, nil, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
-		return p.Servers()
+		return (&pool{servers: p}).checked()
 	}
-	a, b, free := servers(checked)[0], servers(checked)[1], servers(unchecked)[0]
+	a, b, free := servers(probed)[0], servers(probed)[1], servers(unchecked)[0]
 
 	c := newChecks(func(*upstream.Server, upstream.Verdict) {})
-	c.set([]*upstream.Server{a, free})
-	first := c.running[a].checker
-	c.set([]*upstream.Server{a, b})
-	if len(c.running) != 2 || c.running[a].checker != first || c.running[b].checker == nil {
+	c.set([]checked{a, free})
+	first := c.running[a.Server].checker
+	c.set([]checked{a, b})
+	if len(c.running) != 2 || c.running[a.Server].checker != first || c.running[b.Server].checker == nil {
 		t.Errorf("running = %v, want the checker of a as it was, and one of b", c.running)
 	}
-	c.now(free) // has no checker: nothing to ask
-	c.close()   // returns: all have stopped
+	c.now(free.Server) // has no checker: nothing to ask
+	c.close()          // returns: all have stopped
 	if len(c.running) != 0 {
 		t.Errorf("running after close = %v", c.running)
 	}

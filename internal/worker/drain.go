@@ -73,7 +73,7 @@ func (w *worker) publish(now time.Time) {
 }
 
 func (w *worker) state(now time.Time) *ipc.WorkerState {
-	st := ipc.WorkerState{Overload: w.pressure.state(), LogDropped: w.access.Dropped(), Panics: w.loops.Panics()}
+	st := ipc.WorkerState{Overload: w.pressure.state(), LogDropped: w.access.Dropped(), Traces: ipc.Traces(w.exporter.Stats()), Panics: w.loops.Panics()}
 	for _, l := range w.listeners {
 		t := l.service.Traffic()
 		st.Listeners = append(st.Listeners, ipc.ListenerState{
@@ -84,6 +84,7 @@ func (w *worker) state(now time.Time) *ipc.WorkerState {
 			Failed:      t.Failed,
 			Shed:        t.Shed,
 			Refused:     t.Refused,
+			TLS:         t.TLS,
 			In:          t.In,
 			Out:         t.Out,
 		})

@@ -31,6 +31,7 @@ type supervisor struct {
 	result  chan error // of Run
 	applied chan ipc.Applied
 	pongs   chan ipc.Ping
+	counts  chan ipc.Counts
 
 	mu    sync.Mutex
 	state ipc.WorkerState // newest
@@ -62,6 +63,7 @@ func startLogging(t testing.TB, log *zap.Logger, access io.Writer) *supervisor {
 		result:  make(chan error, 1),
 		applied: make(chan ipc.Applied, 16),
 		pongs:   make(chan ipc.Ping, 16),
+		counts:  make(chan ipc.Counts, 16),
 	}
 	go func() { s.result <- Run(ctx, theirs, log, s.level, access) }()
 	received := make(chan struct{})
@@ -90,6 +92,8 @@ func (s *supervisor) receive() {
 			s.applied <- *m.Applied
 		case m.Pong != nil:
 			s.pongs <- *m.Pong
+		case m.Counts != nil:
+			s.counts <- *m.Counts
 		case m.State != nil:
 			s.mu.Lock()
 			s.state = *m.State

@@ -13,6 +13,8 @@ import (
 	"github.com/tandemlb/tandem/proxy/backend"
 	"github.com/tandemlb/tandem/proxy/l4"
 	"github.com/tandemlb/tandem/proxy/l7"
+	"github.com/tandemlb/tandem/proxy/secure"
+	"github.com/tandemlb/tandem/proxy/stats"
 	"github.com/tandemlb/tandem/proxy/udp"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
@@ -20,6 +22,7 @@ import (
 // listener is a listener that runs.
 type listener struct {
 	spec    proxy.Listener
+	terms   *secure.Terms // of TLS with clients; nil: without
 	service service
 	binds   map[netip.AddrPort]bind
 }
@@ -47,6 +50,8 @@ type served struct {
 	log       proxy.Log
 	pseudonym string
 	now       time.Time
+	stats     *stats.Registry
+	terms     *secure.Terms // of TLS with clients; nil: without
 }
 
 type httpService struct {
@@ -63,7 +68,7 @@ func (s httpService) prepare(v served) (use func(), err error) {
 }
 
 func (v served) http() l7.Config {
-	c := l7.Config{Listener: v.listener, Backends: make(map[string]*backend.Backend, len(v.pools)), Log: v.log, Pseudonym: v.pseudonym}
+	c := l7.Config{Listener: v.listener, Backends: make(map[string]*backend.Backend, len(v.pools)), Log: v.log, Pseudonym: v.pseudonym, Terms: v.terms}
 	for name, p := range v.pools {
 		c.Backends[name] = p.backend
 	}
@@ -84,11 +89,16 @@ func (s tcpService) prepare(v served) (use func(), err error) {
 }
 
 func (v served) tcp(observe func(*upstream.Server, upstream.Verdict)) (l4.Config, error) {
-	pools := make(map[string]*upstream.Pool, len(v.pools))
+	pools := make(map[string]l4.Pool, len(v.pools))
 	for name, p := range v.pools {
-		pools[name] = p.servers
+		pools[name] = l4.Pool{Servers: p.servers, Identity: p.identity}
 	}
-	return l4.NewConfig(v.listener, pools, observe)
+	c, err := l4.NewConfig(v.listener, pools, observe)
+	c.Terms = v.terms
+	if err == nil {
+		c.Count(v.stats)
+	}
+	return c, err
 }
 
 type udpService struct {

@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/sys/unix"
 
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/usage"
 	"github.com/tandemlb/tandem/proxy/overload"
 )
 
@@ -93,39 +93,9 @@ func (p *pressure) state() ipc.Overload {
 
 // sampleProcess looks at this process. What cannot be read counts as nothing used.
 func sampleProcess(memoryLimit uint64) overload.Sample {
-	s := overload.Sample{Descriptors: descriptors(), Memory: resident(), MemoryLimit: memoryLimit}
-	var l unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) == nil && l.Cur != unix.RLIM_INFINITY {
-		s.DescriptorLimit = l.Cur
+	return overload.Sample{
+		Descriptors: usage.Descriptors(), DescriptorLimit: usage.DescriptorLimit(), Memory: usage.Memory(), MemoryLimit: memoryLimit,
 	}
-	return s
-}
-
-// descriptors counts those that are open. Since Linux 6.2 the size of the directory
-// says it; before, it has to be read, which takes milliseconds with 100,000 of them.
-func descriptors() uint64 {
-	var st unix.Stat_t
-	if unix.Stat("/proc/self/fd", &st) == nil && st.Size > 0 {
-		return uint64(st.Size)
-	}
-	d, err := os.Open("/proc/self/fd")
-	if err != nil {
-		return 0
-	}
-	defer d.Close()
-	names, _ := d.Readdirnames(-1)
-	return uint64(len(names))
-}
-
-// resident returns the bytes of the process that are in memory.
-func resident() uint64 {
-	text, err := os.ReadFile("/proc/self/statm")
-	fields := strings.Fields(string(text))
-	if err != nil || len(fields) < 2 {
-		return 0
-	}
-	pages, _ := strconv.ParseUint(fields[1], 10, 64)
-	return pages * uint64(os.Getpagesize())
 }
 
 // memoryLimit returns the least memory.max of the cgroup of this process and of

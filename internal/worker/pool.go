@@ -1,19 +1,23 @@
 package worker
 
 import (
+	"crypto/x509"
 	"fmt"
 	"time"
 
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/proxy/backend"
+	"github.com/tandemlb/tandem/proxy/secure"
+	"github.com/tandemlb/tandem/proxy/stats"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
 
 // pool is a pool as the listeners use it.
 type pool struct {
-	servers *upstream.Pool   // for TCP
-	backend *backend.Backend // for HTTP: the same servers, with idle connections
+	servers  *upstream.Pool   // for TCP
+	backend  *backend.Backend // for HTTP: the same servers, with idle connections
+	identity *secure.Identity // that TLS is spoken with to the servers; nil: it is not
 }
 
 // newPool makes the pool that spec describes, out of what old, which may be nil,
@@ -25,11 +29,51 @@ func (w *worker) newPool(spec proxy.Pool, old *pool, p *plan) (*pool, error) {
 	if old == nil {
 		old = &pool{}
 	}
+	identity, err := newIdentity(spec.TLS, p.config.Files, old.identity)
+	if err != nil {
+		return nil, fmt.Errorf("pool %q: TLS: %w", spec.Name, err)
+	}
 	servers, err := upstream.NewPool(spec, old.servers, p.now)
 	if err != nil {
 		return nil, err
 	}
-	return &pool{servers: servers, backend: backend.New(w.loops.Loops(), servers, old.backend, p.config.StickyKey)}, nil
+	b := backend.New(w.loops.Loops(), servers, old.backend, backend.Options{Key: p.config.StickyKey, Identity: identity})
+	b.Count(func(name string) *stats.Server { return w.stats.Server(stats.ServerKey{Pool: spec.Name, Server: name}) })
+	return &pool{servers: servers, backend: b, identity: identity}, nil
+}
+
+// newIdentity returns the identity that spec describes, or nil without one. It is old,
+// whose sessions and connections go on, when nothing has changed.
+func newIdentity(spec *proxy.PoolTLS, files proxy.Files, old *secure.Identity) (*secure.Identity, error) {
+	switch {
+	case spec == nil:
+		return nil, nil
+	case old.Matches(spec, files):
+		return old, nil
+	}
+	if spec.CA == "" && !spec.Insecure {
+		// Now: the first verification would read it, on a loop, which must not wait.
+		if _, err := x509.SystemCertPool(); err != nil {
+			return nil, fmt.Errorf("read the bundle of authorities of the host: %w (hint: name one, `ca`)", err)
+		}
+	}
+	return secure.Client(spec, files)
+}
+
+// checked returns the servers that may be checked.
+func (p *pool) checked() []checked {
+	var all []checked
+	for i, s := range p.servers.Servers() {
+		if s.State() == proxy.Maintenance {
+			continue
+		}
+		c := checked{Server: s}
+		if p.identity != nil {
+			c.tls = p.identity.Config(p.identity.NameOf(p.servers.Spec().Servers[i]))
+		}
+		all = append(all, c)
+	}
+	return all
 }
 
 func validCheck(c proxy.Check) error {

@@ -13,9 +13,14 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/otlp"
+	"github.com/tandemlb/tandem/internal/usage"
+	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/proxy/accesslog"
 	"github.com/tandemlb/tandem/proxy/l7"
 	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/stats"
+	"github.com/tandemlb/tandem/proxy/trace"
 	"github.com/tandemlb/tandem/proxy/udp"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
@@ -40,15 +45,21 @@ type worker struct {
 	engine    *l7.Engine
 	datagrams *udp.Engine
 	access    *accesslog.Log
+	tracer    *trace.Tracer
+	exporter  *otlp.Exporter
 	checks    *checks
 	pressure  *pressure
+	stats     *stats.Registry
 
 	end     context.CancelFunc // of what follows
-	running sync.WaitGroup     // the loops and the access log
+	running sync.WaitGroup     // the loops, the access log and the traces
 
+	config    ipc.WorkerConfig // in force; its generation is 0 before the first
 	sockets   map[ipc.Socket]*socket
 	listeners []*listener // in the order of the config
 	pools     []*pool     // in the order of the config
+	spec      proxy.Spec  // of the config
+	tickets   [][32]byte  // that session tickets are made with; see ipc.Tickets
 
 	ctx      context.Context // ends when connections must
 	cut      context.CancelFunc
@@ -106,7 +117,8 @@ func Run(ctx context.Context, conn *Conn, log *zap.Logger, level zap.AtomicLevel
 	return err
 }
 
-// run starts the loops that connections run on, and the access log. close ends them.
+// run starts the loops that connections run on, the access log and the traces. close
+// ends them.
 func (w *worker) run(accessLog io.Writer) error {
 	loops, err := reactor.New(reactor.Options{Panicked: func(v any, stack []byte) {
 		w.log.Error("handler panicked", zap.Any("panic", v), zap.ByteString("stack", stack))
@@ -115,10 +127,15 @@ func (w *worker) run(accessLog io.Writer) error {
 		return err
 	}
 	w.loops, w.access = loops, accesslog.New(accessLog)
+	w.stats = stats.NewRegistry(len(loops.Loops()))
+	w.tracer = trace.New()
+	w.exporter = otlp.New(w.tracer, w.log)
 	w.datagrams = udp.NewEngine(loops)
-	w.engine = l7.NewEngine(loops, l7.Options{Observe: w.observe, Overloaded: w.pressure.overloaded, Access: w.access})
+	w.engine = l7.NewEngine(loops, l7.Options{
+		Observe: w.observe, Overloaded: w.pressure.overloaded, Access: w.access, Tracer: w.tracer, Stats: w.stats,
+	})
 	ctx, end := context.WithCancel(context.Background())
-	logCtx, endLog := context.WithCancel(context.Background())
+	logCtx, endLog := context.WithCancel(context.Background()) // of the traces, too
 	w.end = end
 	w.running.Go(func() {
 		defer endLog() // then nothing is logged any more
@@ -127,6 +144,7 @@ func (w *worker) run(accessLog io.Writer) error {
 		}
 	})
 	w.running.Go(func() { w.pressure.run(ctx) })
+	w.running.Go(func() { _ = w.exporter.Run(logCtx) }) // it returns nil
 	w.running.Go(func() {
 		if err := w.access.Run(logCtx); err != nil {
 			w.log.Warn("access log", zap.Error(err))
@@ -188,8 +206,15 @@ func (w *worker) handle(m message) {
 		w.keep(*m.Sockets, m.files)
 	case m.Config != nil:
 		w.configure(*m.Config)
+	case m.Files != nil:
+		w.renew(*m.Files)
+	case m.Tickets != nil:
+		w.useTickets(m.Tickets.Keys)
 	case m.Drain != nil:
 		w.drain(m.Drain.Within)
+	case m.Scrape != nil:
+		w.publish(time.Now())
+		w.out.put(ipc.FromWorker{Counts: &ipc.Counts{Seq: m.Scrape.Seq, Stats: w.stats.Snapshot(), Process: ipc.Process(usage.Read())}})
 	}
 }
 
@@ -217,6 +242,9 @@ func (w *worker) keep(s ipc.Sockets, files []*os.File) {
 // configure applies c and says what came of it.
 func (w *worker) configure(c ipc.WorkerConfig) {
 	applied := ipc.Applied{Generation: c.Generation}
+	if c.FilesKept {
+		c.Files, c.FilesKept = w.config.Files, false
+	}
 	level, err := zapcore.ParseLevel(c.LogLevel)
 	if err == nil {
 		err = w.apply(c, time.Now())
@@ -226,10 +254,12 @@ func (w *worker) configure(c ipc.WorkerConfig) {
 		w.forgetSockets() // so that others can bind what only this config named
 		w.log.Warn("config refused", zap.Uint64("generation", c.Generation), zap.Error(err))
 	} else {
+		w.spec = c.Spec
 		w.level.SetLevel(level)
 		w.log.Info("config applied", zap.Uint64("generation", c.Generation),
 			zap.Int("listeners", len(w.listeners)), zap.Int("pools", len(w.pools)))
 	}
+	w.stats.Retain(&w.spec)
 	w.out.put(ipc.FromWorker{Applied: &applied})
 	w.publish(time.Now())
 }
