@@ -17,6 +17,7 @@ import (
 
 	"github.com/tandemlb/tandem/internal/child"
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/telemetry"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
@@ -33,9 +34,11 @@ const (
 // it has to do.
 type agentLink struct {
 	log     *zap.Logger
+	family  child.Family
 	changed func() // State has changed; must not block
 	// sweep removes the addresses that a dead agent has left.
 	sweep func([]netip.Prefix) (removed []string, err error)
+	hash  func() string // of the config that the node runs
 
 	mu      sync.Mutex
 	conn    *ipc.Conn[ipc.FromAgent, ipc.ToAgent] // nil while it is not running
@@ -59,7 +62,7 @@ func (a *agentLink) session(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
-	proc, err := child.Start("agent", theirs, nil)
+	proc, err := a.family.Start("agent", theirs, nil)
 	if err != nil {
 		return a.ended(err)
 	}
@@ -71,7 +74,7 @@ func (a *agentLink) session(ctx context.Context) error {
 	watched, stop := context.WithCancel(ctx)
 	defer stop()
 	go a.watch(watched, proc)
-	err = a.receive(conn)
+	err = a.receive(conn, proc.Log)
 	select {
 	case <-proc.Done:
 	case <-time.After(endTimeout):
@@ -170,11 +173,11 @@ func (a *agentLink) watch(ctx context.Context, proc *child.Process) {
 		a.heard = 0
 		a.mu.Unlock()
 	}
-	a.log.Error("the agent does not report, ending it", zap.Int("seconds", silent))
+	a.log.Error("the agent does not report, ending it", zap.Int("seconds", silent), telemetry.Always())
 	proc.Kill()
 }
 
-func (a *agentLink) receive(conn *ipc.Conn[ipc.FromAgent, ipc.ToAgent]) error {
+func (a *agentLink) receive(conn *ipc.Conn[ipc.FromAgent, ipc.ToAgent], voice *zap.Logger) error {
 	first := true
 	for {
 		m, _, err := conn.Receive()
@@ -184,7 +187,7 @@ func (a *agentLink) receive(conn *ipc.Conn[ipc.FromAgent, ipc.ToAgent]) error {
 		case err != nil:
 			return err
 		case m.Log != nil:
-			a.relay(m.Log)
+			a.relay(voice, m.Log)
 		case m.State != nil:
 			if first {
 				a.warnOfLacks(m.State)
@@ -211,16 +214,26 @@ func (a *agentLink) warnOfLacks(s *ipc.AgentState) {
 }
 
 // relay logs what the agent has to say; it writes no log itself.
-func (a *agentLink) relay(line *ipc.LogLine) {
+func (a *agentLink) relay(voice *zap.Logger, line *ipc.LogLine) {
 	level, err := zapcore.ParseLevel(line.Level)
 	if err != nil {
 		level = zapcore.WarnLevel
 	}
-	var fields []zap.Field
-	for k, v := range line.Fields {
-		fields = append(fields, zap.Any(k, v))
+	entry := voice.Check(level, line.Message)
+	if entry == nil {
+		return
 	}
-	a.log.Log(level, line.Message, fields...)
+	if !line.At.IsZero() {
+		entry.Time = line.At
+	}
+	var fields []zap.Field
+	for _, k := range slices.Sorted(maps.Keys(line.Fields)) {
+		fields = append(fields, zap.Any(k, line.Fields[k]))
+	}
+	if line.Role {
+		fields = append(fields, zap.String("hash", a.hash()), telemetry.Always())
+	}
+	entry.Write(fields...)
 }
 
 // configure replaces the virtual routers.
@@ -279,7 +292,7 @@ func (a *agentLink) leave(within time.Duration) {
 	select {
 	case <-proc.Done:
 	case <-time.After(within):
-		a.log.Error("the agent does not leave, ending it")
+		a.log.Error("the agent does not leave, ending it", telemetry.Always())
 		proc.Kill()
 	}
 }

@@ -37,7 +37,8 @@ func TestMain(m *testing.M) {
 
 // play is a child: it returns when the supervisor is gone, or when it is told to
 // leave or to drain. A worker reports each generation that it was given as a listener
-// which has accepted so many.
+// which has accepted so many, with the files as requests, and the first byte of the keys
+// of tickets likewise.
 func play(name, conduct string) {
 	control := os.NewFile(3, "control")
 	if name == "agent" {
@@ -60,6 +61,7 @@ func play(name, conduct string) {
 		panic(err)
 	}
 	var given ipc.WorkerState
+	asked := 0
 	for {
 		m, files, err := conn.Receive()
 		for _, f := range files {
@@ -70,9 +72,15 @@ func play(name, conduct string) {
 			return
 		case m.Ping != nil:
 			conn.Send(ipc.FromWorker{Pong: m.Ping})
+		case m.Tickets != nil:
+			given.Listeners = append(given.Listeners, ipc.ListenerState{Name: "tickets", Accepted: uint64(m.Tickets.Keys[0][0])})
+			conn.Send(ipc.FromWorker{State: &given})
+		case m.Scrape != nil:
+			asked++
+			conn.Send(ipc.FromWorker{Counts: &ipc.Counts{Seq: m.Scrape.Seq, Process: ipc.Process{Goroutines: asked}}})
 		case m.Config != nil:
 			applied := ipc.Applied{Generation: m.Config.Generation}
-			given.Listeners = append(given.Listeners, ipc.ListenerState{Accepted: m.Config.Generation})
+			given.Listeners = append(given.Listeners, ipc.ListenerState{Accepted: m.Config.Generation, Requests: uint64(len(m.Config.Files))})
 			conn.Send(ipc.FromWorker{State: &given})
 			switch conduct {
 			case "mute later":
@@ -81,10 +89,16 @@ func play(name, conduct string) {
 				}
 			case "slow":
 				<-time.After(200 * time.Millisecond)
+			case "panics":
+				panic("oops")
 			case "refuses":
 				applied.Error = "no socket was handed over"
 			}
 			conn.Send(ipc.FromWorker{Applied: &applied})
+		case m.Files != nil:
+			given.Listeners = append(given.Listeners, ipc.ListenerState{Name: "files", Accepted: uint64(len(m.Files.Files))})
+			conn.Send(ipc.FromWorker{State: &given})
+			conn.Send(ipc.FromWorker{Applied: &ipc.Applied{Generation: m.Files.Generation}})
 		}
 	}
 }
@@ -289,5 +303,26 @@ func TestWhatTheAgentLacksIsLoggedOnce(t *testing.T) {
 	want := []string{"the agent does not run under a real-time scheduler: no SCHED_RR", "the agent's memory is not locked: no mlockall"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// The trace of a crash is in the log, in lines of its own, by the name of who crashed.
+func TestCrashOfAChildIsLogged(t *testing.T) {
+	t.Setenv(conduct, "panics")
+	core, logs := observer.New(zap.InfoLevel)
+	w := newWorkerLink()
+	w.family = child.Family{Node: "lb1", Log: zap.New(core)}
+	background(t, w.run)
+	eventually(t, "it has ended", func() bool { return w.view().ends.count > 0 })
+	crashed := logs.FilterMessage("crashed").All()
+	if len(crashed) == 0 {
+		t.Fatalf("logged %v", logs.All())
+	}
+	fields := crashed[0].ContextMap()
+	if text := fields["text"].(string); !strings.HasPrefix(text, "panic: oops") || !strings.Contains(text, "supervisor.play") {
+		t.Errorf("the trace is %q", text)
+	}
+	if fields["process"] != "worker" || fields["node"] != "lb1" || fields["pid"] == int64(os.Getpid()) {
+		t.Errorf("the line is of %v", fields)
 	}
 }

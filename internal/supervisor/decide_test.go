@@ -10,18 +10,19 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/tandemlb/tandem/internal/admin"
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/judge"
 	"github.com/tandemlb/tandem/internal/peer"
+	"github.com/tandemlb/tandem/internal/place"
+	"github.com/tandemlb/tandem/internal/timeline"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
 // trackingScene is a pair that tracks a gateway, all well, seen by the Active lb1.
 func trackingScene(t *testing.T) (*coordinator, scene) {
 	cfg := parse(t, strings.Replace(pairConfig, "vip: 192.0.2.100/24", "vips: {main: {addresses: 192.0.2.100/24, track: {gateway: 192.0.2.1}}}", 1))
-	host := []ifaceAddr{{"eth0", []netip.Prefix{netip.MustParsePrefix("192.0.2.11/24")}}}
-	all, err := routers(cfg, cfg.Nodes[0], host)
+	host := []place.Interface{{Name: "eth0", Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.11/24")}}}
+	all, err := place.Routers(cfg, cfg.Nodes[0], host)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +33,7 @@ func trackingScene(t *testing.T) (*coordinator, scene) {
 		views: []peer.View{{Name: "lb2", Alive: true, State: &peer.State{Node: "lb2", ConfigHash: "h", Fit: true,
 			VIPs: map[string]peer.VIP{"main": {Role: vrrp.Backup}}, Lost: map[string][]peer.Lost{"main": {}}}}},
 	}
-	s := &Supervisor{o: Options{Log: zap.NewNop()}}
+	s := &Supervisor{o: Options{Log: zap.NewNop()}, history: timeline.New(timeline.Options{Node: "lb1", Boot: time.Unix(1, 0)})}
 	return newCoordinator(s), sc
 }
 
@@ -90,10 +91,10 @@ func TestWhatHappenedIsRememberedOnce(t *testing.T) {
 	sc.agent.state.Routers[0].Changes = []vrrp.Change{change}
 	sc.agent.state.Slept = ipc.Sleep{At: now, For: 812 * time.Millisecond, Count: 1}
 	for range 3 {
-		c.notes.take(now, sc, c.decide(now, sc))
+		c.note(now, sc, c.decide(now, sc))
 	}
 	var events []string
-	for _, e := range c.Supervisor.history.all() {
+	for _, e := range c.history.Events(time.Time{}, 100) {
 		events = append(events, strings.TrimSpace(fmt.Sprint(e.Kind, " ", e.Subject, ": ", e.What)))
 	}
 	for _, want := range []string{"role main: backup -> active: silence", "stall : asleep for 812ms", "gossip lb2: alive", "fitness : fit", "agent : started, pid 7"} {
@@ -101,13 +102,7 @@ func TestWhatHappenedIsRememberedOnce(t *testing.T) {
 			t.Errorf("%q is remembered %d times, in %q", want, n, events)
 		}
 	}
-	if got := c.Supervisor.history.activations("main"); got[vrrp.NoResponse] != 1 {
+	if got := c.activations["main"]; got[vrrp.NoResponse] != 1 {
 		t.Errorf("activations %v", got)
-	}
-	for i := range 1000 {
-		c.Supervisor.history.add(admin.Event{Kind: admin.ConfigEvent, What: fmt.Sprint(i)})
-	}
-	if n := len(c.Supervisor.history.all()); n != maxEvents {
-		t.Errorf("%d events are kept", n)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"time"
 
@@ -14,11 +15,14 @@ import (
 	"github.com/tandemlb/tandem/internal/config"
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/listen"
+	"github.com/tandemlb/tandem/internal/place"
 	"github.com/tandemlb/tandem/internal/roster"
+	"github.com/tandemlb/tandem/internal/telemetry"
 )
 
-// load reads the config file and judges it on this host. Nothing is changed.
-func load(o Options, generation uint64) (*loaded, error) {
+// load reads the config file, and the files that it names, and judges them on this
+// host. Nothing is changed. before, which may be nil, is what is in force.
+func load(o Options, generation uint64, before *loaded) (*loaded, error) {
 	src, err := os.ReadFile(o.ConfigPath)
 	if err != nil {
 		return nil, fmt.Errorf("read config: %w", err)
@@ -27,19 +31,23 @@ func load(o Options, generation uint64) (*loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	host, err := interfaces()
+	host, err := place.Interfaces()
 	if err != nil {
 		return nil, err
 	}
-	self, err := cfg.Local(o.Node, addresses(host))
+	self, err := cfg.Local(o.Node, place.Addresses(host))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.ConfigPath, err)
 	}
-	r, err := routers(cfg, self, host)
+	r, err := place.Routers(cfg, self, host)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.ConfigPath, err)
 	}
-	return &loaded{config: cfg, hash: cfg.Hash(), self: self, routers: r, generation: generation, at: time.Now()}, nil
+	files, err := loadFiles(cfg, before)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.ConfigPath, err)
+	}
+	return &loaded{config: cfg, files: files, hash: cfg.Hash(), self: self, routers: r, generation: generation, at: time.Now()}, nil
 }
 
 // Reload reads the config file again and changes what differs. On an error
@@ -58,12 +66,12 @@ func (s *Supervisor) Reload(ctx context.Context) error {
 	s.mu.Lock()
 	s.refused = err
 	s.mu.Unlock()
-	s.history.add(reloadEvent(time.Now(), s.current().hash, err))
+	s.history.Add(reloadEvent(time.Now(), s.current().hash, err))
 	if err != nil {
-		s.o.Log.Error("config refused, the old one stays", zap.Error(err))
+		s.o.Log.Error("config refused, the old one stays", zap.Error(err), telemetry.Always())
 		return err
 	}
-	s.o.Log.Info("config loaded", zap.String("hash", s.current().hash))
+	s.o.Log.Info("config loaded", zap.String("hash", s.current().hash), telemetry.Always())
 	s.changed()
 	return nil
 }
@@ -93,7 +101,7 @@ func (s *Supervisor) reloadOn(ctx context.Context, signals <-chan os.Signal) {
 func (s *Supervisor) reload(ctx context.Context) error {
 	old := s.current()
 	s.generation++ // also of those that are refused: their answers must not be mistaken
-	next, err := load(s.o, s.generation)
+	next, err := load(s.o, s.generation, old)
 	if err != nil {
 		return err
 	}
@@ -104,14 +112,21 @@ func (s *Supervisor) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	move, err := s.metrics.Prepare(ctx, next.config.Metrics.Listen)
+	if err != nil {
+		listen.Close(opened)
+		return err
+	}
 	overlay, dropped := s.overlay().Reconcile(next.config.Proxy)
 	composed, notes := s.composed(next, overlay)
 	if err := s.worker.apply(ctx, serving{config: composed, sockets: all}); err != nil {
 		listen.Close(opened)
+		s.metrics.Discard(move)
 		s.servers.resolver.Want(roster.Names(old.config.Proxy, s.overlay()))
 		return err
 	}
 	s.settle(overlay, notes)
+	s.metrics.Use(move)
 	s.forgetOverlay(dropped)
 
 	before := s.sockets
@@ -145,8 +160,11 @@ func fixed(old, next *loaded) error {
 	if a.Cluster != b.Cluster {
 		differs("cluster")
 	}
-	if a.Admin != b.Admin {
+	if !reflect.DeepEqual(a.Admin, b.Admin) {
 		differs("admin")
+	}
+	if a.State != b.State {
+		differs("state")
 	}
 	if (len(a.VIPs) == 0) != (len(b.VIPs) == 0) {
 		differs("the first or the last VIP")

@@ -15,6 +15,8 @@ import (
 
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/listen"
+	"github.com/tandemlb/tandem/internal/metrics"
+	"github.com/tandemlb/tandem/internal/timeline"
 )
 
 // newPlainNode is a node that is a proxy alone, with its worker running.
@@ -23,11 +25,13 @@ func newPlainNode(t *testing.T, config string) *Supervisor {
 	path := filepath.Join(t.TempDir(), "tandem.yaml")
 	o := Options{ConfigPath: path, Log: zap.NewNop(), Level: zap.NewAtomicLevel()}
 	rewrite(t, o, config)
-	first, err := load(o, 1)
+	first, err := load(o, 1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Supervisor{o: o, changedC: make(chan struct{}, 1), now: first, fit: starting, generation: 1, servers: newServers()}
+	s := &Supervisor{o: o, changedC: make(chan struct{}, 1), now: first, fit: starting, generation: 1, history: timeline.New(timeline.Options{}), servers: newServers()}
+	s.metrics = metrics.NewEndpoint(metrics.Handler(s, o.Log), o.Log)
+	t.Cleanup(s.metrics.Close)
 	if s.sockets, _, err = listen.Bind(t.Context(), first.config.Proxy, nil); err != nil {
 		t.Fatal(err)
 	}

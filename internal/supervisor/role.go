@@ -12,6 +12,8 @@ import (
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/judge"
 	"github.com/tandemlb/tandem/internal/peer"
+	"github.com/tandemlb/tandem/internal/tickets"
+	"github.com/tandemlb/tandem/internal/timeline/notes"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
@@ -26,15 +28,16 @@ const lookEvery = 250 * time.Millisecond
 // node is, whenever either may have changed. It is owned by the goroutine of run.
 type coordinator struct {
 	*Supervisor
-	reach  judge.Reach
-	tracks map[string]*judge.Tracking // by group
-	doubts map[string]*judge.Doubt    // by peer
-	notes  notes
-	told   peer.State
+	reach   judge.Reach
+	tracks  map[string]*judge.Tracking // by group
+	doubts  map[string]*judge.Doubt    // by peer
+	notes   notes.Notes
+	tickets tickets.Keeper
+	told    peer.State
 }
 
 func newCoordinator(s *Supervisor) *coordinator {
-	return &coordinator{Supervisor: s, tracks: map[string]*judge.Tracking{}, doubts: map[string]*judge.Doubt{}, notes: newNotes(s)}
+	return &coordinator{Supervisor: s, tracks: map[string]*judge.Tracking{}, doubts: map[string]*judge.Doubt{}}
 }
 
 // changed has the coordinator look at the node again. It never blocks.
@@ -101,10 +104,14 @@ func (c *coordinator) look(now time.Time) {
 			c.agent.announce(a)
 		}
 	}
+	c.note(now, sc, out)
+	out.says.Tickets, out.says.Events = c.rotate(now, sc), c.history.Says()
 	if c.cluster != nil {
 		c.publish(out.says)
+		for _, l := range c.history.Letters(now, sc.views) {
+			c.cluster.Tell(l.To, l.Body)
+		}
 	}
-	c.notes.take(now, sc, out)
 	c.servers.hint(sc.worker.state)
 }
 
@@ -160,9 +167,9 @@ func (c *coordinator) judge(now time.Time, sc scene, v peer.View) {
 		return
 	}
 	if d.Verdict == judge.NoDoubt {
-		c.o.Log.Info("peer: no doubt any more", zap.String("node", v.Name))
+		c.o.Log.Info("peer: no doubt any more", zap.String("peer", v.Name))
 	} else {
-		c.o.Log.Warn("peer: "+d.Verdict.Explain(), zap.String("node", v.Name), zap.String("verdict", string(d.Verdict)))
+		c.o.Log.Warn("peer: "+d.Verdict.Explain(), zap.String("peer", v.Name), zap.String("verdict", string(d.Verdict)))
 	}
 }
 
@@ -173,12 +180,6 @@ func (c *coordinator) judged() map[string]judge.Doubt {
 		all[name] = *d
 	}
 	return all
-}
-
-// drifts reports whether a peer runs another config. One that has only just
-// started has not said which.
-func drifts(v peer.View, own string) bool {
-	return v.State != nil && v.State.ConfigHash != "" && v.State.ConfigHash != own
 }
 
 // publish tells the peers what this node is, when that has changed.
@@ -200,7 +201,10 @@ func publicVIPs(own []ipc.RouterState, routers []ipc.Router) map[string]peer.VIP
 		if i := slices.IndexFunc(routers, func(k ipc.Router) bool { return k.Name == r.Name }); i >= 0 {
 			source = routers[i].Params.Self.WithZone("")
 		}
-		vips[r.Name] = peer.VIP{Role: r.Status.Role, Priority: r.Status.Priority, Epoch: r.Epoch, Source: source}
+		vips[r.Name] = peer.VIP{
+			Role: r.Status.Role, Priority: r.Status.Priority, Epoch: r.Epoch, Source: source,
+			Since: r.Status.Since.Round(0).UTC(), Reason: string(r.Status.Reason),
+		}
 	}
 	return vips
 }

@@ -64,7 +64,7 @@ func (s *servers) hint(st *ipc.WorkerState) {
 // it needs are asked for from now on.
 func (s *Supervisor) composed(l *loaded, o roster.Overlay) (ipc.WorkerConfig, []roster.Note) {
 	c := l.workerConfig()
-	c.StickyKey = s.stickyKey
+	c.StickyKey, c.Node, c.Version = s.stickyKey, l.self.Name, s.o.Version
 	s.servers.resolver.Want(roster.Names(c.Spec, o))
 	var notes []roster.Note
 	c.Spec, notes = roster.Compose(c.Spec, s.servers.resolver.Answers(), o)
@@ -158,7 +158,7 @@ func (s *Supervisor) settle(o roster.Overlay, notes []roster.Note) {
 	}
 	for _, n := range notes {
 		if !known[n] {
-			s.o.Log.Warn(n.Text, zap.String("pool", n.Pool))
+			s.o.Log.Warn("a pool is not as the config has it", zap.String("pool", n.Pool), zap.String("reason", n.Text))
 		}
 	}
 }
@@ -174,7 +174,7 @@ func (s *Supervisor) Change(ctx context.Context, c admin.ServerChange) error {
 		return err
 	}
 	s.o.Log.Info("server changed", zap.String("pool", c.Pool), zap.String("server", c.Server), zap.String("change", c.Text()))
-	s.history.add(admin.Event{At: time.Now(), Kind: admin.ServerEvent, Subject: c.Pool + "/" + c.Server, What: c.Text()})
+	s.history.Add(admin.Event{At: time.Now(), Kind: admin.ServerEvent, Subject: c.Pool + "/" + c.Server, What: c.Text()})
 	return nil
 }
 

@@ -19,14 +19,21 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandemlb/tandem/internal/admin"
+	"github.com/tandemlb/tandem/internal/certs"
 	"github.com/tandemlb/tandem/internal/child"
 	"github.com/tandemlb/tandem/internal/config"
+	"github.com/tandemlb/tandem/internal/console"
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/judge"
 	"github.com/tandemlb/tandem/internal/listen"
+	"github.com/tandemlb/tandem/internal/metrics"
 	"github.com/tandemlb/tandem/internal/peer"
+	"github.com/tandemlb/tandem/internal/telemetry"
+	"github.com/tandemlb/tandem/internal/tickets"
+	"github.com/tandemlb/tandem/internal/timeline"
 	"github.com/tandemlb/tandem/internal/vip"
 	"github.com/tandemlb/tandem/internal/vmac"
+	"github.com/tandemlb/tandem/vrrp"
 )
 
 const (
@@ -43,15 +50,19 @@ type Options struct {
 	// UserSocket takes the place of the default admin socket when this process
 	// may not make that.
 	UserSocket string
-	Version    string
-	ReloadC    <-chan os.Signal // each has the node read its config again
-	Log        *zap.Logger
-	Level      zap.AtomicLevel
+	// StateDir, when set, takes the place of the default directory for what outlives
+	// the process.
+	StateDir string
+	Version  string
+	ReloadC  <-chan os.Signal // each has the node read its config again
+	Log      *zap.Logger
+	Level    zap.AtomicLevel
 }
 
 // Supervisor is a running node.
 type Supervisor struct {
 	o        Options
+	family   child.Family
 	started  time.Time
 	changedC chan struct{} // capacity 1: something that the node's fitness or its peer depends on
 
@@ -60,6 +71,8 @@ type Supervisor struct {
 	cluster *peer.Cluster // nil without other nodes
 	notice  *ipc.Notice   // nil without other nodes
 	servers *servers
+	metrics *metrics.Endpoint // owned by reloading, once the node serves
+	console *console.Console  // nil: nobody asks on TCP
 
 	reloading  sync.Mutex // one reload at a time
 	generation uint64     // of the newest config that was tried; owned by reloading
@@ -73,12 +86,15 @@ type Supervisor struct {
 	fit      ipc.Fitness
 	verdicts map[string]judge.Doubt // on each peer
 
-	history history
+	history     *timeline.Store
+	ticketKeys  []tickets.Key                              // owned by mu
+	activations map[string]map[vrrp.NewActiveReason]uint64 // by router; owned by mu
 }
 
 // loaded is a config that has been read and found good on this host.
 type loaded struct {
 	config     *config.Config
+	files      *certs.Keeper // what the config names
 	hash       string
 	self       config.Node
 	routers    []ipc.Router
@@ -89,7 +105,7 @@ type loaded struct {
 // Run runs the node until ctx is done, and then hands its addresses over and
 // finishes what it has begun. An error means that the node could not start.
 func Run(ctx context.Context, o Options) error {
-	first, err := load(o, 1)
+	first, err := load(o, 1, nil)
 	if err != nil {
 		return err
 	}
@@ -103,7 +119,10 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	o.Level.SetLevel(level.Level())
-	s := &Supervisor{o: o, started: time.Now(), changedC: make(chan struct{}, 1), now: first, fit: starting, generation: first.generation, servers: newServers()}
+	family := child.Family{Node: first.self.Name, Log: o.Log}
+	o.Log = telemetry.As(o.Log, "supervisor", family.Node, os.Getpid())
+	s := &Supervisor{o: o, family: family, started: time.Now(), changedC: make(chan struct{}, 1), now: first, fit: starting, generation: first.generation, servers: newServers()}
+	s.history = s.timeline(first)
 
 	sockets, _, err := listen.Bind(ctx, first.config.Proxy, nil)
 	if err != nil {
@@ -117,11 +136,24 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer l.Close()
+	handler := metrics.Handler(s, o.Log)
+	s.metrics = metrics.NewEndpoint(handler, o.Log)
+	move, err := s.metrics.Prepare(ctx, first.config.Metrics.Listen)
+	if err != nil {
+		return err
+	}
+	defer s.metrics.Discard(move) // unless it has been used
+	defer s.metrics.Close()
+	if s.console, err = console.Open(ctx, s.consoleOptions(first.config.Admin)); err != nil {
+		return err
+	}
+	defer s.console.Close()
 
 	if err := s.compose(first); err != nil {
 		return err
 	}
-	return s.serve(ctx, func(ctx context.Context) error { return admin.Serve(ctx, l, s, o.Log) })
+	s.metrics.Use(move)
+	return s.serve(ctx, func(ctx context.Context) error { return admin.Serve(ctx, l, admin.Handler(s, handler), o.Log) })
 }
 
 // socket returns the path of the admin socket.
@@ -138,6 +170,10 @@ func (o Options) socket(cfg *config.Config) string {
 // mayWrite reports whether this process may make files in dir, or is root.
 func mayWrite(dir string) bool {
 	return os.Geteuid() == 0 || unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS) == nil
+}
+
+func (s *Supervisor) consoleOptions(a config.Admin) console.Options {
+	return console.Options{Listen: a.Listen, TokenFile: a.TokenFile, Cert: a.TLS.Cert, Key: a.TLS.Key, Names: a.Names, Node: s, Log: s.o.Log}
 }
 
 // compose makes the parts that first needs. Nothing runs yet.
@@ -157,14 +193,15 @@ func (s *Supervisor) compose(first *loaded) error {
 	config, notes := s.composed(first, nil)
 	s.servers.notes = notes
 	s.worker = &workerLink{
-		log: s.o.Log, cred: child.Unprivileged(), changed: s.changed,
+		log: s.o.Log, family: s.family, cred: child.Unprivileged(), changed: s.changed,
 		serving: serving{config: config, sockets: s.sockets},
 		err:     errors.New("the worker is starting"),
 	}
 	s.notice = first.notice(key)
 	if len(cfg.VIPs) > 0 {
 		s.agent = &agentLink{
-			log: s.o.Log.Named("agent"), changed: s.changed, sweep: sweep,
+			log: s.o.Log, family: s.family, changed: s.changed, sweep: sweep,
+			hash:    func() string { return s.current().hash },
 			config:  ipc.AgentConfig{Routers: first.routers, Notice: s.notice},
 			fitness: starting,
 		}
@@ -172,6 +209,7 @@ func (s *Supervisor) compose(first *loaded) error {
 	if others := first.others(); len(others) > 0 {
 		s.cluster = peer.New(peer.Options{
 			Self: peer.Node(first.self), Others: others, Port: cfg.Cluster.Port, Key: key, Log: s.o.Log, Changed: s.changed,
+			Receive: s.receive,
 		})
 	}
 	return nil
@@ -222,10 +260,16 @@ func (s *Supervisor) serve(ctx context.Context, api func(context.Context) error)
 	failedC := make(chan error, 1)
 	parts.Go(func() { _ = s.servers.resolver.Run(inner) }) // it returns nil
 	s.awaitAnswers(ctx)
+	parts.Go(func() { s.history.Run(inner) })
 	parts.Go(func() { s.worker.run(inner) })
 	parts.Go(func() {
 		if err := api(inner); err != nil {
 			s.o.Log.Error("admin socket", zap.Error(err))
+		}
+	})
+	parts.Go(func() {
+		if err := s.console.Run(inner); err != nil {
+			s.o.Log.Error("status page", zap.Error(err))
 		}
 	})
 	if s.agent != nil {
@@ -243,6 +287,7 @@ func (s *Supervisor) serve(ctx context.Context, api func(context.Context) error)
 	parts.Go(func() { newCoordinator(s).run(coordinated) })
 	parts.Go(func() { s.reloadOn(coordinated, s.o.ReloadC) })
 	parts.Go(func() { s.runServers(coordinated) })
+	parts.Go(func() { s.runFiles(coordinated) })
 	parts.Go(func() { failedC <- s.awaitFirst(coordinated) })
 
 	var err error
@@ -250,13 +295,14 @@ func (s *Supervisor) serve(ctx context.Context, api func(context.Context) error)
 	case <-ctx.Done():
 	case err = <-failedC:
 		if err == nil {
-			s.o.Log.Info("serving", zap.String("node", s.current().self.Name), zap.String("config", s.o.ConfigPath), zap.String("hash", s.current().hash))
+			s.o.Log.Info("serving", zap.String("config", s.o.ConfigPath), zap.String("hash", s.current().hash), zap.String("version", s.o.Version), telemetry.Always())
 			notify(ready)
 			<-ctx.Done()
 		}
 	}
 	notify(stopping)
-	s.o.Log.Info("stopping")
+	s.o.Log.Info("stopping", telemetry.Always())
+	s.history.Add(admin.Event{At: time.Now(), Kind: admin.NodeEvent, What: "stopping"})
 	// The peer takes over while this node still serves; only then does it stop.
 	if s.agent != nil {
 		s.agent.leave(leaveTimeout)
@@ -307,7 +353,7 @@ func (s *Supervisor) current() *loaded {
 // workerConfig returns what l says of the worker; the servers are yet to be
 // composed.
 func (l *loaded) workerConfig() ipc.WorkerConfig {
-	return ipc.WorkerConfig{Generation: l.generation, Spec: l.config.Proxy, LogLevel: l.config.Log.Level, Pseudonym: pseudonym(l.config)}
+	return ipc.WorkerConfig{Generation: l.generation, Spec: l.config.Proxy, Files: l.files.Files(), LogLevel: l.config.Log.Level, Pseudonym: pseudonym(l.config)}
 }
 
 // pseudonym names the pair in the Via field of what it forwards: the same on both

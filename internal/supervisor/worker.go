@@ -1,10 +1,12 @@
 package supervisor
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"sync"
 	"syscall"
@@ -16,6 +18,8 @@ import (
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/judge"
 	"github.com/tandemlb/tandem/internal/listen"
+	"github.com/tandemlb/tandem/internal/metrics"
+	"github.com/tandemlb/tandem/internal/telemetry"
 	"github.com/tandemlb/tandem/proxy"
 )
 
@@ -41,16 +45,20 @@ type serving struct {
 // serve, and tells each worker that it starts.
 type workerLink struct {
 	log     *zap.Logger
+	family  child.Family
 	cred    *syscall.Credential
 	changed func() // view has changed; must not block
 
+	scraper  metrics.Scraper
 	applying sync.Mutex // one config at a time
 
 	mu       sync.Mutex
 	conn     *workerConn // nil while it is not running
 	proc     *child.Process
-	serving  serving // applied last; what a new worker is given
+	serving  serving    // applied last; what a new worker is given
+	tickets  [][32]byte // keys of session tickets; see ipc.Tickets
 	sent     map[ipc.Socket]bool
+	files    proxy.Files // that the running worker has; nil: it is to be given them
 	waiting  map[uint64]chan ipc.Applied
 	ready    bool
 	answered uint64 // sequence of the newest pong
@@ -85,7 +93,7 @@ func (w *workerLink) session(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
-	proc, err := child.Start("worker", theirs, w.cred)
+	proc, err := w.family.Start("worker", theirs, w.cred)
 	if err != nil {
 		return w.ended(err)
 	}
@@ -136,8 +144,9 @@ func (w *workerLink) admit(conn *workerConn, proc *child.Process) bool {
 	if w.leaving {
 		return false
 	}
-	w.conn, w.proc, w.err = conn, proc, nil
+	w.conn, w.proc, w.err, w.files = conn, proc, nil, nil
 	w.sent, w.waiting, w.answered = map[ipc.Socket]bool{}, map[uint64]chan ipc.Applied{}, 0
+	w.sendTickets()
 	return true
 }
 
@@ -156,6 +165,7 @@ func (w *workerLink) ended(err error) error {
 	defer w.mu.Unlock()
 	w.conn, w.proc, w.ready, w.err, w.state = nil, nil, false, err, nil
 	w.waiting = nil
+	w.scraper.Forget()
 	if w.leaving {
 		return child.ErrLeft
 	}
@@ -182,7 +192,7 @@ func (w *workerLink) watch(ctx context.Context, conn *workerConn, proc *child.Pr
 		silent := seq - 1 - w.answered
 		w.mu.Unlock()
 		if silent >= silentPings {
-			w.log.Error("the worker does not answer, ending it", zap.Uint64("pings", silent))
+			w.log.Error("the worker does not answer, ending it", zap.Uint64("pings", silent), telemetry.Always())
 			w.unready("the worker does not answer")
 			proc.Kill()
 			return
@@ -211,6 +221,8 @@ func (w *workerLink) receive(conn *workerConn) error {
 			w.answered = max(w.answered, m.Pong.Seq)
 		case m.State != nil:
 			w.state = m.State
+		case m.Counts != nil:
+			w.scraper.Answered(m.Counts)
 		case m.Applied != nil:
 			if c := w.waiting[m.Applied.Generation]; c != nil {
 				c <- *m.Applied // capacity 1
@@ -254,6 +266,58 @@ func (w *workerLink) give(ctx context.Context, s serving) error {
 	if err != nil {
 		return err
 	}
+	if err := g.await(ctx); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	w.serving, w.sent, w.files = s, g.sockets, s.config.Files
+	if !w.leaving {
+		w.ready, w.err = true, nil
+	}
+	w.mu.Unlock()
+	w.changed()
+	return nil
+}
+
+// renew has the running worker, and those after it, take changed files of what it
+// serves.
+func (w *workerLink) renew(ctx context.Context, f ipc.Files) error {
+	w.applying.Lock()
+	defer w.applying.Unlock()
+	g, err := w.sendFiles(f)
+	if err != nil || g.proc == nil {
+		return err
+	}
+	if err := g.await(ctx); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.files = w.serving.config.Files
+	return nil
+}
+
+// sendFiles gives the worker f. Without one that serves the next is given all files,
+// with its config.
+func (w *workerLink) sendFiles(f ipc.Files) (given, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := maps.Clone(w.serving.config.Files)
+	maps.Copy(all, f.Files)
+	w.serving.config.Files, w.files = all, nil
+	if w.conn == nil || !w.ready {
+		return given{}, nil
+	}
+	answer := make(chan ipc.Applied, 1)
+	w.waiting[f.Generation] = answer
+	if err := w.conn.Send(ipc.ToWorker{Files: &f}); err != nil {
+		return given{}, err
+	}
+	return given{proc: w.proc, answer: answer}, nil
+}
+
+// await waits until the worker has what was sent to it.
+func (g given) await(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
 	select {
@@ -272,21 +336,14 @@ func (w *workerLink) give(ctx context.Context, s serving) error {
 		g.proc.Kill()
 		return fmt.Errorf("the worker did not take the config within %v", applyTimeout)
 	}
-	w.mu.Lock()
-	w.serving, w.sent = s, g.sockets
-	if !w.leaving {
-		w.ready, w.err = true, nil
-	}
-	w.mu.Unlock()
-	w.changed()
 	return nil
 }
 
-// given is a config on its way.
+// given is a config, or files of one, on the way.
 type given struct {
 	proc    *child.Process // the worker that it was sent to
 	answer  <-chan ipc.Applied
-	sockets map[ipc.Socket]bool
+	sockets map[ipc.Socket]bool // with those of the config
 }
 
 // send gives the worker the sockets of s that it does not serve yet, and the
@@ -329,7 +386,11 @@ func (w *workerLink) send(s serving) (given, error) {
 	}
 	answer := make(chan ipc.Applied, 1)
 	w.waiting[s.config.Generation] = answer
-	if err := w.conn.Send(ipc.ToWorker{Config: &s.config}); err != nil {
+	config := s.config
+	if maps.EqualFunc(w.files, config.Files, bytes.Equal) {
+		config.Files, config.FilesKept = nil, true
+	}
+	if err := w.conn.Send(ipc.ToWorker{Config: &config}); err != nil {
 		return given{}, err
 	}
 	return given{proc: w.proc, answer: answer, sockets: wanted}, nil
@@ -352,7 +413,7 @@ func (w *workerLink) drain(within time.Duration) {
 	select {
 	case <-proc.Done:
 	case <-time.After(within + endTimeout):
-		w.log.Error("the worker does not end, ending it")
+		w.log.Error("the worker does not end, ending it", telemetry.Always())
 		proc.Kill()
 	}
 }

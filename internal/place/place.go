@@ -1,4 +1,5 @@
-package supervisor
+// Package place finds where on a host the virtual routers of a config run.
+package place
 
 import (
 	"errors"
@@ -11,28 +12,28 @@ import (
 	"github.com/tandemlb/tandem/internal/ipc"
 )
 
-// ifaceAddr is an interface of this host with its addresses.
-type ifaceAddr struct {
-	name     string
-	prefixes []netip.Prefix
+// Interface is an interface of a host.
+type Interface struct {
+	Name     string
+	Prefixes []netip.Prefix // its addresses, with host bits
 }
 
-// interfaces returns the interfaces of this host.
-func interfaces() ([]ifaceAddr, error) {
+// Interfaces returns the interfaces of this host.
+func Interfaces() ([]Interface, error) {
 	all, err := net.Interfaces()
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
-	var found []ifaceAddr
+	var found []Interface
 	for _, i := range all {
 		addrs, err := i.Addrs()
 		if err != nil {
 			return nil, fmt.Errorf("list addresses of %s: %w", i.Name, err)
 		}
-		a := ifaceAddr{name: i.Name}
+		a := Interface{Name: i.Name}
 		for _, addr := range addrs {
 			if p, err := netip.ParsePrefix(addr.String()); err == nil {
-				a.prefixes = append(a.prefixes, p)
+				a.Prefixes = append(a.Prefixes, p)
 			}
 		}
 		found = append(found, a)
@@ -40,20 +41,20 @@ func interfaces() ([]ifaceAddr, error) {
 	return found, nil
 }
 
-// addresses returns every address of the interfaces.
-func addresses(all []ifaceAddr) []netip.Addr {
+// Addresses returns every address of the interfaces.
+func Addresses(all []Interface) []netip.Addr {
 	var found []netip.Addr
 	for _, i := range all {
-		for _, p := range i.prefixes {
+		for _, p := range i.Prefixes {
 			found = append(found, p.Addr())
 		}
 	}
 	return found
 }
 
-// routers returns the virtual routers that self runs, on the interfaces of this
+// Routers returns the virtual routers that self runs, on the interfaces of its
 // host.
-func routers(cfg *config.Config, self config.Node, host []ifaceAddr) ([]ipc.Router, error) {
+func Routers(cfg *config.Config, self config.Node, host []Interface) ([]ipc.Router, error) {
 	virtual := map[netip.Addr]bool{}
 	for _, v := range cfg.VIPs {
 		for _, p := range v.Prefixes {
@@ -84,45 +85,45 @@ func routers(cfg *config.Config, self config.Node, host []ifaceAddr) ([]ipc.Rout
 
 // place returns the interface of a virtual router and the address to advertise
 // from, which is never a virtual one.
-func place(r config.Router, self config.Node, host []ifaceAddr, virtual map[netip.Addr]bool) (string, netip.Addr, error) {
+func place(r config.Router, self config.Node, host []Interface, virtual map[netip.Addr]bool) (string, netip.Addr, error) {
 	i, err := home(r.VIP.Interface, self, host)
 	if err != nil {
 		return "", netip.Addr{}, err
 	}
 	has := func(a netip.Addr) bool {
-		return slices.ContainsFunc(i.prefixes, func(p netip.Prefix) bool { return p.Addr() == a })
+		return slices.ContainsFunc(i.Prefixes, func(p netip.Prefix) bool { return p.Addr() == a })
 	}
 	is4 := r.Params.Addresses[0].Is4()
 	switch {
 	case is4 == self.Address.Is4() && has(self.Address) && (is4 || r.VIP.Unicast):
-		return i.name, self.Address, nil
+		return i.Name, self.Address, nil
 	case r.VIP.Unicast:
-		return "", netip.Addr{}, fmt.Errorf("interface %q does not have the node's address %s to advertise from (hint: leave out unicast, or the interface)", i.name, self.Address)
+		return "", netip.Addr{}, fmt.Errorf("interface %q does not have the node's address %s to advertise from (hint: leave out unicast, or the interface)", i.Name, self.Address)
 	}
-	for _, p := range i.prefixes {
+	for _, p := range i.Prefixes {
 		// IPv6 advertisements come from the link-local address (RFC 9568, section
 		// 5.1.2.1).
 		if a := p.Addr(); a.Is4() == is4 && (is4 || a.IsLinkLocalUnicast()) && !virtual[a] {
-			return i.name, a, nil
+			return i.Name, a, nil
 		}
 	}
 	if is4 {
-		return "", netip.Addr{}, fmt.Errorf("interface %q has no IPv4 address to advertise from", i.name)
+		return "", netip.Addr{}, fmt.Errorf("interface %q has no IPv4 address to advertise from", i.Name)
 	}
-	return "", netip.Addr{}, fmt.Errorf("interface %q has no link-local IPv6 address to advertise from (hint: is IPv6 disabled there? see sysctl net.ipv6.conf.%s.disable_ipv6)", i.name, i.name)
+	return "", netip.Addr{}, fmt.Errorf("interface %q has no link-local IPv6 address to advertise from (hint: is IPv6 disabled there? see sysctl net.ipv6.conf.%s.disable_ipv6)", i.Name, i.Name)
 }
 
 // home returns the interface that the config names, or else the one where the
 // node's own address lives.
-func home(ifname string, self config.Node, host []ifaceAddr) (ifaceAddr, error) {
+func home(ifname string, self config.Node, host []Interface) (Interface, error) {
 	for _, i := range host {
-		own := slices.ContainsFunc(i.prefixes, func(p netip.Prefix) bool { return p.Addr() == self.Address })
-		if i.name == ifname || ifname == "" && own {
+		own := slices.ContainsFunc(i.Prefixes, func(p netip.Prefix) bool { return p.Addr() == self.Address })
+		if i.Name == ifname || ifname == "" && own {
 			return i, nil
 		}
 	}
 	if ifname == "" {
-		return ifaceAddr{}, fmt.Errorf("no interface of this host has the node's address %s (hint: name the interface in the config)", self.Address)
+		return Interface{}, fmt.Errorf("no interface of this host has the node's address %s (hint: name the interface in the config)", self.Address)
 	}
-	return ifaceAddr{}, fmt.Errorf("this host has no interface %q", ifname)
+	return Interface{}, fmt.Errorf("this host has no interface %q", ifname)
 }

@@ -1,0 +1,88 @@
+package supervisor
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tandemlb/tandem/internal/admin"
+	"github.com/tandemlb/tandem/internal/certs"
+	"github.com/tandemlb/tandem/internal/config"
+	"github.com/tandemlb/tandem/internal/ipc"
+)
+
+// loadFiles reads the files that cfg names. before, which may be nil, is the config in
+// force.
+func loadFiles(cfg *config.Config, before *loaded) (*certs.Keeper, error) {
+	var old *certs.Keeper
+	if before != nil {
+		old = before.files
+	}
+	return certs.Load(cfg.Proxy, time.Now(), old)
+}
+
+// runFiles has the worker take the files that change, until ctx ends.
+func (s *Supervisor) runFiles(ctx context.Context) {
+	certs.Run(ctx, func() *certs.Keeper { return s.current().files }, func(k *certs.Keeper) { s.takeFiles(ctx, k) })
+}
+
+// takeFiles takes up what k has found. A config that has taken the place of k's meanwhile
+// has read its files itself.
+func (s *Supervisor) takeFiles(ctx context.Context, k *certs.Keeper) {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	if s.stopping || s.current().files != k {
+		return
+	}
+	now := time.Now()
+	c := k.Take(now)
+	if len(c.Files) > 0 {
+		s.generation++
+		if err := s.worker.renew(context.WithoutCancel(ctx), ipc.Files{Generation: s.generation, Files: c.Files}); err != nil {
+			s.o.Log.Error("the worker does not take changed files", zap.Error(err))
+		}
+	}
+	for _, e := range c.Events {
+		s.history.Add(fileEvent(now, e))
+		paths := zap.Strings("files", e.Paths)
+		if e.Err != nil {
+			s.o.Log.Error("changed files are not taken up, the old ones stay in use", paths, zap.Error(e.Err))
+		} else {
+			s.o.Log.Info("changed files taken up", paths)
+		}
+	}
+	for _, n := range c.Notices {
+		s.history.Add(admin.Event{At: now, Kind: admin.CertificateEvent, Subject: n.Path, What: n.Text})
+		s.o.Log.Warn("certificates", zap.Stringer("notice", n))
+	}
+}
+
+func fileEvent(now time.Time, e certs.Event) admin.Event {
+	event := admin.Event{At: now, Kind: admin.CertificateEvent, Subject: strings.Join(e.Paths, " "), What: "changed, taken up"}
+	if e.Err != nil {
+		event.What, event.Evidence = "changed, not taken up: the old ones stay in use", e.Err.Error()
+	}
+	return event
+}
+
+// certificates describes the files of k for the status.
+func certificates(k *certs.Keeper, now time.Time) admin.Certificates {
+	counts := k.Counts()
+	st := admin.Certificates{Reloads: counts.Reloads, Errors: counts.Errors}
+	for _, c := range k.Certificates(now) {
+		st.List = append(st.List, admin.Certificate{
+			Listener: c.Listener, Pool: c.Pool, Path: c.Path, Subject: c.Subject, Names: c.Names,
+			NotBefore: c.NotBefore, NotAfter: c.NotAfter, Issuer: c.Issuer, Serial: c.Serial, Key: c.Key,
+			Fingerprint: c.Fingerprint, Warnings: c.Warnings,
+		})
+	}
+	for _, p := range k.Problems() {
+		st.Problems = append(st.Problems, admin.FilesProblem{Paths: p.Paths, Error: p.Err.Error(), Since: p.Since})
+	}
+	for _, n := range k.Notices(now) {
+		st.Warnings = append(st.Warnings, n.String())
+	}
+	return st
+}
