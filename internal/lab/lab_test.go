@@ -107,9 +107,7 @@ func TestCuts(t *testing.T) {
 			if _, err := b.Listen("tcp", "10.9.0.2:80"); err != nil {
 				t.Fatal(err)
 			}
-			if !reach(a, "10.9.0.2:80") {
-				t.Fatal("b is out of reach before the cut")
-			}
+			eventually(t, "b is within reach before the cut", func() bool { return reach(a, "10.9.0.2:80") })
 			if err := test.cut(b); err != nil {
 				t.Fatal(err)
 			}
@@ -233,7 +231,8 @@ func TestProcessIsBornInHost(t *testing.T) {
 // family starts a shell with a child in the host.
 func family(t *testing.T, h *lab.Host) (*lab.Process, int) {
 	t.Helper()
-	cmd := exec.Command("sh", "-c", "sleep 60 & wait")
+	// It must not end by itself when its child is killed first.
+	cmd := exec.Command("sh", "-c", "sleep 60 & wait; kill -STOP $$")
 	p, err := h.Start(cmd)
 	if err != nil {
 		t.Fatal(err)

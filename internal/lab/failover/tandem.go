@@ -107,6 +107,7 @@ func (t *Tandem) Start(node string) error {
 	defer log.Close() // the node has its own descriptor
 	cmd := exec.Command(t.binary, "run", "-c", t.configFile(), "--node", node, "--socket", t.Socket(node))
 	cmd.Args[0] = "tandem"
+	cmd.Env = append(os.Environ(), "STATE_DIRECTORY="+filepath.Join(t.dir, node+".state"))
 	cmd.Stdout, cmd.Stderr = log, log
 	t.nodes[node], err = t.scene.Lab.Host(node).Start(cmd)
 	return err

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"fmt"
@@ -8,26 +8,26 @@ import (
 	"github.com/tandemlb/tandem/internal/lab/failover"
 )
 
-// demoPlot is what a demo stages: a pair, and what happens to it.
-type demoPlot struct {
+// plot is what a demo stages: a pair, and what happens to it.
+type plot struct {
 	intro  string
 	config string
 	ready  string // what is so when both nodes are
-	vips   []demoVIP
+	vips   []sharedVIP
 	events func(d *demo) []failover.Event
 	// again leads from the end of a round to the beginning of the next; nil if that
 	// is the same.
 	again func(d *demo) (failover.Event, error)
 }
 
-// demoVIP is an address of a plot, and who is preferred for it.
-type demoVIP struct {
+// sharedVIP is an address of a plot, and who is preferred for it.
+type sharedVIP struct {
 	name    string
 	address netip.Prefix
 	first   string
 }
 
-func (p *demoPlot) addresses() []netip.Prefix {
+func (p *plot) addresses() []netip.Prefix {
 	var all []netip.Prefix
 	for _, v := range p.vips {
 		all = append(all, v.address)
@@ -50,15 +50,15 @@ The whole config, the same on both nodes:
 `
 
 // onePlot is a pair with one VIP, which moves.
-func onePlot(advertise time.Duration) *demoPlot {
+func onePlot(advertise time.Duration) *plot {
 	const a, b = failover.LB1, failover.LB2
 	starts := func(d *demo) failover.Event {
 		return failover.Event{Name: "lb1 starts again", Heirs: []string{a}, Do: func() error { return d.pair.Start(a) }}
 	}
-	return &demoPlot{
+	return &plot{
 		intro: oneIntro, config: failover.Config(advertise),
 		ready: "lb1 is active, lb2 is backup",
-		vips:  []demoVIP{{"main", failover.VIP(), a}},
+		vips:  []sharedVIP{{"main", failover.VIP(), a}},
 		events: func(d *demo) []failover.Event {
 			lb1 := d.scene.Lab.Host(a)
 			return []failover.Event{
@@ -69,7 +69,7 @@ func onePlot(advertise time.Duration) *demoPlot {
 				{Name: "lb1 told to stop (SIGTERM)", Heirs: []string{b}, Do: func() error { return d.pair.Stop(a) }},
 			}
 		},
-		again: func(d *demo) (failover.Event, error) { return starts(d), d.pair.WaitStopped(a, demoStopWithin) },
+		again: func(d *demo) (failover.Event, error) { return starts(d), d.pair.WaitStopped(a, stopWithin) },
 	}
 }
 
@@ -88,12 +88,12 @@ The whole config, the same on both nodes:
 `
 
 // twoPlot is a pair with two VIPs, where each node is preferred for one.
-func twoPlot(advertise time.Duration) *demoPlot {
+func twoPlot(advertise time.Duration) *plot {
 	const a, b = failover.LB1, failover.LB2
-	return &demoPlot{
+	return &plot{
 		intro: twoIntro, config: failover.ConfigOfTwo(advertise),
 		ready: "each node owns its VIP",
-		vips:  []demoVIP{{"one", failover.VIP(), a}, {"two", failover.VIP2(), b}},
+		vips:  []sharedVIP{{"one", failover.VIP(), a}, {"two", failover.VIP2(), b}},
 		events: func(d *demo) []failover.Event {
 			var events []failover.Event
 			for _, node := range []string{a, b} {

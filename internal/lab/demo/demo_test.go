@@ -1,6 +1,7 @@
-package main
+package demo
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ func happened(event string, outage time.Duration, failed int) failover.Outcome {
 }
 
 func TestDemoRowsJoinRounds(t *testing.T) {
-	got := demoRows([]failover.Outcome{
+	got := rowsOf([]failover.Outcome{
 		happened("killed", 300*time.Millisecond, 290),
 		happened("stopped", 3*time.Millisecond, 0),
 		happened("killed", 320*time.Millisecond, 311),
@@ -38,7 +39,7 @@ func TestDemoRowsJoinRounds(t *testing.T) {
 
 func TestDemoViewWritesPlainLinesToAFile(t *testing.T) {
 	var out strings.Builder
-	v := newDemoView(&out)
+	v := newView(&out)
 	v.status("lb1 active")
 	v.happens("killed")
 	v.outcome(1500*time.Millisecond, "", happened("killed", 300*time.Millisecond, 290))
@@ -54,7 +55,7 @@ func TestDemoViewWritesPlainLinesToAFile(t *testing.T) {
 
 func TestDemoViewKeepsTheLiveLineLast(t *testing.T) {
 	var out strings.Builder
-	v := newDemoView(&out)
+	v := newView(&out)
 	v.live = true
 	v.status("state")
 	v.print("line")
@@ -79,7 +80,7 @@ func TestDemoRoles(t *testing.T) {
 		{"active of one of two", &admin.Status{VIPs: []admin.VIP{{Role: vrrp.Active}, {Role: vrrp.Backup}}}, "active/backup"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := demoRoles(test.status); got != test.want {
+			if got := roles(test.status); got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
@@ -113,7 +114,7 @@ func TestHealthy(t *testing.T) {
 }
 
 func TestDemoWantsARound(t *testing.T) {
-	err := (&demoCmd{Rounds: 0}).Run(t.Context(), output{})
+	err := Options{Rounds: 0}.Run(t.Context(), io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "--rounds 0: at least one is needed") {
 		t.Errorf("error %v, want a refusal", err)
 	}

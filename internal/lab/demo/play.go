@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -17,20 +17,20 @@ import (
 )
 
 const (
-	demoReadyWithin = 20 * time.Second
-	demoStopWithin  = 15 * time.Second
-	demoPause       = 500 * time.Millisecond // between two events, to be seen
+	readyWithin = 20 * time.Second
+	stopWithin  = 15 * time.Second
+	breathe     = 500 * time.Millisecond // between two events, to be seen
 	// The lease of a killed node's address, two seconds, and what the kernel
 	// takes to act on it.
-	demoAloneWithin = 3 * time.Second
+	aloneWithin = 3 * time.Second
 )
 
 // demo is one run of the demo.
 type demo struct {
-	plot      *demoPlot
+	plot      *plot
 	scene     *failover.Scene
 	pair      *failover.Tandem
-	view      *demoView
+	view      *view
 	advertise time.Duration
 
 	began    time.Time            // when traffic flowed
@@ -61,7 +61,7 @@ func (d *demo) start(ctx context.Context) error {
 
 // ready waits until each node plays its part and finds every server healthy.
 func (d *demo) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, demoReadyWithin, fmt.Errorf("not within %s", demoReadyWithin))
+	ctx, cancel := context.WithTimeoutCause(ctx, readyWithin, fmt.Errorf("not within %s", readyWithin))
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -74,7 +74,7 @@ func (d *demo) ready(ctx context.Context) error {
 		case <-tick.C:
 		case <-ctx.Done():
 			return fmt.Errorf("the pair does not get ready: %w: lb1 is %s, lb2 is %s",
-				context.Cause(ctx), demoRoles(lb1), demoRoles(lb2))
+				context.Cause(ctx), roles(lb1), roles(lb2))
 		}
 		for _, node := range failover.Nodes() {
 			if err := d.pair.Running(node.Name); err != nil {
@@ -113,8 +113,8 @@ func (d *demo) plays(node string, s *admin.Status) bool {
 	return true
 }
 
-// demoRoles says what the node is for each VIP.
-func demoRoles(s *admin.Status) string {
+// roles says what the node is for each VIP.
+func roles(s *admin.Status) string {
 	if s == nil || len(s.VIPs) == 0 {
 		return "down"
 	}
@@ -166,13 +166,13 @@ func (d *demo) rounds(ctx context.Context, n int) error {
 }
 
 // pause lets traffic be seen undisturbed.
-func (d *demo) pause(ctx context.Context) error { return failover.Pause(ctx, demoPause) }
+func (d *demo) pause(ctx context.Context) error { return failover.Pause(ctx, breathe) }
 
 func (d *demo) happen(ctx context.Context, e failover.Event) error {
 	if err := d.pause(ctx); err != nil {
 		return err
 	}
-	e.Phase, e.AloneWithin = d.advertise, demoAloneWithin
+	e.Phase, e.AloneWithin = d.advertise, aloneWithin
 	d.view.happens(e.Name)
 	outcomes, err := d.scene.Measure(ctx, e)
 	d.view.happens("")
@@ -247,7 +247,7 @@ func (d *demo) watch(ctx context.Context) (stop func()) {
 			rate := float64(totals.Requests-last.Requests) / now.Sub(lastAt).Seconds()
 			last, lastAt = totals, now
 			d.view.status(fmt.Sprintf("lb1 %-6s  lb2 %-6s  %4.0f requests/s  %d failed",
-				demoRoles(d.status(ctx, failover.LB1)), demoRoles(d.status(ctx, failover.LB2)), rate, totals.Failed))
+				roles(d.status(ctx, failover.LB1)), roles(d.status(ctx, failover.LB2)), rate, totals.Failed))
 		}
 	})
 	return func() { cancel(); watching.Wait(); d.view.status("") }

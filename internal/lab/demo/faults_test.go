@@ -1,8 +1,9 @@
-package main
+package demo
 
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -21,7 +22,7 @@ import (
 
 func TestEveryFaultIsShown(t *testing.T) {
 	shown := map[faulty.Kind]bool{faulty.OpenChunks: true} // to a client, as bad chunks are
-	for _, f := range demoFaults() {
+	for _, f := range faultsShown() {
 		shown[f.Kind] = true
 	}
 	for _, k := range faulty.Kinds() {
@@ -33,21 +34,21 @@ func TestEveryFaultIsShown(t *testing.T) {
 
 func TestFaultOutcomes(t *testing.T) {
 	begin := time.Unix(1000, 0)
-	at := func(ms int, server string, retries int) demoAccess {
-		return demoAccess{Time: begin.Add(time.Duration(ms) * time.Millisecond), Server: server, Retries: retries}
+	at := func(ms int, server string, retries int) access {
+		return access{Time: begin.Add(time.Duration(ms) * time.Millisecond), Server: server, Retries: retries}
 	}
 	const good = "10.77.0.11:80"
 	for _, test := range []struct {
 		name    string
-		logged  []demoAccess
+		logged  []access
 		retries int
 		out     time.Duration
 	}{
-		{"met none", []demoAccess{at(5, good, 0)}, 0, time.Millisecond},
-		{"met some", []demoAccess{at(1, badAddress(), 0), at(7, badAddress(), 0), at(9, good, 0)}, 0, 7 * time.Millisecond},
-		{"hidden by retries", []demoAccess{at(1, good, 1), at(30, good, 2), at(40, good, 0)}, 3, 30 * time.Millisecond},
-		{"met some before", []demoAccess{at(-5, badAddress(), 0)}, 0, time.Millisecond},
-		{"met some to the end", []demoAccess{at(1, badAddress(), 0), at(1900, badAddress(), 0)}, 0, 0},
+		{"met none", []access{at(5, good, 0)}, 0, time.Millisecond},
+		{"met some", []access{at(1, badAddress(), 0), at(7, badAddress(), 0), at(9, good, 0)}, 0, 7 * time.Millisecond},
+		{"hidden by retries", []access{at(1, good, 1), at(30, good, 2), at(40, good, 0)}, 3, 30 * time.Millisecond},
+		{"met some before", []access{at(-5, badAddress(), 0)}, 0, time.Millisecond},
+		{"met some to the end", []access{at(1, badAddress(), 0), at(1900, badAddress(), 0)}, 0, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var got faultOutcome
@@ -102,7 +103,7 @@ double        kept it             2001        3         0              -
 }
 
 func TestConfigsOfTheDemoAreGood(t *testing.T) {
-	for name, p := range map[string]*demoPlot{
+	for name, p := range map[string]*plot{
 		"one": onePlot(100 * time.Millisecond), "two": twoPlot(10 * time.Millisecond), "faults": faultsPlot(100*time.Millisecond, 3),
 	} {
 		if _, err := config.Parse("tandem.yaml", []byte(p.config)); err != nil {
@@ -128,7 +129,7 @@ func TestAccessLogIsReadAsItGrows(t *testing.T) {
 	}
 	at := func(second int) time.Time { return time.Date(2026, 1, 1, 0, 0, second, 0, time.UTC) }
 	write(line(0) + `{"level":"info","msg":"starting"}` + "\n" + line(1)[:30])
-	log := &demoLog{path: path}
+	log := &accessLog{path: path}
 	first, err := log.next()
 	if err != nil || len(first) != 1 || !first[0].Time.Equal(at(0)) {
 		t.Fatalf("read %v, %v, want the one whole line", first, err)
@@ -138,7 +139,7 @@ func TestAccessLogIsReadAsItGrows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []demoAccess{{at(1), "10.0.0.1", "a:80", 1, ""}, {at(2), "10.0.0.1", "a:80", 1, ""}}
+	want := []access{{at(1), "10.0.0.1", "a:80", 1}, {at(2), "10.0.0.1", "a:80", 1}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("requests (-want +got):\n%s", diff)
 	}
@@ -147,27 +148,27 @@ func TestAccessLogIsReadAsItGrows(t *testing.T) {
 	if _, err := log.between(ctx, at(3), at(4)); err == nil {
 		t.Error("what is not logged yet is not waited for")
 	}
-	if _, err := (&demoLog{path: path + "x"}).next(); err == nil || !strings.Contains(err.Error(), "access log") {
+	if _, err := (&accessLog{path: path + "x"}).next(); err == nil || !strings.Contains(err.Error(), "access log") {
 		t.Errorf("error %v, want one about the access log", err)
 	}
 }
 
 func TestFaultsAreShownOnce(t *testing.T) {
-	for _, c := range []demoCmd{{Rounds: 2, Faults: true}, {Rounds: 1, Faults: true, ActiveActive: true}} {
-		if err := c.Run(t.Context(), output{}); err == nil || !strings.Contains(err.Error(), "--faults") {
+	for _, c := range []Options{{Rounds: 2, Faults: true}, {Rounds: 1, Faults: true, ActiveActive: true}} {
+		if err := c.Run(t.Context(), io.Discard); err == nil || !strings.Contains(err.Error(), "--faults") {
 			t.Errorf("error %v, want a refusal", err)
 		}
 	}
 }
 
 func TestDemoTableOfTwo(t *testing.T) {
-	one := demoRows([]failover.Outcome{happened("killed", 4*time.Millisecond, 3)})
-	two := demoRows([]failover.Outcome{happened("killed", 1*time.Millisecond, 0)})
+	one := rowsOf([]failover.Outcome{happened("killed", 4*time.Millisecond, 3)})
+	two := rowsOf([]failover.Outcome{happened("killed", 1*time.Millisecond, 0)})
 	want := `event    VIP one     outage ms   failed     VIP two   outage ms   failed
 ──────   ─────────   ─────────   ──────   ─────────   ─────────   ──────
 killed   lb1 → lb2           4        3   lb1 → lb2           1        0
 `
-	if diff := cmp.Diff(want, demoTable([]string{"one", "two"}, [][]report.Row{one, two})); diff != "" {
+	if diff := cmp.Diff(want, table([]string{"one", "two"}, [][]report.Row{one, two})); diff != "" {
 		t.Errorf("table (-want +got):\n%s", diff)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -42,8 +42,8 @@ const (
 	faultLookBack = 20 * time.Millisecond
 )
 
-// demoFaults are the ways in which a server misbehaves.
-func demoFaults() []faulty.Fault {
+// faultsShown are the ways in which a server misbehaves.
+func faultsShown() []faulty.Fault {
 	return []faulty.Fault{
 		{Kind: faulty.Refuse},
 		{Kind: faulty.Reset},
@@ -106,11 +106,11 @@ func (d *faultsDemo) serve(host *lab.Host, spec lab.HostSpec) (io.Closer, error)
 
 // faultsPlot is a pair with one VIP. Of its pools, there is one for each fault: what
 // is known of a server is known by its pool, so that each begins anew.
-func faultsPlot(advertise time.Duration, i int) *demoPlot {
-	return &demoPlot{
+func faultsPlot(advertise time.Duration, i int) *plot {
+	return &plot{
 		intro: faultsIntro, config: failover.ConfigOfPool(advertise, faultsPoolName(i), faultsPool),
 		ready: "lb1 is active, lb2 is backup",
-		vips:  []demoVIP{{"main", failover.VIP(), failover.LB1}},
+		vips:  []sharedVIP{{"main", failover.VIP(), failover.LB1}},
 	}
 }
 
@@ -135,8 +135,8 @@ func (d *faultsDemo) play(ctx context.Context) error {
 }
 
 func (d *faultsDemo) misbehave(ctx context.Context) error {
-	log := &demoLog{path: d.pair.LogFile(failover.LB1)}
-	for i, f := range demoFaults() {
+	log := &accessLog{path: d.pair.LogFile(failover.LB1)}
+	for i, f := range faultsShown() {
 		if i > 0 {
 			if err := d.renew(ctx, i); err != nil {
 				return err
@@ -171,7 +171,7 @@ func (d *faultsDemo) renew(ctx context.Context, i int) error {
 }
 
 // endure lets s2 misbehave for a while.
-func (d *faultsDemo) endure(ctx context.Context, log *demoLog, f faulty.Fault) (faultOutcome, error) {
+func (d *faultsDemo) endure(ctx context.Context, log *accessLog, f faulty.Fault) (faultOutcome, error) {
 	o := faultOutcome{fault: f}
 	if _, err := log.next(); err != nil { // what came before
 		return o, err
@@ -204,7 +204,7 @@ func (d *faultsDemo) endure(ctx context.Context, log *demoLog, f faulty.Fault) (
 
 // judge reads from what was logged of the fault, which lasted from from to to, how
 // often requests were sent again, and when the server met its last one.
-func (o *faultOutcome) judge(logged []demoAccess, from, to time.Time) {
+func (o *faultOutcome) judge(logged []access, from, to time.Time) {
 	last := from
 	for _, a := range logged {
 		o.retries += a.Retries

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"bytes"
@@ -12,28 +12,27 @@ import (
 	"github.com/tandemlb/tandem/internal/lab/failover"
 )
 
-// demoAccess is what a line of the access log says about servers.
-type demoAccess struct {
+// access is what a line of the access log says about servers.
+type access struct {
 	Time    time.Time `json:"time"`
 	Client  string    `json:"client"`
 	Server  string    `json:"server"` // the last one that was tried
 	Retries int       `json:"retries"`
-	ID      string    `json:"correlationId"`
 }
 
 // touches reports whether the request met the server, which is the only one that
 // makes others be tried.
-func (a demoAccess) touches(server string) bool { return a.Server == server || a.Retries > 0 }
+func (a access) touches(server string) bool { return a.Server == server || a.Retries > 0 }
 
-// demoLog reads the log of a node as it grows. Its zero value with a path begins at
+// accessLog reads the log of a node as it grows. Its zero value with a path begins at
 // the beginning.
-type demoLog struct {
+type accessLog struct {
 	path   string
 	offset int64 // of the first line that was not read
 }
 
 // next returns the requests that were logged since the last call.
-func (l *demoLog) next() ([]demoAccess, error) {
+func (l *accessLog) next() ([]access, error) {
 	f, err := os.Open(l.path)
 	if err != nil {
 		return nil, fmt.Errorf("read the access log: %w", err)
@@ -45,9 +44,9 @@ func (l *demoLog) next() ([]demoAccess, error) {
 	}
 	text = text[:bytes.LastIndexByte(text, '\n')+1] // a line that is being written is read next time
 	l.offset += int64(len(text))
-	var all []demoAccess
+	var all []access
 	for line := range bytes.Lines(text) {
-		var a demoAccess
+		var a access
 		// Other lines are of the node itself.
 		if json.Unmarshal(line, &a) == nil && a.Client != "" {
 			all = append(all, a)
@@ -58,11 +57,11 @@ func (l *demoLog) next() ([]demoAccess, error) {
 
 // between returns the requests that began in [from, to), and waits until they are
 // logged: until one that began later is. They are logged as they end.
-func (l *demoLog) between(ctx context.Context, from, to time.Time) ([]demoAccess, error) {
+func (l *accessLog) between(ctx context.Context, from, to time.Time) ([]access, error) {
 	const within = 5 * time.Second
 	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("the access log says nothing more within %s", within))
 	defer cancel()
-	var all []demoAccess
+	var all []access
 	for later := false; !later; {
 		if err := failover.Pause(ctx, 50*time.Millisecond); err != nil {
 			return nil, err

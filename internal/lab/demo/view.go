@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"fmt"
@@ -14,9 +14,9 @@ import (
 	"github.com/tandemlb/tandem/internal/lab/report"
 )
 
-// demoView is what the demo shows: lines, and under them, on a terminal, one
+// view is what the demo shows: lines, and under them, on a terminal, one
 // that changes.
-type demoView struct {
+type view struct {
 	live bool // the output is a terminal
 
 	mu    sync.Mutex
@@ -25,16 +25,16 @@ type demoView struct {
 	event string // what is happening, if anything
 }
 
-func newDemoView(out io.Writer) *demoView {
+func newView(out io.Writer) *view {
 	f, ok := out.(*os.File)
-	return &demoView{out: out, live: ok && term.IsTerminal(int(f.Fd()))}
+	return &view{out: out, live: ok && term.IsTerminal(int(f.Fd()))}
 }
 
 // eraseLine returns to the beginning of the line and empties it.
 const eraseLine = "\r\x1b[K"
 
 // print shows a line above the live one.
-func (v *demoView) print(format string, args ...any) {
+func (v *view) print(format string, args ...any) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.erase()
@@ -43,7 +43,7 @@ func (v *demoView) print(format string, args ...any) {
 }
 
 // status replaces the state on the live line.
-func (v *demoView) status(text string) {
+func (v *view) status(text string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.erase()
@@ -52,7 +52,7 @@ func (v *demoView) status(text string) {
 }
 
 // happens shows on the live line what is happening.
-func (v *demoView) happens(event string) {
+func (v *view) happens(event string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.erase()
@@ -60,13 +60,13 @@ func (v *demoView) happens(event string) {
 	v.redraw()
 }
 
-func (v *demoView) erase() {
+func (v *view) erase() {
 	if v.live && v.state != "" {
 		fmt.Fprint(v.out, eraseLine)
 	}
 }
 
-func (v *demoView) redraw() {
+func (v *view) redraw() {
 	if !v.live || v.state == "" {
 		return
 	}
@@ -82,7 +82,7 @@ func (v *demoView) redraw() {
 }
 
 // width is that of the terminal, or of a page.
-func (v *demoView) width() int {
+func (v *view) width() int {
 	if f, ok := v.out.(*os.File); ok && v.live {
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 20 {
 			return width
@@ -93,7 +93,7 @@ func (v *demoView) width() int {
 
 // outcome shows what an event came to; of a pair with several VIPs, for the one of
 // that name.
-func (v *demoView) outcome(at time.Duration, vip string, o failover.Outcome) {
+func (v *view) outcome(at time.Duration, vip string, o failover.Outcome) {
 	excuse := ""
 	if stall := o.Window.Stall; stall > 10*time.Millisecond {
 		excuse = fmt.Sprintf(" (the client itself was held up for %s ms)", report.Milliseconds(stall))
@@ -114,14 +114,14 @@ func (d *demo) report(end time.Time) {
 	var names []string
 	requests, failed, inEvents := 0, 0, 0
 	for i, f := range d.scene.Flows {
-		rows, names = append(rows, demoRows(d.of(i))), append(names, d.plot.vips[i].name)
+		rows, names = append(rows, rowsOf(d.of(i))), append(names, d.plot.vips[i].name)
 		w := f.Traffic.Window(d.began, end)
 		requests, failed = requests+w.Requests, failed+w.Failed
 		for _, o := range d.of(i) {
 			inEvents += o.Window.Failed
 		}
 	}
-	d.view.print("\n%s", demoTable(names, rows))
+	d.view.print("\n%s", table(names, rows))
 	d.view.print("%d requests in %.0f s, %d failed: %d around the events, %d at other times", requests,
 		end.Sub(d.began).Seconds(), failed, inEvents, failed-inEvents)
 	d.view.print("The outage is the longest distance between two answered requests.\n")
@@ -133,9 +133,9 @@ func (d *demo) report(end time.Time) {
 	}
 }
 
-// demoTable lays out what the events came to, with the VIPs, whose rows are of the
+// table lays out what the events came to, with the VIPs, whose rows are of the
 // same events, beside each other.
-func demoTable(vips []string, rows [][]report.Row) string {
+func table(vips []string, rows [][]report.Row) string {
 	if len(vips) == 1 {
 		return report.Table(rows[0])
 	}
@@ -155,9 +155,9 @@ func demoTable(vips []string, rows [][]report.Row) string {
 	return report.Grid(cells, 2)
 }
 
-// demoRows joins the outcomes of the same event, in the order in which they
+// rowsOf joins the outcomes of the same event, in the order in which they
 // first came.
-func demoRows(outcomes []failover.Outcome) []report.Row {
+func rowsOf(outcomes []failover.Outcome) []report.Row {
 	var rows []report.Row
 	index := make(map[string]int)
 	for _, o := range outcomes {
