@@ -5,20 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
+	"github.com/tandemlb/tandem/internal/certs"
 	"github.com/tandemlb/tandem/internal/config"
 )
 
 type checkCmd struct {
 	Config    string `short:"c" placeholder:"FILE" default:"${config}" help:"Config file."`
 	Effective bool   `help:"Print the config with every default filled in."`
+	Files     bool   `help:"Read the certificates, keys and other files of TLS that it names, too, as a node does."`
 	JSON      bool   `help:"Print JSON."`
 }
 
 func (checkCmd) Help() string {
 	return `Example:
 
-  tandem check -c tandem.yaml && tandem reload`
+  tandem check -c tandem.yaml --files && tandem reload`
 }
 
 // Run reports every error of the file.
@@ -28,6 +31,10 @@ func (c *checkCmd) Run(o output) error {
 		return fmt.Errorf("read config: %w", err)
 	}
 	cfg, err := config.Parse(c.Config, src)
+	var notices []certs.Notice
+	if err == nil && c.Files {
+		notices, err = readFiles(cfg, time.Now())
+	}
 	if c.JSON {
 		return c.json(o, cfg, err)
 	}
@@ -35,12 +42,24 @@ func (c *checkCmd) Run(o output) error {
 		fmt.Fprintln(o.err, err)
 		return errSilent
 	}
+	for _, n := range notices {
+		fmt.Fprintf(o.err, "warning: %s\n", n)
+	}
 	if c.Effective {
 		_, err := o.out.Write(cfg.Effective())
 		return err
 	}
 	fmt.Fprintf(o.out, "%s is valid (hash %s)\n", c.Config, cfg.Hash())
 	return nil
+}
+
+// readFiles reads the files that cfg names, and returns what is to be known of them.
+func readFiles(cfg *config.Config, now time.Time) ([]certs.Notice, error) {
+	files, err := certs.Load(cfg.Proxy, now, nil)
+	if err != nil {
+		return nil, err
+	}
+	return files.Notices(now), nil
 }
 
 func (c *checkCmd) json(o output, cfg *config.Config, err error) error {

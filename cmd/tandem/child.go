@@ -15,10 +15,15 @@ import (
 	"github.com/tandemlb/tandem/internal/worker"
 )
 
-// controlFD is the descriptor of the socket between a child and its supervisor.
-const controlFD = 3
+// Descriptors of a child.
+const (
+	controlFD = 3 // the socket between it and its supervisor
+	logFD     = 4 // of a worker: the node's standard error
+)
 
-type agentCmd struct{}
+type agentCmd struct {
+	Node string // its supervisor speaks for it
+}
 
 // Run is the agent process. It obeys its supervisor alone: a signal to the
 // process group must not make it leave before the supervisor says so.
@@ -45,22 +50,25 @@ func whyNot(err error) string {
 	return err.Error()
 }
 
-type workerCmd struct{}
+type workerCmd struct {
+	Node string // for the log
+}
 
 // Run is the worker process.
-func (workerCmd) Run(o output) error {
+func (c workerCmd) Run() error {
 	ignoreSignals()
 	conn, err := control[ipc.ToWorker, ipc.FromWorker]()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	log, err := telemetry.NewLogger(o.err, "info")
+	out := os.NewFile(logFD, "log")
+	log, err := telemetry.NewLogger(out, "info", "worker")
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	return worker.Run(context.Background(), conn, log.Named("worker"), log.Level, telemetry.Lines(o.err))
+	return worker.Run(context.Background(), conn, telemetry.As(log.Logger, "worker", c.Node, os.Getpid()), log.Level, telemetry.Lines(out))
 }
 
 func ignoreSignals() {

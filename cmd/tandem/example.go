@@ -55,6 +55,9 @@ func startExample(o output) (*example, error) {
 // config returns the path of the config.
 func (e *example) config() string { return filepath.Join(e.dir, "tandem.yaml") }
 
+// state returns the folder for what outlives the process: until close.
+func (e *example) state() string { return filepath.Join(e.dir, "state") }
+
 // serve starts a server that says its name, and returns its address.
 func (e *example) serve(name string) (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

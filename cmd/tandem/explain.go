@@ -14,8 +14,8 @@ import (
 )
 
 type explainCmd struct {
-	Socket string `placeholder:"PATH" default:"${socket}" help:"Admin socket of the node."`
-	JSON   bool   `help:"Print JSON."`
+	target
+	JSON bool `help:"Print JSON."`
 }
 
 func (explainCmd) Help() string {
@@ -32,7 +32,11 @@ Example:
 func (c *explainCmd) Run(ctx context.Context, o output) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	e, err := admin.NewClient(c.Socket).Explain(ctx)
+	node, err := c.client()
+	if err != nil {
+		return err
+	}
+	e, err := node.Explain(ctx)
 	if err != nil {
 		return err
 	}
@@ -55,7 +59,7 @@ func printExplanation(w io.Writer, e *admin.Explanation) error {
 	for _, v := range e.Status.Peers {
 		p.peer(&e.Status, v)
 	}
-	p.history(e.History)
+	p.history(e.Status.Node, e.History)
 	return p.err
 }
 
@@ -241,7 +245,7 @@ func (p *explainer) peer(s *admin.Status, v admin.Peer) {
 // maxHistory is how many events are shown; --json has all that are kept.
 const maxHistory = 15
 
-func (p *explainer) history(all []admin.Event) {
+func (p *explainer) history(node string, all []admin.Event) {
 	if len(all) == 0 {
 		return
 	}
@@ -252,6 +256,9 @@ func (p *explainer) history(all []admin.Event) {
 			what += " (" + e.Evidence + ")"
 		}
 		subject := string(e.Kind)
+		if e.Node != node {
+			subject = e.Node + ": " + subject
+		}
 		if e.Subject != "" {
 			subject += " " + e.Subject
 		}

@@ -29,8 +29,9 @@ func explained() *admin.Explanation {
 		Peers: []admin.Peer{{Name: "lb1", Alive: true, Since: ago(time.Minute), Fit: true, Hash: "0123456789ab", Servers: 3, Reachable: 2,
 			Priorities: map[string]uint8{"main": 200}}},
 	}, History: []admin.Event{
-		{At: ago(time.Minute), Kind: admin.RoleEvent, Subject: "main", What: "init -> backup: started", Evidence: "priority 150"},
-		{At: ago(59 * time.Second), Kind: admin.FitnessEvent, What: "fit"},
+		{Node: "lb2", At: ago(time.Minute), Kind: admin.RoleEvent, Subject: "main", What: "init -> backup: started", Evidence: "priority 150"},
+		{Node: "lb2", At: ago(59 * time.Second), Kind: admin.FitnessEvent, What: "fit"},
+		{Node: "lb1", At: ago(58 * time.Second), Kind: admin.GossipEvent, Subject: "lb2", What: "alive"},
 	}}
 }
 
@@ -55,6 +56,7 @@ peer lb1        fit
 last changes
   1m0s ago  role main  init -> backup: started (priority 150)
   59s ago   fitness    fit
+  58s ago   lb1: gossip lb2  alive
 `, "\n")
 	var got strings.Builder
 	if err := printExplanation(&got, explained()); err != nil {

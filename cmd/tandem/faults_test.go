@@ -153,7 +153,10 @@ func (f *farm) retries(requests int) int {
 		seen := 0
 		sum = 0
 		for line := range strings.Lines(f.text()) {
-			var a demoAccess
+			var a struct {
+				ID      string `json:"correlationId"`
+				Retries int    `json:"retries"`
+			}
 			if json.Unmarshal([]byte(line), &a) == nil && strings.HasPrefix(a.ID, http.MethodGet) {
 				seen++
 				sum += a.Retries

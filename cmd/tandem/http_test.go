@@ -62,7 +62,7 @@ func runSingle(t *testing.T, config func(address string) string) *single {
 	s.configure(config(s.address))
 	s.cmd = exec.Command("/proc/self/exe", "run", "-c", filepath.Join(dir, "tandem.yaml"), "--socket", filepath.Join(dir, "admin.sock"))
 	s.cmd.Args[0] = "tandem"
-	s.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+	s.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", "STATE_DIRECTORY="+filepath.Join(dir, "state"))
 	s.cmd.Stderr = s
 	if os.Geteuid() == 0 {
 		const nobody = 65534

@@ -18,7 +18,9 @@ func (keygenCmd) Help() string {
 
 Copy the file to the other node and name it in the config:
 
-  cluster: {key_file: /etc/tandem/cluster.key}`
+  cluster: {key_file: /etc/tandem/cluster.key}
+
+Another one is good as the token of the status page, admin.token_file.`
 }
 
 // Run prints a new key.

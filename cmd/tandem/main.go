@@ -27,6 +27,7 @@ type cli struct {
 	Check   checkCmd   `cmd:"" help:"Validate a config file: exit 0, or 1 with every error."`
 	Status  statusCmd  `cmd:"" help:"Show role and why, peer, VIPs, pools, config and drift."`
 	Explain explainCmd `cmd:"" help:"Say why this node is, or is not, active: the arithmetic, the evidence, the last changes."`
+	Events  eventsCmd  `cmd:"" help:"Show what happened on both nodes, one timeline: --follow, --since 1h."`
 	Reload  reloadCmd  `cmd:"" help:"Have the node read its config again. A config that is refused changes nothing."`
 	Server  serverCmd  `cmd:"" help:"List the servers, or change one at runtime: ready, drain, maint, weight=N, add, remove."`
 	Keygen  keygenCmd  `cmd:"" help:"Print a new cluster key."`
@@ -94,6 +95,13 @@ func findSocket(root bool, system, user string) string {
 		return system
 	}
 	return user
+}
+
+// stateDir is systemd's directory for what outlives the process, of one or more
+// (systemd.exec(5), StateDirectory=); empty: the config says.
+func stateDir() string {
+	dir, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":")
+	return dir
 }
 
 // userSocket is the admin socket of a node whose user may not write to the

@@ -146,7 +146,7 @@ func (n *node) command(args ...string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Args[0] = "tandem"
 	// The race detector would sleep for a second at each exit.
-	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", "STATE_DIRECTORY="+filepath.Join(n.dir, "state"))
 	cmd.Stdout, cmd.Stderr = log, log
 	return cmd
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -194,9 +195,13 @@ func TestStartThatCannotSucceedSaysWhy(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			var line struct{ Msg, Error string }
+			if err := json.Unmarshal(text, &line); err != nil || line.Msg != "the node does not run" {
+				t.Errorf("%v: %s", err, text)
+			}
 			for _, part := range tc.want {
-				if !strings.Contains(string(text), part) {
-					t.Errorf("%q is missing in:\n%s", part, text)
+				if !strings.Contains(line.Error, part) {
+					t.Errorf("%q is missing in:\n%s", part, line.Error)
 				}
 			}
 		})

@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-
-	"github.com/tandemlb/tandem/internal/admin"
 )
 
 type reloadCmd struct {
-	Socket string `placeholder:"PATH" default:"${socket}" help:"Admin socket of the node."`
-	JSON   bool   `help:"Print JSON."`
+	target
+	JSON bool `help:"Print JSON."`
 }
 
 func (reloadCmd) Help() string {
@@ -23,7 +21,11 @@ before are not touched. When the file is refused, nothing changes.`
 
 // Run has the node reload.
 func (c *reloadCmd) Run(ctx context.Context, o output) error {
-	err := admin.NewClient(c.Socket).Reload(ctx)
+	node, err := c.client()
+	if err != nil {
+		return err
+	}
+	err = node.Reload(ctx)
 	if c.JSON {
 		r := struct {
 			Reloaded bool   `json:"reloaded"`

@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"go.uber.org/zap"
+	"golang.org/x/term"
 
 	"github.com/tandemlb/tandem/internal/supervisor"
 	"github.com/tandemlb/tandem/internal/telemetry"
@@ -28,24 +32,36 @@ finish, and ends. Logs are JSON lines on standard error.`
 
 // Run runs a node until it is told to stop.
 func (c *runCmd) Run(ctx context.Context, o output) error {
+	state := stateDir()
 	if c.Example {
 		e, err := startExample(o)
 		if err != nil {
 			return err
 		}
 		defer e.close()
-		c.Config = e.config()
+		c.Config, state = e.config(), e.state()
 	}
 	ignoreLostReader()
-	log, err := telemetry.NewLogger(o.err, "info")
+	log, err := telemetry.NewLogger(o.err, "info", "supervisor")
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	return supervisor.Run(ctx, supervisor.Options{
-		ConfigPath: c.Config, Node: c.Node, Socket: c.Socket, UserSocket: userSocket(),
+	err = supervisor.Run(ctx, supervisor.Options{
+		ConfigPath: c.Config, Node: c.Node, Socket: c.Socket, UserSocket: userSocket(), StateDir: state,
 		Version: version, Log: log.Logger, Level: log.Level, ReloadC: hangups(ctx),
 	})
+	if err != nil && !isTerminal(o.err) { // else it is for a person to read
+		telemetry.As(log.Logger, "supervisor", c.Node, os.Getpid()).Error("the node does not run", zap.Error(err), telemetry.Always())
+		return errSilent
+	}
+	return err
+}
+
+// isTerminal reports whether somebody looks at w.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // hangups delivers each SIGHUP until ctx is done. From then on they are ignored:

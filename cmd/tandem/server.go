@@ -15,8 +15,8 @@ type serverCmd struct {
 	Target string `arg:"" optional:"" placeholder:"POOL/SERVER" help:"Server, by its name or address. Without one, the servers are listed."`
 	Change string `arg:"" optional:"" placeholder:"CHANGE" help:"ready, drain, maint, weight=N, add or remove."`
 	Diff   bool   `help:"List what differs from the config file."`
-	Socket string `placeholder:"PATH" default:"${socket}" help:"Admin socket of the node."`
-	JSON   bool   `help:"Print JSON."`
+	target
+	JSON bool `help:"Print JSON."`
 }
 
 func (serverCmd) Help() string {
@@ -40,7 +40,10 @@ the pool's drain says.`
 func (c *serverCmd) Run(ctx context.Context, o output) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	node := admin.NewClient(c.Socket)
+	node, err := c.client()
+	if err != nil {
+		return err
+	}
 	switch {
 	case c.Target == "":
 		return c.list(ctx, node, o)

@@ -15,22 +15,37 @@ import (
 )
 
 type statusCmd struct {
-	Socket string `placeholder:"PATH" default:"${socket}" help:"Admin socket of the node."`
-	JSON   bool   `help:"Print JSON."`
+	target
+	JSON bool `help:"Print JSON."`
+
+	Watch    bool          `short:"w" help:"Show it live, with rates and the last events, until q or Ctrl-C."`
+	Interval time.Duration `default:"1s" help:"How often --watch asks the node, from 100ms."`
 }
 
 func (statusCmd) Help() string {
 	return `Example:
 
   tandem status
-  tandem status --json | jq -r '.vips[].role'`
+  tandem status --watch
+  tandem status --socket https://lb1.example.com:8404 --token-file token
+  tandem status --json | jq -r '.vips[].role'
+
+On a terminal, --watch takes the whole of it, and gives it back. Elsewhere it prints
+one state after another; with --json, one line each.`
 }
 
 // Run prints what the node says of itself and of its peer.
 func (c *statusCmd) Run(ctx context.Context, o output) error {
+	if c.Watch {
+		return c.watch(ctx, o)
+	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	s, err := admin.NewClient(c.Socket).Status(ctx)
+	node, err := c.client()
+	if err != nil {
+		return err
+	}
+	s, err := node.Status(ctx)
 	if err != nil {
 		return err
 	}
@@ -47,9 +62,12 @@ func printStatus(w io.Writer, s *admin.Status, now time.Time) error {
 	p.vips(s.VIPs)
 	p.peers(s)
 	p.listeners(s.Listeners, s.LogDropped)
+	p.traces(s.Traces)
 	p.pools(s.Pools)
 	p.servers(s.Pools)
 	p.discovered(s)
+	p.certificates(s.Certificates)
+	p.sessions(s)
 	return p.err
 }
 
@@ -110,6 +128,9 @@ func (p *statusPrinter) node(s *admin.Status) {
 	rows = append(rows, "worker\t"+process(s.Worker))
 	if s.Panics > 0 {
 		rows = append(rows, fmt.Sprintf("\tALARM: %d connections ended in a panic, each is a bug: see the log", s.Panics))
+	}
+	if s.Timeline != "" {
+		rows = append(rows, "events\tin memory alone, they do not survive the process: "+s.Timeline)
 	}
 	if s.Cluster != "" {
 		rows = append(rows, "cluster\tNOT A MEMBER: "+s.Cluster)
@@ -232,6 +253,17 @@ func (p *statusPrinter) listeners(all []admin.Listener, logDropped uint64) {
 	}
 	if logDropped > 0 {
 		rows = append(rows, fmt.Sprintf("\t\t%d lines of the access log dropped: it is not read fast enough", logDropped))
+	}
+	p.section(rows...)
+}
+
+func (p *statusPrinter) traces(t admin.Traces) {
+	if t.Receiver == "" {
+		return
+	}
+	rows := []string{fmt.Sprintf("traces\tto %s\t%d spans sent, %d dropped", t.Receiver, t.Sent, t.Dropped)}
+	if t.Error != "" {
+		rows = append(rows, "\tERROR: "+t.Error)
 	}
 	p.section(rows...)
 }

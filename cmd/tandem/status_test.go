@@ -38,6 +38,7 @@ func TestStatusForPeople(t *testing.T) {
 		Listeners: []admin.Listener{{Name: "web", Protocol: "http", Bind: []string{":80"}, Pool: "web", Connections: 1, Accepted: 5, Requests: 9,
 			Refused: map[string]uint64{"host_missing": 3, "connections": 2}, Shed: 4}},
 		LogDropped: 17, Panics: 1,
+		Traces: admin.Traces{Receiver: "http://127.0.0.1:4318", Sent: 12, Dropped: 3, Error: "connection refused"},
 		Pools: []admin.Pool{{Name: "web", Servers: []admin.Server{
 			{Name: "a", Health: "up", Since: ago(time.Hour), Served: 9},
 			{Name: "b", Health: "down", Since: ago(time.Second), Failed: 3, Reason: "connection refused"},
@@ -71,6 +72,9 @@ peer  lb5  SILENT for 1s, 192.0.2.15, fit
 listener  web  http :80  to pool web  1 open, 5 accepted, 9 requests, 0 failed
                refused: connections 2, host_missing 3, for want of descriptors 4
                17 lines of the access log dropped: it is not read fast enough
+
+traces  to http://127.0.0.1:4318  12 spans sent, 3 dropped
+        ERROR: connection refused
 
 server  web/a  UP for 1h0m  0 active, 9 served, 0 failed
 server  web/b  DOWN for 1s  0 active, 0 served, 3 failed  connection refused
