@@ -38,11 +38,14 @@ bench-l4: ## TCP beside HAProxy
 bench-udp: ## UDP beside nginx
 	./scripts/bench/udp.sh
 
+bench-tls: ## TLS beside HAProxy, and resumption after a failover (root)
+	./scripts/bench/tls.sh
+
 soak: ## simulated nodes through random faults for a while (DURATION=10m)
 	./scripts/soak
 
 fuzz: ## every fuzz target for a while (FUZZTIME=30s)
 	./scripts/fuzz
 
-.PHONY: help build run demo demo-active-active demo-faults test lint bench bench-http bench-l4 bench-udp soak fuzz
+.PHONY: help build run demo demo-active-active demo-faults test lint bench bench-http bench-l4 bench-udp bench-tls soak fuzz
 .DEFAULT_GOAL := help

@@ -9,9 +9,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"github.com/tandemlb/tandem/internal/lab/report"
+	"github.com/tandemlb/tandem/scripts/bench/side"
 )
 
 // A bench is the comparison under way.
@@ -27,7 +27,7 @@ type bench struct {
 
 // newBench makes the folder and starts the backend.
 func newBench(ctx context.Context, all []system, seconds int) (b *bench, backend *process, err error) {
-	files, err := raiseFiles()
+	files, err := side.RaiseFiles()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -65,31 +65,6 @@ func (b *bench) startBackend(ctx context.Context) (*process, error) {
 		return nil, err
 	}
 	return p, ready(ctx, s, p)
-}
-
-// maxFiles is as many descriptors as anything here needs.
-const maxFiles = 65536
-
-// raiseFiles raises the limit of open descriptors for this process and those it
-// starts, as far as it may, and returns it.
-func raiseFiles() (int, error) {
-	raised := syscall.Rlimit{Cur: maxFiles, Max: maxFiles}
-	if syscall.Setrlimit(syscall.RLIMIT_NOFILE, &raised) == nil {
-		return maxFiles, nil
-	}
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return 0, fmt.Errorf("read the limit of open files: %w", err)
-	}
-	limit.Cur = limit.Max
-	// Said even when it is so already: only then is it passed on to children.
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return 0, fmt.Errorf("raise the limit of open files to %d: %w", limit.Max, err)
-	}
-	if limit.Max < 2000 {
-		return 0, fmt.Errorf("a process may open %d files: want 2000 or more (hint: ulimit -Hn)", limit.Max)
-	}
-	return int(min(limit.Max, maxFiles)), nil
 }
 
 // compare measures the scenarios with the systems, round after round. What was

@@ -23,6 +23,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/tandemlb/tandem/scripts/bench/web"
 )
 
 func main() {
@@ -74,7 +76,7 @@ func run(ctx context.Context) error {
 	flag.StringVar(&o.json, "json", "http.json", "file for the measurements")
 	flag.Parse()
 	if *backend {
-		return runBackend(ctx)
+		return web.RunBackend(ctx)
 	}
 	return o.bench(ctx)
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tandemlb/tandem/scripts/bench/web"
 )
 
 // An openLoop sends small requests at a constant rate, whether or not the earlier
@@ -176,7 +178,7 @@ func (g *generator) send() error {
 		if !g.behind {
 			g.late = append(g.late, now-c.intended)
 		}
-		if n, err := unix.Write(c.fd, []byte(smallRequest)); err != nil || n < len(smallRequest) {
+		if n, err := unix.Write(c.fd, []byte(web.SmallRequest)); err != nil || n < len(web.SmallRequest) {
 			if err := g.fail(i); err != nil {
 				return err
 			}
@@ -221,7 +223,7 @@ func (g *generator) receive(i int) error {
 		return g.fail(i)
 	}
 	c.have += n
-	whole, err := answered(c.buf[:c.have])
+	whole, err := web.Answered(c.buf[:c.have])
 	switch {
 	case err != nil || !whole && c.have == len(c.buf):
 		return g.fail(i)

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tandemlb/tandem/scripts/bench/web"
+	"github.com/tandemlb/tandem/scripts/bench/web/webtest"
 )
 
 func TestOpenLoopSendsAtItsRate(t *testing.T) {
@@ -50,7 +53,7 @@ func TestQuantile(t *testing.T) {
 
 func TestOpenLoopCountsEveryRequest(t *testing.T) {
 	o := openLoop{
-		address:     netip.MustParseAddrPort(startTestBackend(t)),
+		address:     netip.MustParseAddrPort(webtest.Start(t)),
 		connections: 3, rate: 2000, period: 100 * time.Millisecond,
 	}
 	got, err := o.run(t.Context())
@@ -67,7 +70,7 @@ func TestOpenLoopCountsEveryRequest(t *testing.T) {
 
 func TestTimerFiresAgainAndAgain(t *testing.T) {
 	g, err := newGenerator(openLoop{
-		address:     netip.MustParseAddrPort(startTestBackend(t)),
+		address:     netip.MustParseAddrPort(webtest.Start(t)),
 		connections: 1, rate: 1000, period: time.Second,
 	})
 	if err != nil {
@@ -102,7 +105,7 @@ func TestOpenLoopCountsFailures(t *testing.T) {
 			}
 			go func() {
 				defer c.Close()
-				buf := make([]byte, len(smallRequest))
+				buf := make([]byte, len(web.SmallRequest))
 				if _, err := io.ReadFull(c, buf); err != nil {
 					return
 				}
@@ -140,14 +143,14 @@ func TestLateRequestsCountFromWhenTheyWereDue(t *testing.T) {
 		}
 		defer c.Close()
 		// The stall is of the first answer, so that it begins when requests are due.
-		if _, err := io.ReadFull(c, make([]byte, len(smallRequest))); err != nil {
+		if _, err := io.ReadFull(c, make([]byte, len(web.SmallRequest))); err != nil {
 			return
 		}
 		<-time.After(stall)
-		if _, err := c.Write(answers()[small]); err != nil {
+		if _, err := c.Write(web.Answers()[web.Small]); err != nil {
 			return
 		}
-		_ = serveConn(c, answers())
+		_ = web.ServeConn(c, web.Answers())
 	}()
 	o := openLoop{
 		address:     netip.MustParseAddrPort(l.Addr().String()),

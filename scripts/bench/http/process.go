@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -185,35 +184,4 @@ func used(pids []int) (usage, error) {
 		sum.user += s.user
 	}
 	return sum, nil
-}
-
-// resident returns the resident memory of processes in bytes. smaps_rollup counts
-// the pages; the counters in statm may be off by hundreds of kilobytes.
-func resident(pids []int) (int, error) {
-	sum := 0
-	for _, pid := range pids {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-		if err != nil {
-			return 0, fmt.Errorf("read the memory of process %d: %w", pid, err)
-		}
-		n, err := parseResident(string(text))
-		if err != nil {
-			return 0, fmt.Errorf("process %d: %w", pid, err)
-		}
-		sum += n
-	}
-	return sum, nil
-}
-
-func parseResident(rollup string) (int, error) {
-	for line := range strings.Lines(rollup) {
-		if rest, ok := strings.CutPrefix(line, "Rss:"); ok {
-			kib, err := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")))
-			if err != nil {
-				return 0, fmt.Errorf("parse %q: %w", line, err)
-			}
-			return kib << 10, nil
-		}
-	}
-	return 0, errors.New("no line Rss in smaps_rollup")
 }

@@ -7,6 +7,9 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/tandemlb/tandem/scripts/bench/side"
+	"github.com/tandemlb/tandem/scripts/bench/web"
 )
 
 // A measurement is what one scenario came to with one system in one round. What a
@@ -61,15 +64,15 @@ type scenario struct {
 func scenarios() []scenario {
 	cheaper := []target{{figure: cpuFigure, limit: 1}}
 	return []scenario{
-		closed(openFrom, load{path: small, connections: 64},
+		closed(openFrom, web.Load{Path: web.Small, Connections: 64},
 			target{figure: cpuFigure, limit: 0.85}, target{figure: rateFigure, limit: 1.05, atLeast: true}),
-		closed("small-512", load{path: small, connections: 512},
+		closed("small-512", web.Load{Path: web.Small, Connections: 512},
 			target{figure: cpuFigure, limit: 0.70}, target{figure: rateFigure, limit: 1.05, atLeast: true}),
-		closed(closeName, load{path: small, connections: 64, close: true}, target{figure: cpuFigure, limit: 1, against: "haproxy-always"}),
-		closed("10KiB-64", load{path: medium, connections: 64}, cheaper...),
-		closed("1MiB-16", load{path: large, connections: 16}, cheaper...),
-		closed("post-64", load{path: small, connections: 64, post: true}, cheaper...),
-		closed("chunked-64", load{path: pieces, connections: 64, post: true, chunked: true}, cheaper...),
+		closed(closeName, web.Load{Path: web.Small, Connections: 64, Close: true}, target{figure: cpuFigure, limit: 1, against: "haproxy-always"}),
+		closed("10KiB-64", web.Load{Path: web.Medium, Connections: 64}, cheaper...),
+		closed("1MiB-16", web.Load{Path: web.Large, Connections: 16}, cheaper...),
+		closed("post-64", web.Load{Path: web.Small, Connections: 64, Post: true}, cheaper...),
+		closed("chunked-64", web.Load{Path: web.Pieces, Connections: 64, Post: true, Chunked: true}, cheaper...),
 		{
 			name: openName, what: "64 bytes at half of haproxy's rate in small-64, whatever the answers do",
 			run: runOpen, targets: []target{{figure: p99Figure, limit: 1}},
@@ -90,16 +93,16 @@ const (
 )
 
 // closed returns the scenario of a closed loop.
-func closed(name string, l load, targets ...target) scenario {
+func closed(name string, l web.Load, targets ...target) scenario {
 	return scenario{
 		name: name, what: l.String(), targets: targets,
 		run: func(ctx context.Context, b *bench, i *instance) (measurement, error) {
-			if err := l.warm(ctx, b.dir, i.listen); err != nil {
+			if err := l.Warm(ctx, b.dir, i.listen); err != nil {
 				return measurement{}, err
 			}
-			var got loaded
+			var got web.Loaded
 			m, err := i.spent(func() (n int, err error) {
-				got, err = l.run(ctx, b.dir, i.listen, b.seconds)
+				got, err = l.Run(ctx, b.dir, i.listen, b.seconds)
 				return got.Requests, err
 			})
 			m.Errors, m.P50, m.P99 = got.Errors, got.P50, got.P99
@@ -107,21 +110,6 @@ func closed(name string, l load, targets ...target) scenario {
 			return m, err
 		},
 	}
-}
-
-// String describes the load.
-func (l load) String() string {
-	text := map[string]string{small: "64 bytes", medium: "10 KiB", large: "1 MiB", pieces: "16 KiB in chunks"}[l.path]
-	switch {
-	case l.chunked:
-		text = "16 KiB in chunks sent, " + text + " back"
-	case l.post:
-		text = "16 KiB sent, " + text + " back"
-	}
-	if l.close {
-		return fmt.Sprintf("%s, %d connections at a time, a new one for each request", text, l.connections)
-	}
-	return fmt.Sprintf("%s, %d connections kept open", text, l.connections)
 }
 
 // spent runs work, which returns how many requests it got answered, and returns the
@@ -169,7 +157,7 @@ func runOpen(ctx context.Context, b *bench, i *instance) (measurement, error) {
 	if err != nil {
 		return measurement{}, err
 	}
-	o := openLoop{address: address, connections: 64, rate: rate, period: warmUp}
+	o := openLoop{address: address, connections: 64, rate: rate, period: web.WarmUp}
 	if _, err := o.run(ctx); err != nil {
 		return measurement{}, err
 	}
@@ -193,7 +181,7 @@ const idleConnections = 5000
 // runIdle measures the memory of connections on which nothing happens.
 func runIdle(ctx context.Context, b *bench, i *instance) (measurement, error) {
 	count := min(idleConnections, maxConnections(b.files))
-	before, err := settled(ctx, i.proxies)
+	before, err := side.Settled(ctx, i.proxies)
 	if err != nil {
 		return measurement{}, err
 	}
@@ -205,49 +193,27 @@ func runIdle(ctx context.Context, b *bench, i *instance) (measurement, error) {
 	}()
 	buf := make([]byte, 4<<10)
 	for len(conns) < count && ctx.Err() == nil {
-		c, err := net.DialTimeout("tcp", i.listen, answerWithin)
+		c, err := net.DialTimeout("tcp", i.listen, web.AnswerWithin)
 		if err != nil {
 			return measurement{}, fmt.Errorf("open connection %d: %w", len(conns), err)
 		}
 		conns = append(conns, c)
-		if err := get(c, buf); err != nil {
+		if err := web.Get(c, buf); err != nil {
 			return measurement{}, fmt.Errorf("ask on connection %d: %w", len(conns), err)
 		}
 	}
-	after, err := settled(ctx, i.proxies)
+	after, err := side.Settled(ctx, i.proxies)
 	if err != nil {
 		return measurement{}, err
 	}
 	m := measurement{Requests: count, Memory: float64(after-before) / float64(count)}
 	for _, c := range conns {
 		// One that was closed meanwhile takes no memory.
-		if err := get(c, buf); err != nil {
+		if err := web.Get(c, buf); err != nil {
 			m.Errors++
 		}
 	}
 	return m, nil
-}
-
-// settled waits until the memory of the processes has not changed for a second, or
-// for eight seconds, and returns it.
-func settled(ctx context.Context, pids []int) (int, error) {
-	const every, calm, patience = 200 * time.Millisecond, 5, 40
-	last, same := -1, 0
-	for range patience {
-		now, err := resident(pids)
-		if err != nil {
-			return 0, err
-		}
-		if now != last {
-			last, same = now, 0
-		} else if same++; same == calm {
-			break
-		}
-		if err := pause(ctx, every); err != nil {
-			return 0, err
-		}
-	}
-	return last, nil
 }
 
 func pause(ctx context.Context, d time.Duration) error {

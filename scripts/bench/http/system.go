@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tandemlb/tandem/scripts/bench/web"
 )
 
 // A system is a proxy to compare, in one way of running it.
@@ -146,7 +148,7 @@ func ask(address string) error {
 		return err
 	}
 	defer c.Close()
-	return get(c, make([]byte, 4<<10))
+	return web.Get(c, make([]byte, 4<<10))
 }
 
 // freePort returns a loopback address with a port that nobody listens on. It may be

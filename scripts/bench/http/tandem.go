@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/scripts/bench/side"
+	"github.com/tandemlb/tandem/scripts/bench/web"
 )
 
 // tandem starts the binary as a proxy that stands alone, which takes no privilege.
@@ -47,7 +48,7 @@ func (i *instance) writesAccess(ctx context.Context) (bool, error) {
 		if err != nil {
 			return false, fmt.Errorf("look for an access log: %w", err)
 		}
-		if bytes.Contains(text, []byte(small)) {
+		if bytes.Contains(text, []byte(web.Small)) {
 			return true, nil
 		}
 		if err := pause(ctx, 100*time.Millisecond); err != nil {

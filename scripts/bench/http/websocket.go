@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tandemlb/tandem/scripts/bench/web"
 )
 
 // How many upgraded connections there are at most, and how many reloads they are to
@@ -170,7 +172,7 @@ func each(ctx context.Context, n int, do func(int) error) error {
 type tunnel struct{ net.Conn }
 
 func openTunnel(address string) (*tunnel, error) {
-	c, err := net.DialTimeout("tcp", address, answerWithin)
+	c, err := net.DialTimeout("tcp", address, web.AnswerWithin)
 	if err != nil {
 		return nil, err
 	}
@@ -184,25 +186,25 @@ func openTunnel(address string) (*tunnel, error) {
 // handshake upgrades c. The server is the first to speak after its answer only when
 // spoken to, so that nothing is lost in the reader.
 func handshake(c net.Conn) error {
-	if err := c.SetDeadline(time.Now().Add(answerWithin)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(web.AnswerWithin)); err != nil {
 		return err
 	}
-	_, err := io.WriteString(c, "GET "+upgrade+" HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Key: "+websocketKey+"\r\nSec-WebSocket-Version: 13\r\n\r\n")
+	_, err := io.WriteString(c, "GET "+web.Upgrade+" HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Key: "+web.WebsocketKey+"\r\nSec-WebSocket-Version: 13\r\n\r\n")
 	if err != nil {
 		return err
 	}
 	r := bufio.NewReaderSize(c, 1024)
 	status, err := r.ReadString('\n')
 	if err != nil {
-		return noEOF(err)
+		return web.NoEOF(err)
 	}
 	if len(status) < 12 || status[9:12] != "101" {
 		return fmt.Errorf("asked for an upgrade, answered %q", status)
 	}
 	for line := status; line != "\r\n"; {
 		if line, err = r.ReadString('\n'); err != nil {
-			return noEOF(err)
+			return web.NoEOF(err)
 		}
 	}
 	return nil
@@ -210,7 +212,7 @@ func handshake(c net.Conn) error {
 
 // echoes sends a message that is the tunnel's own, and wants it back.
 func (t *tunnel) echoes(n int) error {
-	if err := t.SetDeadline(time.Now().Add(answerWithin)); err != nil {
+	if err := t.SetDeadline(time.Now().Add(web.AnswerWithin)); err != nil {
 		return err
 	}
 	sent := fmt.Sprintf("tunnel %06d", n)
@@ -219,7 +221,7 @@ func (t *tunnel) echoes(n int) error {
 	}
 	got := make([]byte, len(sent))
 	if _, err := io.ReadFull(t, got); err != nil {
-		return fmt.Errorf("receive from tunnel %d: %w", n, noEOF(err))
+		return fmt.Errorf("receive from tunnel %d: %w", n, web.NoEOF(err))
 	}
 	if string(got) != sent {
 		return fmt.Errorf("tunnel %d returned %q, not %q", n, got, sent)

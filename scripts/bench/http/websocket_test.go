@@ -7,10 +7,12 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"github.com/tandemlb/tandem/scripts/bench/web/webtest"
 )
 
 func TestTunnelsEcho(t *testing.T) {
-	address := startTestBackend(t)
+	address := webtest.Start(t)
 	err := each(t.Context(), 100, func(n int) error {
 		c, err := openTunnel(address)
 		if err != nil {

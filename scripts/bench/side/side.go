@@ -91,7 +91,7 @@ type Instance struct {
 // asks that server by way of the address, succeeds. Stop must follow.
 func (s System) Begin(backend string, visit func(address string) error) (i *Instance, err error) {
 	i = &Instance{done: make(chan struct{})}
-	if i.Listen, err = freePort(s.Network); err != nil {
+	if i.Listen, err = FreePort(s.Network); err != nil {
 		return nil, err
 	}
 	if i.dir, err = os.MkdirTemp("", "bench-"+s.Name+"-"); err != nil {
@@ -154,9 +154,9 @@ func (i *Instance) Stop() error {
 	return os.RemoveAll(i.dir)
 }
 
-// freePort returns a loopback address that nobody listens on. It may be taken until it
+// FreePort returns a loopback address that nobody listens on. It may be taken until it
 // is used, but nobody is expected to.
-func freePort(network string) (string, error) {
+func FreePort(network string) (string, error) {
 	if network == "udp" {
 		c, err := net.ListenPacket(network, "127.0.0.1:0")
 		if err != nil {

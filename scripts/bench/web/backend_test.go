@@ -1,32 +1,13 @@
-package main
+package web
 
 import (
 	"bufio"
 	"bytes"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
 )
-
-// startTestBackend serves until the end of the test.
-func startTestBackend(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx := t.Context() // which is done before the clean-up
-	done := make(chan error, 1)
-	go func() { done <- serveBackend(ctx, l) }()
-	t.Cleanup(func() {
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	return l.Addr().String()
-}
 
 func TestBackendAnswers(t *testing.T) {
 	const chunkedBody = "5\r\nhello\r\n3;x=y\r\nyou\r\n0\r\nTrailer: 1\r\n\r\n"
@@ -48,7 +29,7 @@ func TestBackendAnswers(t *testing.T) {
 				io.Reader
 				io.Writer
 			}{strings.NewReader(test.request + test.request), &out}
-			if err := serveConn(conn, answers()); err != nil {
+			if err := ServeConn(conn, Answers()); err != nil {
 				t.Fatal(err)
 			}
 			r := bufio.NewReader(&out)
@@ -84,10 +65,10 @@ func TestBackendRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			err := serveConn(struct {
+			err := ServeConn(struct {
 				io.Reader
 				io.Writer
-			}{strings.NewReader(request), &out}, answers())
+			}{strings.NewReader(request), &out}, Answers())
 			if err == nil || out.Len() > 0 {
 				t.Errorf("got %v and the answer %q, want an error alone", err, out.String())
 			}

@@ -1,4 +1,4 @@
-package main
+package web
 
 import (
 	"strings"
@@ -22,7 +22,7 @@ func TestAnswered(t *testing.T) {
 		{"no number", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", false, `answered "Content-Length: x"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			whole, err := answered([]byte(test.text))
+			whole, err := Answered([]byte(test.text))
 			if whole != test.whole || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 				t.Errorf("got %v, %v; want %v, %q", whole, err, test.whole, test.err)
 			}

@@ -1,4 +1,4 @@
-package main
+package web
 
 import (
 	"context"
@@ -20,30 +20,46 @@ const (
 	bodySize  = chunks * chunkSize
 )
 
-// A load is a closed loop: each connection sends its next request when it has the
+// A Load is a closed loop: each connection sends its next request when it has the
 // answer to the last.
-type load struct {
-	path        string
-	connections int
-	post        bool // with a body of bodySize bytes
-	chunked     bool // the body in chunks; with post
-	close       bool // a connection for each request
+type Load struct {
+	Path        string
+	Connections int
+	Post        bool // with a body of bodySize bytes
+	Chunked     bool // the body in chunks; with post
+	Close       bool // a connection for each request
+	TLS         bool
+}
+
+// String describes the load.
+func (l Load) String() string {
+	text := map[string]string{Small: "64 bytes", Medium: "10 KiB", Large: "1 MiB", Pieces: "16 KiB in chunks"}[l.Path]
+	switch {
+	case l.Chunked:
+		text = "16 KiB in chunks sent, " + text + " back"
+	case l.Post:
+		text = "16 KiB sent, " + text + " back"
+	}
+	if l.Close {
+		return fmt.Sprintf("%s, %d connections at a time, a new one for each request", text, l.Connections)
+	}
+	return fmt.Sprintf("%s, %d connections kept open", text, l.Connections)
 }
 
 // script returns the Lua script for wrk. Requests that never change are left to
 // wrk, which then builds them once; the others are a string that is built once here.
-func (l load) script() string {
+func (l Load) script() string {
 	var b strings.Builder
-	if l.close {
+	if l.Close {
 		b.WriteString("wrk.headers['Connection'] = 'close'\n")
 	}
 	switch {
-	case l.chunked:
+	case l.Chunked:
 		fmt.Fprintf(&b, `local chunk = string.format('%%x\r\n', %d) .. string.rep('x', %d) .. '\r\n'
 local text = 'POST %s HTTP/1.1\r\nHost: bench\r\nTransfer-Encoding: chunked\r\n\r\n' .. string.rep(chunk, %d) .. '0\r\n\r\n'
 request = function() return text end
-`, chunkSize, chunkSize, l.path, chunks)
-	case l.post:
+`, chunkSize, chunkSize, l.Path, chunks)
+	case l.Post:
 		fmt.Fprintf(&b, "wrk.method = 'POST'\nwrk.body = string.rep('x', %d)\n", bodySize)
 	}
 	b.WriteString(`done = function(summary, latency)
@@ -56,8 +72,8 @@ end
 	return b.String()
 }
 
-// loaded is what wrk reports.
-type loaded struct {
+// Loaded is what wrk reports.
+type Loaded struct {
 	Requests     int     `json:"requests"`
 	Microseconds float64 `json:"microseconds"` // how long it took
 	P50          float64 `json:"p50"`          // microseconds
@@ -66,12 +82,12 @@ type loaded struct {
 }
 
 // parseLoaded finds the line of the script among what else wrk prints.
-func parseLoaded(out string) (loaded, error) {
+func parseLoaded(out string) (Loaded, error) {
 	for line := range strings.Lines(out) {
 		if !strings.HasPrefix(line, "{") {
 			continue
 		}
-		var l loaded
+		var l Loaded
 		if err := json.Unmarshal([]byte(line), &l); err != nil {
 			return l, fmt.Errorf("parse wrk's report %q: %w", line, err)
 		}
@@ -80,26 +96,26 @@ func parseLoaded(out string) (loaded, error) {
 		}
 		return l, nil
 	}
-	return loaded{}, fmt.Errorf("no report in wrk's output %q", out)
+	return Loaded{}, fmt.Errorf("no report in wrk's output %q", out)
 }
 
-// run puts the load on the address for some whole seconds.
-func (l load) run(ctx context.Context, dir, address string, seconds int) (loaded, error) {
+// Run puts the load on the address for some whole seconds.
+func (l Load) Run(ctx context.Context, dir, address string, seconds int) (Loaded, error) {
 	cmd, err := l.command(ctx, dir, address, seconds)
 	if err != nil {
-		return loaded{}, err
+		return Loaded{}, err
 	}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return loaded{}, fmt.Errorf("run wrk: %w: %s", err, out)
+		return Loaded{}, fmt.Errorf("run wrk: %w: %s", err, out)
 	}
 	return parseLoaded(string(out))
 }
 
-// warm puts the load on the address until its connections, and those behind it, are
+// Warm puts the load on the address until its connections, and those behind it, are
 // open and in use. wrk counts in whole seconds, so it is interrupted.
-func (l load) warm(ctx context.Context, dir, address string) error {
-	short, cancel := context.WithTimeout(ctx, warmUp)
+func (l Load) Warm(ctx context.Context, dir, address string) error {
+	short, cancel := context.WithTimeout(ctx, WarmUp)
 	defer cancel()
 	cmd, err := l.command(short, dir, address, 10)
 	if err != nil {
@@ -111,16 +127,20 @@ func (l load) warm(ctx context.Context, dir, address string) error {
 	return ctx.Err()
 }
 
-// warmUp is for how long there is load before a measurement.
-const warmUp = 400 * time.Millisecond
+// WarmUp is for how long there is load before a measurement.
+const WarmUp = 400 * time.Millisecond
 
-func (l load) command(ctx context.Context, dir, address string, seconds int) (*exec.Cmd, error) {
+func (l Load) command(ctx context.Context, dir, address string, seconds int) (*exec.Cmd, error) {
 	script := filepath.Join(dir, "load.lua")
 	if err := os.WriteFile(script, []byte(l.script()), 0o644); err != nil {
 		return nil, fmt.Errorf("write wrk's script: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, "wrk", "-t1", fmt.Sprintf("-c%d", l.connections), fmt.Sprintf("-d%ds", seconds),
-		"--timeout", "10s", "-s", script, "http://"+address+l.path)
+	scheme := "http://"
+	if l.TLS {
+		scheme = "https://" // wrk believes any certificate
+	}
+	cmd := exec.CommandContext(ctx, "wrk", "-t1", fmt.Sprintf("-c%d", l.Connections), fmt.Sprintf("-d%ds", seconds),
+		"--timeout", "10s", "-s", script, scheme+address+l.Path)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	cmd.Cancel = func() error {
 		if err := cmd.Process.Signal(os.Interrupt); !errors.Is(err, os.ErrProcessDone) {

@@ -1,4 +1,4 @@
-package main
+package web
 
 import (
 	"strings"
@@ -19,7 +19,7 @@ Requests/sec:  48967.46
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := loaded{Requests: 53896, Microseconds: 1100609, P50: 1250, P99: 2362, Errors: 3}
+	want := Loaded{Requests: 53896, Microseconds: 1100609, P50: 1250, P99: 2362, Errors: 3}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("report (-want +got):\n%s", diff)
 	}
@@ -39,13 +39,13 @@ func TestScripts(t *testing.T) {
 	const done = "done = function(summary, latency)"
 	for _, test := range []struct {
 		name string
-		load load
+		load Load
 		want []string
 	}{
-		{"plain", load{path: small}, nil},
-		{"close", load{path: small, close: true}, []string{"wrk.headers['Connection'] = 'close'"}},
-		{"post", load{path: small, post: true}, []string{"wrk.method = 'POST'", "wrk.body = string.rep('x', 16384)"}},
-		{"chunked", load{path: pieces, post: true, chunked: true}, []string{
+		{"plain", Load{Path: Small}, nil},
+		{"close", Load{Path: Small, Close: true}, []string{"wrk.headers['Connection'] = 'close'"}},
+		{"post", Load{Path: Small, Post: true}, []string{"wrk.method = 'POST'", "wrk.body = string.rep('x', 16384)"}},
+		{"chunked", Load{Path: Pieces, Post: true, Chunked: true}, []string{
 			`string.format('%x\r\n', 4096)`, `'POST /pieces HTTP/1.1\r\nHost: bench\r\nTransfer-Encoding: chunked\r\n\r\n'`,
 			"string.rep(chunk, 4)", "request = function() return text end",
 		}},

@@ -1,4 +1,6 @@
-package main
+// Package web is the load before proxies of HTTP, and the server behind them, for
+// benches that compare them.
+package web
 
 import (
 	"bufio"
@@ -17,51 +19,51 @@ import (
 
 // The paths that the backend knows, each with what it answers.
 const (
-	small   = "/small"   // 64 bytes
-	medium  = "/medium"  // 10 KiB
-	large   = "/large"   // 1 MiB
-	pieces  = "/pieces"  // 16 KiB in four chunks
-	upgrade = "/upgrade" // 101, and then every byte back
+	Small   = "/small"   // 64 bytes
+	Medium  = "/medium"  // 10 KiB
+	Large   = "/large"   // 1 MiB
+	Pieces  = "/pieces"  // 16 KiB in four chunks
+	Upgrade = "/upgrade" // 101, and then every byte back
 )
 
 // The key and the answer to it that RFC 6455, section 1.3, has as its example.
 const (
-	websocketKey    = "dGhlIHNhbXBsZSBub25jZQ=="
-	websocketAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+	WebsocketKey    = "dGhlIHNhbXBsZSBub25jZQ=="
+	WebsocketAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 )
 
-// answers returns what is sent for each path, ready to be written.
-func answers() map[string][]byte {
+// Answers returns what is sent for each path, ready to be written.
+func Answers() map[string][]byte {
 	const head = "HTTP/1.1 200 OK\r\nServer: backend\r\nDate: Tue, 24 Nov 2026 12:00:00 GMT\r\nContent-Type: text/plain\r\n"
 	body := func(n int) []byte {
 		return fmt.Appendf(nil, "%sContent-Length: %d\r\n\r\n%s", head, n, strings.Repeat("x", n))
 	}
 	chunk := fmt.Sprintf("%x\r\n%s\r\n", chunkSize, strings.Repeat("x", chunkSize))
 	return map[string][]byte{
-		small:   body(64),
-		medium:  body(10 << 10),
-		large:   body(1 << 20),
-		pieces:  []byte(head + "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat(chunk, chunks) + "0\r\n\r\n"),
-		upgrade: []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + websocketAccept + "\r\n\r\n"),
+		Small:   body(64),
+		Medium:  body(10 << 10),
+		Large:   body(1 << 20),
+		Pieces:  []byte(head + "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat(chunk, chunks) + "0\r\n\r\n"),
+		Upgrade: []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + WebsocketAccept + "\r\n\r\n"),
 	}
 }
 
-// runBackend serves on the listener that is descriptor 3 until ctx is done. It is
+// RunBackend serves on the listener that is descriptor 3 until ctx is done. It is
 // hand-written so that it costs little beside what is measured: a goroutine and a
 // canned answer a connection, and no more looking at requests than framing takes.
-func runBackend(ctx context.Context) error {
+func RunBackend(ctx context.Context) error {
 	f := os.NewFile(3, "listener")
 	l, err := net.FileListener(f)
 	if err != nil {
 		return fmt.Errorf("listen on descriptor 3: %w", err)
 	}
 	defer l.Close()
-	return serveBackend(ctx, l)
+	return Serve(ctx, l)
 }
 
-// serveBackend serves on l until ctx is done, and waits for its goroutines.
-func serveBackend(ctx context.Context, l net.Listener) error {
-	canned := answers()
+// Serve serves on l until ctx is done, and waits for its goroutines.
+func Serve(ctx context.Context, l net.Listener) error {
+	canned := Answers()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer context.AfterFunc(ctx, func() { l.Close() })()
@@ -78,13 +80,13 @@ func serveBackend(ctx context.Context, l net.Listener) error {
 			defer context.AfterFunc(ctx, func() { c.Close() })()
 			// A request that is cut short, or that no proxy should send, ends the
 			// connection: the client's count of errors shows it.
-			_ = serveConn(c, canned)
+			_ = ServeConn(c, canned)
 		})
 	}
 }
 
-// serveConn answers requests until the peer closes the connection.
-func serveConn(c io.ReadWriter, canned map[string][]byte) error {
+// ServeConn answers requests until the peer closes the connection.
+func ServeConn(c io.ReadWriter, canned map[string][]byte) error {
 	r := bufio.NewReaderSize(c, 8<<10)
 	for {
 		req, err := readHead(r)
@@ -104,7 +106,7 @@ func serveConn(c io.ReadWriter, canned map[string][]byte) error {
 		if _, err := c.Write(answer); err != nil {
 			return err
 		}
-		if req.path == upgrade {
+		if req.path == Upgrade {
 			return echo(c, r)
 		}
 		if req.close {
@@ -157,7 +159,7 @@ func readHead(r *bufio.Reader) (head, error) {
 	for {
 		line, err := r.ReadSlice('\n')
 		if err != nil {
-			return h, fmt.Errorf("read the head of a request: %w", noEOF(err))
+			return h, fmt.Errorf("read the head of a request: %w", NoEOF(err))
 		}
 		line = bytes.TrimRight(line, "\r\n")
 		if len(line) == 0 {
@@ -182,7 +184,7 @@ func readHead(r *bufio.Reader) (head, error) {
 func (h head) discardBody(r *bufio.Reader) error {
 	if !h.chunked {
 		_, err := r.Discard(h.length)
-		return noEOF(err)
+		return NoEOF(err)
 	}
 	if _, err := io.Copy(io.Discard, httputil.NewChunkedReader(r)); err != nil {
 		return err
@@ -191,7 +193,7 @@ func (h head) discardBody(r *bufio.Reader) error {
 		// The trailer section, which the reader of chunks leaves alone.
 		line, err := r.ReadSlice('\n')
 		if err != nil {
-			return noEOF(err)
+			return NoEOF(err)
 		}
 		if len(bytes.TrimRight(line, "\r\n")) == 0 {
 			return nil
@@ -199,8 +201,8 @@ func (h head) discardBody(r *bufio.Reader) error {
 	}
 }
 
-// noEOF is for where the end of the stream is no good end.
-func noEOF(err error) error {
+// NoEOF is for where the end of the stream is no good end.
+func NoEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}

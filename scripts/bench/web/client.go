@@ -1,4 +1,4 @@
-package main
+package web
 
 import (
 	"bytes"
@@ -10,28 +10,28 @@ import (
 	"time"
 )
 
-// smallRequest asks for 64 bytes.
-const smallRequest = "GET " + small + " HTTP/1.1\r\nHost: bench\r\n\r\n"
+// SmallRequest asks for 64 bytes.
+const SmallRequest = "GET " + Small + " HTTP/1.1\r\nHost: bench\r\n\r\n"
 
-// answerWithin is how long an answer may take that is waited for alone.
-const answerWithin = 5 * time.Second
+// AnswerWithin is how long an answer may take that is waited for alone.
+const AnswerWithin = 5 * time.Second
 
-// get makes a small request on c and reads the answer, which fits into buf, to its
+// Get makes a small request on c and reads the answer, which fits into buf, to its
 // end.
-func get(c net.Conn, buf []byte) error {
-	if err := c.SetDeadline(time.Now().Add(answerWithin)); err != nil {
+func Get(c net.Conn, buf []byte) error {
+	if err := c.SetDeadline(time.Now().Add(AnswerWithin)); err != nil {
 		return err
 	}
-	if _, err := io.WriteString(c, smallRequest); err != nil {
+	if _, err := io.WriteString(c, SmallRequest); err != nil {
 		return err
 	}
 	for have := 0; ; {
 		n, err := c.Read(buf[have:])
 		if err != nil {
-			return noEOF(err)
+			return NoEOF(err)
 		}
 		have += n
-		whole, err := answered(buf[:have])
+		whole, err := Answered(buf[:have])
 		if err != nil {
 			return err
 		}
@@ -44,9 +44,9 @@ func get(c net.Conn, buf []byte) error {
 	}
 }
 
-// answered reports whether text is a whole response with status 200 and a length.
+// Answered reports whether text is a whole response with status 200 and a length.
 // Anything else that is complete is an error.
-func answered(text []byte) (bool, error) {
+func Answered(text []byte) (bool, error) {
 	end := bytes.Index(text, []byte("\r\n\r\n"))
 	if end < 0 {
 		return false, nil
