@@ -126,31 +126,21 @@ func literals(expressions []ast.Expr) (all []string) {
 	return all
 }
 
-func TestMetricsAreInTheManual(t *testing.T) {
-	text := manual(t, "election.md") + manual(t, "http.md") + manual(t, "operations.md")
-	found := 0
+// The same of the kinds of events.
+func TestKindsOfEventsAreInTheManual(t *testing.T) {
+	text := manual(t, "events.md")
+	var kinds []string
 	for _, f := range sources(t) {
-		if f.dir != "internal/admin" {
-			continue
+		if f.dir == "internal/admin" {
+			kinds = append(kinds, constants(f, "Kind")...)
 		}
-		ast.Inspect(f.ast, func(n ast.Node) bool {
-			c, ok := n.(*ast.CallExpr)
-			if !ok {
-				return true
-			}
-			if fun, ok := c.Fun.(*ast.Ident); !ok || fun.Name != "desc" {
-				return true
-			}
-			for _, name := range literals(c.Args[:1]) {
-				found++
-				if !strings.Contains(text, "tandem_"+name) {
-					t.Errorf("none of docs/election.md, http.md and operations.md names tandem_%s", name)
-				}
-			}
-			return true
-		})
 	}
-	if found < 20 {
-		t.Errorf("found only %d metrics", found)
+	if len(kinds) < 15 {
+		t.Fatalf("found only %d kinds: %q", len(kinds), kinds)
+	}
+	for _, k := range kinds {
+		if !strings.Contains(text, "`"+k+"`") {
+			t.Errorf("docs/events.md does not say what %q is", k)
+		}
 	}
 }
