@@ -62,13 +62,9 @@ var ErrEnded = errors.New("the node ended the events")
 func (c *Client) Follow(ctx context.Context, since time.Time, limit int, tell func(Event) error) error {
 	q := eventQuery(since, limit)
 	q.Set("follow", "1")
-	req, err := c.request(ctx, http.MethodGet, "/v1/events?"+q.Encode(), nil)
+	resp, err := c.ask(ctx, http.MethodGet, "/v1/events?"+q.Encode(), nil)
 	if err != nil {
 		return err
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return c.explain(err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -107,8 +103,8 @@ func (c *Client) Change(ctx context.Context, change ServerChange) error {
 	return c.call(ctx, http.MethodPost, "/v1/server", change, nil)
 }
 
-// request returns a request to the node.
-func (c *Client) request(ctx context.Context, method, path string, content io.Reader) (*http.Request, error) {
+// ask sends a request to the node, and returns its answer.
+func (c *Client) ask(ctx context.Context, method, path string, content io.Reader) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, content)
 	if err != nil {
 		return nil, err
@@ -116,7 +112,11 @@ func (c *Client) request(ctx context.Context, method, path string, content io.Re
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
-	return req, nil
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	return resp, nil
 }
 
 // call sends what, unless it is nil, and decodes the answer into into, unless that is.
@@ -129,13 +129,9 @@ func (c *Client) call(ctx context.Context, method, path string, what, into any) 
 		}
 		content = bytes.NewReader(text)
 	}
-	req, err := c.request(ctx, method, path, content)
+	resp, err := c.ask(ctx, method, path, content)
 	if err != nil {
 		return err
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return c.explain(err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
