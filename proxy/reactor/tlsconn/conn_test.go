@@ -2,7 +2,6 @@ package tlsconn
 
 import (
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -20,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandemlb/tandem/proxy/reactor"
+	"github.com/tandemlb/tandem/proxy/reactor/reactortest"
 )
 
 const patience = 20 * time.Second
@@ -55,27 +55,9 @@ func certificate(t *testing.T) (server, client *tls.Config) {
 // start runs a reactor with one loop until the end of the test.
 func start(t *testing.T, serve func(*reactor.Conn) (keep bool)) (*reactor.Loop, netip.AddrPort) {
 	t.Helper()
-	r, err := reactor.New(reactor.Options{Loops: 1, Panicked: func(v any, stack []byte) {
-		t.Errorf("panic: %v\n%s", v, stack)
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := receive(t, "the end of the reactor", ended); err != nil {
-			t.Error(err)
-		}
-	})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	if _, err := r.Listen(l.(*net.TCPListener), reactor.ListenOptions{Serve: serve}); err != nil {
+	r := reactortest.Start(t, 1)
+	l := reactortest.Listen(t)
+	if _, err := r.Listen(l, reactor.ListenOptions{Serve: serve}); err != nil {
 		t.Fatal(err)
 	}
 	return r.Loops()[0], l.Addr().(*net.TCPAddr).AddrPort()
