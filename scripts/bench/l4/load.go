@@ -3,12 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tandemlb/tandem/scripts/bench/side"
 )
 
 // Each connection begins with a byte that says what the backend is to do.
@@ -26,23 +27,7 @@ const (
 
 // serve is the backend: it does what connections ask for until ctx is done.
 func serve(ctx context.Context, l net.Listener) error {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer context.AfterFunc(ctx, func() { l.Close() })()
-	for {
-		c, err := l.Accept()
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("accept: %w", err)
-		}
-		wg.Go(func() {
-			defer c.Close()
-			defer context.AfterFunc(ctx, func() { c.Close() })()
-			play(c)
-		})
-	}
+	return side.Serve(ctx, l, play)
 }
 
 // play does what a connection asks for, until that ends.

@@ -4,6 +4,7 @@ package side
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -185,4 +187,42 @@ func Behind(f *os.File) (end func(), err error) {
 		_ = cmd.Process.Signal(syscall.SIGTERM) // or it has ended
 		_ = cmd.Wait()                          // it was ended
 	}, nil
+}
+
+// Backend starts this program anew, as Behind does, with a TCP listener on the loopback.
+func Backend() (address string, end func(), err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, fmt.Errorf("listen for the backend: %w", err)
+	}
+	defer l.Close()
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		return "", nil, fmt.Errorf("hand over the backend's listener: %w", err)
+	}
+	defer f.Close()
+	end, err = Behind(f)
+	return l.Addr().String(), end, err
+}
+
+// Serve passes the connections of l to serve, each on a goroutine of its own and closed
+// behind it, until ctx is done, and waits for them.
+func Serve(ctx context.Context, l net.Listener, serve func(net.Conn)) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer context.AfterFunc(ctx, func() { l.Close() })()
+	for {
+		c, err := l.Accept()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("accept: %w", err)
+		}
+		wg.Go(func() {
+			defer c.Close()
+			defer context.AfterFunc(ctx, func() { c.Close() })()
+			serve(c)
+		})
+	}
 }

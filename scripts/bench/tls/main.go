@@ -8,7 +8,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"slices"
@@ -60,7 +59,7 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	address, end, err := startBackend()
+	address, end, err := side.Backend()
 	if err != nil {
 		return err
 	}
@@ -73,21 +72,4 @@ func run(ctx context.Context) (err error) {
 		errs = append(errs, failoverRounds(ctx, *binary, dir, f, rounded{*rounds, *returning}))
 	}
 	return errors.Join(errs...)
-}
-
-// startBackend starts this program anew as the server behind the proxies, so that its
-// time is not that of the load.
-func startBackend() (address string, end func(), err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", nil, fmt.Errorf("listen for the backend: %w", err)
-	}
-	defer l.Close()
-	f, err := l.(*net.TCPListener).File()
-	if err != nil {
-		return "", nil, fmt.Errorf("hand over the backend's listener: %w", err)
-	}
-	defer f.Close()
-	end, err = side.Behind(f)
-	return l.Addr().String(), end, err
 }

@@ -14,7 +14,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
+
+	"github.com/tandemlb/tandem/scripts/bench/side"
 )
 
 // The paths that the backend knows, each with what it answers.
@@ -64,25 +65,11 @@ func RunBackend(ctx context.Context) error {
 // Serve serves on l until ctx is done, and waits for its goroutines.
 func Serve(ctx context.Context, l net.Listener) error {
 	canned := Answers()
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer context.AfterFunc(ctx, func() { l.Close() })()
-	for {
-		c, err := l.Accept()
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("accept: %w", err)
-		}
-		wg.Go(func() {
-			defer c.Close()
-			defer context.AfterFunc(ctx, func() { c.Close() })()
-			// A request that is cut short, or that no proxy should send, ends the
-			// connection: the client's count of errors shows it.
-			_ = ServeConn(c, canned)
-		})
-	}
+	return side.Serve(ctx, l, func(c net.Conn) {
+		// A request that is cut short, or that no proxy should send, ends the
+		// connection: the client's count of errors shows it.
+		_ = ServeConn(c, canned)
+	})
 }
 
 // ServeConn answers requests until the peer closes the connection.
