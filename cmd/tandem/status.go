@@ -245,8 +245,12 @@ func (p *statusPrinter) peers(s *admin.Status) {
 func (p *statusPrinter) listeners(all []admin.Listener, logDropped uint64) {
 	var rows []string
 	for _, l := range all {
-		rows = append(rows, fmt.Sprintf("listener\t%s\t%s %s\tto pool %s\t%d open, %d accepted, %d requests, %d failed",
-			l.Name, l.Protocol, strings.Join(l.Bind, " "), l.Pool, l.Connections, l.Accepted, l.Requests, l.Failed))
+		to := "to pool " + l.Pool
+		if l.Pool == "" {
+			to = "answers itself"
+		}
+		rows = append(rows, fmt.Sprintf("listener\t%s\t%s %s\t%s\t%d open, %d accepted, %d requests, %d failed",
+			l.Name, l.Protocol, strings.Join(l.Bind, " "), to, l.Connections, l.Accepted, l.Requests, l.Failed))
 		if text := refusals(l); text != "" {
 			rows = append(rows, "\t\trefused: "+text)
 		}

@@ -36,7 +36,7 @@ func TestStatusForPeople(t *testing.T) {
 			{Name: "lb5", Address: netip.MustParseAddr("192.0.2.15"), Since: ago(time.Second), Fit: true, Hash: "0123456789ab", Error: "another key"},
 		},
 		Listeners: []admin.Listener{{Name: "web", Protocol: "http", Bind: []string{":80"}, Pool: "web", Connections: 1, Accepted: 5, Requests: 9,
-			Refused: map[string]uint64{"host_missing": 3, "connections": 2}, Shed: 4}},
+			Refused: map[string]uint64{"host_missing": 3, "connections": 2}, Shed: 4}, {Name: "old", Protocol: "http", Bind: []string{":81"}}},
 		LogDropped: 17, Panics: 1,
 		Traces: admin.Traces{Receiver: "http://127.0.0.1:4318", Sent: 12, Dropped: 3, Error: "connection refused"},
 		Pools: []admin.Pool{{Name: "web", Servers: []admin.Server{
@@ -71,6 +71,7 @@ peer  lb5  SILENT for 1s, 192.0.2.15, fit
 
 listener  web  http :80  to pool web  1 open, 5 accepted, 9 requests, 0 failed
                refused: connections 2, host_missing 3, for want of descriptors 4
+listener  old  http :81  answers itself  0 open, 0 accepted, 0 requests, 0 failed
                17 lines of the access log dropped: it is not read fast enough
 
 traces  to http://127.0.0.1:4318  12 spans sent, 3 dropped
