@@ -68,24 +68,6 @@ func distinct[T comparable](list []T) []T {
 	return all
 }
 
-// keysOf returns the files of spec that hold a private key.
-func keysOf(spec proxy.Spec) map[string]bool {
-	keys := map[string]bool{}
-	for _, l := range spec.Listeners {
-		if l.TLS != nil {
-			for _, c := range l.TLS.Certificates {
-				keys[c.Key] = true
-			}
-		}
-	}
-	for _, p := range spec.Pools {
-		if p.TLS != nil && p.TLS.Key != "" {
-			keys[p.TLS.Key] = true
-		}
-	}
-	return keys
-}
-
 // everything returns all parts as one.
 func everything(parts []part) part {
 	var all part
