@@ -38,13 +38,17 @@ func (s *Supervisor) takeFiles(ctx context.Context, k *certs.Keeper) {
 	}
 	now := time.Now()
 	c := k.Take(now)
+	var refused error // by the worker, though found good here
 	if len(c.Files) > 0 {
 		s.generation++
-		if err := s.worker.renew(context.WithoutCancel(ctx), ipc.Files{Generation: s.generation, Files: c.Files}); err != nil {
-			s.o.Log.Error("the worker does not take changed files", zap.Error(err))
+		if refused = s.worker.renew(context.WithoutCancel(ctx), ipc.Files{Generation: s.generation, Files: c.Files}); refused != nil {
+			s.o.Log.Error("the worker does not take changed files", zap.Error(refused))
 		}
 	}
 	for _, e := range c.Events {
+		if e.Err == nil {
+			e.Err = refused
+		}
 		s.history.Add(fileEvent(now, e))
 		paths := zap.Strings("files", e.Paths)
 		if e.Err != nil {
