@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -347,4 +349,24 @@ func TestWhatIsFollowedLasts(t *testing.T) {
 		}
 	}
 	t.Errorf("it ended after %v: %v", time.Since(began), lines.Err())
+}
+
+// A body that is announced and does not come holds no connection: there are few, and
+// nobody needs a token for this.
+func TestABodyThatDoesNotComeHoldsNothing(t *testing.T) {
+	c := open(t, Options{})
+	c.patience = 100 * time.Millisecond
+	address := strings.TrimPrefix(run(t, c), "http://")
+	for _, framing := range []string{"Content-Length: 10", "Transfer-Encoding: chunked"} {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\n%s\r\n\r\n", address, framing)
+		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: the connection is still held", framing)
+		}
+	}
 }

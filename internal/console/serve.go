@@ -43,8 +43,9 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.refuse(w, r, why, wait)
 		return
 	}
-	if r.Method == http.MethodGet {
-		// Nothing more is to be read; what is followed lasts.
+	if r.Method == http.MethodGet && r.Body == http.NoBody {
+		// Nothing more is to be read; what is followed lasts. A body that was announced
+		// is waited for before the answer, and must not be for ever.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // a writer without has none
 	}
 	switch {
