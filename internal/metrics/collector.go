@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
-	"sort"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -78,7 +79,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	m := sink{to}
 	m.node(s)
 	m.put(scrapeOK, truth(counts.Fresh))
-	for _, name := range sortedKeys(counts.Processes) {
+	for _, name := range slices.Sorted(maps.Keys(counts.Processes)) {
 		m.process(name, counts.Processes[name])
 	}
 	if counts.Delays != nil {
@@ -142,13 +143,4 @@ func truth(is bool) float64 {
 		return 1
 	}
 	return 0
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
 }
