@@ -25,6 +25,7 @@ type attempt struct {
 	server *upstream.Server // that a place is taken at; nil: none
 	next   *upstream.Server // that a place is taken at for the next attempt; nil: none
 	tried  []*upstream.Server
+	name   string // of the newest of them, whose pool may have been replaced since
 	began  time.Time
 	result upstream.Outcome // so far
 	offer  []byte           // the protocol that the server may change to; part of the request
@@ -57,6 +58,7 @@ func (x *exchange) try() retry.Failure {
 	a.result = upstream.Outcome{Result: upstream.Neutral, Began: a.began}
 	a.attempts++
 	link := x.to.Link(a.server)
+	a.name = link.Name
 	x.record.span.Attempt(a.attempts, link.Name, a.server.Address(), a.began)
 	if !a.fresh {
 		a.conn = link.Take(x.loop.ID(), a.began, x.to.Limits)

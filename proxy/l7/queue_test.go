@@ -1,7 +1,9 @@
 package l7
 
 import (
+	"bufio"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -224,6 +226,34 @@ func TestOneWhoWaitsFindsAServerThatIsBack(t *testing.T) {
 	c.send(t, get1)
 	if res := c.response(t, http.MethodGet); res.StatusCode != 200 {
 		t.Errorf("the one who waited: %s", res.Status)
+	}
+	g.let <- struct{}{}
+	first.response(t, http.MethodGet)
+}
+
+// The server that was tried before the wait may be gone with a reload: the log has its
+// name nevertheless.
+func TestAServerThatWasTriedAndIsGoneIsNamed(t *testing.T) {
+	g := newGate(t)
+	silent := rawServer(t, func(c *net.TCPConn, in *bufio.Reader) { _, _ = readHead(in) })
+	p := newPool(t, with(t, func(p *proxy.Pool) {
+		p.Servers[0].Name, p.Servers[1].MaxConnections = "gone", 1
+		p.Limits.Queue, p.Limits.QueueTimeout = 10, 500*time.Millisecond
+		p.Retry.On = []proxy.RetryOn{proxy.RetryEmpty}
+	}, silent, g.address), nil)
+	p.Activate(time.Now())
+	r := startWith(t, generous(), p)
+	first, c := r.dial(t), r.dial(t)
+	first.send(t, get1)
+	<-g.came
+	c.send(t, get1) // to the one that says nothing, and then to the queue
+	eventually(t, r.waiting(1))
+	r.change(t, func(p *proxy.Pool) { p.Servers = p.Servers[1:] })
+	if res := c.response(t, http.MethodGet); res.StatusCode != 502 {
+		t.Errorf("response = %s, want 502", res.Status)
+	}
+	if line := r.logged(t, 1)[0]; line["server"] != "gone" {
+		t.Errorf("line = %v, want the server that was tried", line)
 	}
 	g.let <- struct{}{}
 	first.response(t, http.MethodGet)

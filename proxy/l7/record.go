@@ -78,9 +78,7 @@ func (x *exchange) tell(why accesslog.Reason) {
 			e.Request.TenantID, _ = x.req.Lookup(x.conf.Log.Tenant)
 		}
 	}
-	if n := len(x.server.tried); n > 0 {
-		e.Upstream.Server, e.Upstream.Retries = x.to.Link(x.server.tried[n-1]).Name, max(x.server.attempts-1, 0)
-	}
+	e.Upstream.Server, e.Upstream.Retries = x.server.name, max(x.server.attempts-1, 0)
 	if logged {
 		e.Request.TraceID = r.span.AppendTrace(x.key[:0])
 		x.access.Append(&e)
