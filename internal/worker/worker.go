@@ -15,7 +15,6 @@ import (
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/otlp"
 	"github.com/tandemlb/tandem/internal/usage"
-	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/proxy/accesslog"
 	"github.com/tandemlb/tandem/proxy/l7"
 	"github.com/tandemlb/tandem/proxy/reactor"
@@ -58,7 +57,6 @@ type worker struct {
 	sockets   map[ipc.Socket]*socket
 	listeners []*listener // in the order of the config
 	pools     []*pool     // in the order of the config
-	spec      proxy.Spec  // of the config
 	tickets   [][32]byte  // that session tickets are made with; see ipc.Tickets
 
 	ctx      context.Context // ends when connections must
@@ -254,12 +252,11 @@ func (w *worker) configure(c ipc.WorkerConfig) {
 		w.forgetSockets() // so that others can bind what only this config named
 		w.log.Warn("config refused", zap.Uint64("generation", c.Generation), zap.Error(err))
 	} else {
-		w.spec = c.Spec
 		w.level.SetLevel(level)
 		w.log.Info("config applied", zap.Uint64("generation", c.Generation),
 			zap.Int("listeners", len(w.listeners)), zap.Int("pools", len(w.pools)))
 	}
-	w.stats.Retain(&w.spec)
+	w.stats.Retain(&w.config.Spec)
 	w.out.put(ipc.FromWorker{Applied: &applied})
 	w.publish(time.Now())
 }
