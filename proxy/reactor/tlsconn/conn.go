@@ -7,8 +7,7 @@
 // it runs on. So nothing waits under that lock: what a socket does not take is
 // queued, and the writer waits after it has released the lock.
 //
-// TLS of listeners and to servers is to be built on it; crypto/tls must not be run
-// on a reactor.Conn directly.
+// crypto/tls must not be run on a reactor.Conn directly.
 package tlsconn
 
 import (
