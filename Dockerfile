@@ -29,7 +29,7 @@ CMD ["run"]
 # They are written to, also where the root filesystem is read-only.
 VOLUME ["/run/tandem", "/var/lib/tandem"]
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=15s CMD ["tandem", "status"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=15s CMD ["tandem", "status", "--fit"]
 
 # From a program that has been built already: --target binary
 FROM base AS binary
