@@ -51,7 +51,7 @@ func testBridge(t *testing.T, e *engine) {
 		log := p.log("client")
 		return strings.Contains(log, "no answer for"), log
 	})
-	p.measure("it starts, and takes over", "lb1", p.podman("start", "lb1"))
+	p.measure("it starts, and takes over", "lb1", func() error { return p.start("lb1") })
 	p.returns()
 
 	if w := p.measure("podman stop", "lb2", p.podman("stop", "lb1")); w.Outage > tooLong {
@@ -60,7 +60,7 @@ func testBridge(t *testing.T, e *engine) {
 	if got := p.run(nil, "inspect", "--format", "{{.State.ExitCode}}", "lb1"); got != "0" {
 		t.Errorf("stopped with status %s", got)
 	}
-	p.measure("it starts, and takes over", "lb1", p.podman("start", "lb1"))
+	p.measure("it starts, and takes over", "lb1", func() error { return p.start("lb1") })
 	p.returns()
 
 	p.pause()

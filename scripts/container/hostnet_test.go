@@ -158,7 +158,7 @@ func (h *hosts) testCapabilities(t *testing.T) {
 			name := "without-" + strings.ToLower(tc.without)
 			want := append(tc.want, "--cap-add "+tc.without)
 			// As root a process may lock as much memory as its limit says.
-			options := append(exactly(rest), "--ulimit", "memlock=65536:65536")
+			options := append(exactly(rest), "--ulimit", "memlock=65536:65536", "--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096")
 			h.start(t, name, failover.LB1, options...)
 			eventually(t, "it says what it lacks", func() (bool, string) {
 				log := h.log(name)

@@ -211,10 +211,16 @@ func (p *pair) podman(args ...string) func() error {
 	}
 }
 
-// returns waits until lb1 has started anew and leads again.
+// start starts a container that has ended.
+func (p *pair) start(name string) error {
+	err := p.podman("start", name)()
+	p.pids[name] = p.pid(name)
+	return err
+}
+
+// returns waits until lb1 leads again.
 func (p *pair) returns() {
 	p.t.Helper()
-	p.pids["lb1"] = p.pid("lb1")
 	p.expectOwner("lb1")
 	p.expectRole("lb1", "active")
 	if _, err := p.flow.WaitCalm(p.t.Context()); err != nil {
