@@ -108,9 +108,20 @@ func (c *Conn) TryRead(b []byte) (n int, err error) {
 }
 
 func (c *Conn) read(b []byte) (int, error) {
+	if c.raw.got.none() {
+		if _, err := c.raw.TryRead(nil); err != nil {
+			return 0, err
+		}
+	}
 	c.raw.try = true
 	n, err := c.tls.Read(b)
 	c.raw.try = false
+	switch {
+	case err == reactor.ErrWouldBlock: //nolint:errorlint // never wrapped
+		c.raw.got.starved()
+	case n > 0 && n < len(b):
+		c.raw.got.read()
+	}
 	if n > 0 {
 		return n, nil // an error comes again: it was about to look for the end
 	}
