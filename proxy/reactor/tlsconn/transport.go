@@ -74,6 +74,9 @@ func (t *transport) send() {
 		_, t.err = t.Conn.Write(b)
 		t.Loop().GiveBack(b)
 	}
+	if t.queue != nil {
+		t.Loop().GiveBack(t.queue) // what came while the last of it failed
+	}
 	t.queue, t.sender, t.task = nil, false, nil
 }
 
