@@ -224,7 +224,7 @@ func TestBadFilesAreToldOfOnceTheyStay(t *testing.T) {
 	if told != 1 || u.k.Counts().Errors != 1 {
 		t.Errorf("told %d times, counted %d, want once", told, u.k.Counts().Errors)
 	}
-	if p := u.k.Problems(); len(p) != 1 || p[0].Err == nil || p[0].Since.IsZero() {
+	if p := u.k.Problems(u.now); len(p) != 1 || p[0].Err == nil || p[0].Since.IsZero() {
 		t.Errorf("problems = %+v, want one", p)
 	}
 	if !cmp.Equal(u.k.Files(), before) {
@@ -234,16 +234,16 @@ func TestBadFilesAreToldOfOnceTheyStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 4 {
-		if u.after(every); len(u.k.Problems()) != 1 {
+		if u.after(every); len(u.k.Problems(u.now)) != 1 {
 			t.Error("the problem is not told of while it changes")
 		}
 	}
-	if p := u.k.Problems(); len(p) != 1 || !strings.Contains(p[0].Err.Error(), "no such file") {
+	if p := u.k.Problems(u.now); len(p) != 1 || !strings.Contains(p[0].Err.Error(), "no such file") {
 		t.Errorf("problems of a file that is gone = %+v", p)
 	}
 	d.write("a.pem", first.Cert)
 	u.after(every)
-	if p := u.k.Problems(); len(p) != 0 {
+	if p := u.k.Problems(u.now); len(p) != 0 {
 		t.Errorf("problems of the old files, back again = %+v", p)
 	}
 	d.put("a", d.pair("a.example"))

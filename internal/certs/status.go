@@ -72,11 +72,18 @@ func (k *Keeper) Certificates(now time.Time) []Certificate {
 	return all
 }
 
-// Problems returns why files that have changed are not in use.
-func (k *Keeper) Problems() []Problem {
+// patience is how long a file may take to be read before that is a problem.
+const patience = 10 * time.Second
+
+// Problems returns why files that have changed are not in use, at now.
+func (k *Keeper) Problems(now time.Time) []Problem {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var all []Problem
+	if took := now.Sub(k.readingSince); k.reading != "" && took > patience {
+		all = append(all, Problem{Paths: []string{k.reading}, Since: k.readingSince, Err: fmt.Errorf(
+			"reading it has taken %v so far, and no file is looked at meanwhile (hint: a network file system that does not answer)", took.Round(time.Second))})
+	}
 	for i, p := range k.problems {
 		if p.told != nil {
 			all = append(all, Problem{Paths: k.parts[i].paths, Err: p.told, Since: p.begun})

@@ -98,7 +98,11 @@ func play(name, conduct string) {
 		case m.Files != nil:
 			given.Listeners = append(given.Listeners, ipc.ListenerState{Name: "files", Accepted: uint64(len(m.Files.Files))})
 			conn.Send(ipc.FromWorker{State: &given})
-			conn.Send(ipc.FromWorker{Applied: &ipc.Applied{Generation: m.Files.Generation}})
+			applied := ipc.Applied{Generation: m.Files.Generation}
+			if conduct == "refuses files" {
+				applied.Error = "no room for files"
+			}
+			conn.Send(ipc.FromWorker{Applied: &applied})
 		}
 	}
 }

@@ -38,17 +38,15 @@ func (s *Supervisor) takeFiles(ctx context.Context, k *certs.Keeper) {
 	}
 	now := time.Now()
 	c := k.Take(now)
-	var refused error // by the worker, though found good here
+	events := c.Events
 	if len(c.Files) > 0 {
 		s.generation++
-		if refused = s.worker.renew(context.WithoutCancel(ctx), ipc.Files{Generation: s.generation, Files: c.Files}); refused != nil {
-			s.o.Log.Error("the worker does not take changed files", zap.Error(refused))
+		// The worker may refuse what was found good here.
+		if err := s.worker.renew(context.WithoutCancel(ctx), ipc.Files{Generation: s.generation, Files: c.Files}); err != nil {
+			events = k.Refused(c, err, time.Now())
 		}
 	}
-	for _, e := range c.Events {
-		if e.Err == nil {
-			e.Err = refused
-		}
+	for _, e := range events {
 		s.history.Add(fileEvent(now, e))
 		paths := zap.Strings("files", e.Paths)
 		if e.Err != nil {
@@ -82,7 +80,7 @@ func certificates(k *certs.Keeper, now time.Time) admin.Certificates {
 			Fingerprint: c.Fingerprint, Warnings: c.Warnings,
 		})
 	}
-	for _, p := range k.Problems() {
+	for _, p := range k.Problems(now) {
 		st.Problems = append(st.Problems, admin.FilesProblem{Paths: p.Paths, Error: p.Err.Error(), Since: p.Since})
 	}
 	for _, n := range k.Notices(now) {
