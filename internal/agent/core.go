@@ -85,6 +85,7 @@ type keeper interface {
 type teller interface {
 	state(*ipc.AgentState)
 	log(level, message string, fields map[string]any)
+	role(evidence map[string]any) // of a change
 }
 
 // watcher watches exactly these gateways and claims from now on; what it sees

@@ -318,6 +318,8 @@ func (n *simNode) log(_, message string, fields map[string]any) {
 	}
 }
 
+func (n *simNode) role(evidence map[string]any) { n.log("info", "role changed", evidence) }
+
 // work has the owner work soon: netlink takes its time, and sometimes long.
 func (n *simNode) work() {
 	if n.working {
