@@ -59,7 +59,7 @@ func readFiles(cfg *config.Config, now time.Time) ([]certs.Notice, error) {
 	if err != nil {
 		return nil, err
 	}
-	return files.Notices(now), nil
+	return files.Status(now).Notices, nil
 }
 
 func (c *checkCmd) json(o output, cfg *config.Config, err error) error {

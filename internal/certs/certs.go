@@ -85,13 +85,6 @@ func (k *Keeper) Files() proxy.Files {
 	return k.live
 }
 
-// Counts returns the counts since the process started.
-func (k *Keeper) Counts() Counts {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.counts
-}
-
 // past returns what another keeper goes on with.
 func (k *Keeper) past() (Counts, []Notice) {
 	k.mu.Lock()
