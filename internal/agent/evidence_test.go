@@ -16,7 +16,7 @@ type roles struct {
 	said []map[string]any
 }
 
-func (r *roles) role(evidence map[string]any) { r.said = append(r.said, evidence) }
+func (r *roles) role(_, _ string, evidence map[string]any) { r.said = append(r.said, evidence) }
 
 func TestRoleChangesAreLoggedWithTheirEvidence(t *testing.T) {
 	s := newSolo(t, numbered(51))

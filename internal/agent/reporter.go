@@ -43,9 +43,9 @@ func (r *reporter) log(level, message string, fields map[string]any) {
 	r.add(&ipc.LogLine{At: time.Now(), Level: level, Message: message, Fields: fields})
 }
 
-// role has the supervisor log a change of role. No number of other lines keeps it out.
-func (r *reporter) role(evidence map[string]any) {
-	r.add(&ipc.LogLine{At: time.Now(), Level: "info", Message: "role changed", Role: true, Fields: evidence})
+// role is log of a change of role. No number of other lines keeps it out.
+func (r *reporter) role(level, message string, evidence map[string]any) {
+	r.add(&ipc.LogLine{At: time.Now(), Level: level, Message: message, Role: true, Fields: evidence})
 }
 
 func (r *reporter) add(line *ipc.LogLine) {

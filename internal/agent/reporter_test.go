@@ -13,7 +13,7 @@ func TestChangesOfRoleAreNotKeptOutByOtherLines(t *testing.T) {
 	for range 2 * maxLog {
 		r.log("warn", "something", nil)
 	}
-	r.role(map[string]any{"to": "active"})
+	r.role("info", "role changed", map[string]any{"to": "active"})
 	r.log("warn", "something", nil)
 	var roles, others int
 	var dropped any
@@ -32,7 +32,7 @@ func TestChangesOfRoleAreNotKeptOutByOtherLines(t *testing.T) {
 		t.Errorf("told %d changes of role and %d other lines, dropped %v (%v)", roles, others, dropped, err)
 	}
 	for range 2 * maxRoles {
-		r.role(nil)
+		r.role("info", "role changed", nil)
 	}
 	if len(r.lines) != maxRoles {
 		t.Errorf("%d lines wait, want the bound of %d", len(r.lines), maxRoles)
