@@ -75,6 +75,7 @@ type Supervisor struct {
 	console *console.Console  // nil: nobody asks on TCP
 
 	reloading  sync.Mutex // one reload at a time
+	loader     loader     // owned by reloading, once the node serves
 	generation uint64     // of the newest config that was tried; owned by reloading
 	stopping   bool       // the sockets are closed; owned by reloading
 	stickyKey  []byte     // constant; see ipc.WorkerConfig
@@ -255,6 +256,7 @@ func (s *Supervisor) serve(ctx context.Context, api func(context.Context) error)
 	defer parts.Wait()
 	defer stop()
 
+	s.loader.stopC = ctx.Done()
 	failedC := make(chan error, 1)
 	parts.Go(func() { _ = s.servers.resolver.Run(inner) }) // it returns nil
 	s.awaitAnswers(ctx)
