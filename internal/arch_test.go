@@ -99,7 +99,7 @@ var mayImport = map[string][]string{
 	},
 	"proxy/balance":     {"proxy"},
 	"proxy/census":      {},
-	"proxy/check":       {"proxy", "proxy/dial", "proxy/http1", "proxy/secure", "proxy/upstream"},
+	"proxy/check":       {"proxy", "proxy/dial", "proxy/http1", "proxy/proxyproto", "proxy/secure", "proxy/upstream"},
 	"proxy/clienthello": {},
 	"proxy/dial":        {"proxy/reactor", "proxy/reactor/tlsconn", "proxy/upstream"},
 	"proxy/forward":     {},
