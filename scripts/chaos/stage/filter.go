@@ -62,8 +62,8 @@ func (f filter) batch(fill func(*nftables.Conn)) error {
 	})
 }
 
-// vrrp is the protocol number.
-const vrrp = 112
+// protocolVRRP is the number of VRRP in the header of IPv4.
+const protocolVRRP = 112
 
 // drop is the rule that loses percent of part on the way.
 func drop(w way, part string, percent int) []expr.Any {
@@ -80,7 +80,7 @@ func drop(w way, part string, percent int) []expr.Any {
 		op := map[string]expr.CmpOp{plan.Heartbeat: expr.CmpOpEq, plan.Gossip: expr.CmpOpNeq}[part]
 		e = append(e,
 			&expr.Meta{Key: expr.MetaKeyPROTOCOL, Register: 1}, equal(expr.CmpOpEq, binaryutil.BigEndian.PutUint16(unix.ETH_P_IP)),
-			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: 9, Len: 1}, equal(op, []byte{vrrp}))
+			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: 9, Len: 1}, equal(op, []byte{protocolVRRP}))
 	}
 	if percent < 100 {
 		e = append(e, &expr.Numgen{Register: 1, Modulus: 100, Type: unix.NFT_NG_RANDOM},
