@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tandemlb/tandem/internal/admin"
 	"github.com/tandemlb/tandem/scripts/chaos/judge"
 	"github.com/tandemlb/tandem/scripts/chaos/load"
 	"github.com/tandemlb/tandem/scripts/chaos/plan"
@@ -30,10 +31,10 @@ const (
 // malformed sends what is no advertisement, no gossip and no request, for as long as
 // the fault lasts, and tells whether the nodes counted it.
 func (s *Stage) malformed(ctx context.Context, f plan.Fault) error {
-	var before [2]uint64
+	var before [2]refused
 	for i, n := range s.nodes {
 		if status, err := n.status(ctx); err == nil {
-			before[i] = dropped(status)
+			before[i] = refusedBy(status)
 		}
 	}
 	rng := rand.New(rand.NewPCG(uint64(f.ID), uint64(f.For)))
@@ -58,29 +59,65 @@ func (s *Stage) malformed(ctx context.Context, f plan.Fault) error {
 			s.throw("udp", netip.AddrPortFrom(address, gossipPort), noise(rng, 200))
 		}
 	}
-	s.counted(ctx, before)
+	connections.Wait()
+	for i, n := range s.nodes {
+		if before[i].agent != 0 {
+			s.counted(ctx, n, before[i])
+		}
+	}
 	return nil
 }
 
-// counted tells whether the nodes that were there all the time counted anything.
-func (s *Stage) counted(ctx context.Context, before [2]uint64) {
-	for i, n := range s.nodes {
-		status, err := n.status(ctx)
-		if err != nil || before[i] == 0 && status.Agent == nil {
-			continue
-		}
-		ok := dropped(status) != before[i]
-		s.say(judge.Event{What: judge.Check, Node: i, Reason: "I5", OK: ok || s.disturbed(n),
-			Text: fmt.Sprintf("%s counts none of the packets that it must refuse", n.name)})
-	}
+// refused is how many packets an agent has refused so far.
+type refused struct {
+	agent int // its process
+	count uint64
 }
 
-// disturbed reports whether a node lacks a part now.
-func (s *Stage) disturbed(n *node) bool {
-	parts, err := n.parts()
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return err != nil || len(parts) < 3 || len(n.lost) > 0
+func refusedBy(s *admin.Status) (r refused) {
+	if s.Agent == nil {
+		return r
+	}
+	r.agent = s.Agent.PID
+	for _, n := range s.Agent.Dropped {
+		r.count += n
+	}
+	for _, v := range s.VIPs {
+		for _, n := range v.Counters.Dropped {
+			r.count += n
+		}
+	}
+	return r
+}
+
+// countedWithin is how long a node may take to show what it counted: its agent
+// reports each second.
+const countedWithin = 4 * time.Second
+
+// counted tells whether a node counted what it refused, if it was there all the
+// time.
+func (s *Stage) counted(ctx context.Context, n *node, before refused) {
+	tick := time.NewTicker(askEvery)
+	defer tick.Stop()
+	for end := s.clock() + countedWithin; ; {
+		status, err := n.status(ctx)
+		if err != nil {
+			return
+		}
+		now := refusedBy(status)
+		if now.agent != before.agent || now.count > before.count {
+			return
+		}
+		if s.clock() > end {
+			break
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+	s.say(judge.Event{What: judge.Check, Node: n.index, Reason: "I5", Text: n.name + " counts none of the packets that it must refuse"})
 }
 
 // throw sends bytes and does not care what becomes of them.

@@ -63,13 +63,3 @@ func serversUp(s *admin.Status) bool {
 	}
 	return len(s.Pools) > 0
 }
-
-// dropped is how many packets the agent refused.
-func dropped(s *admin.Status) (n uint64) {
-	if s.Agent != nil {
-		for _, count := range s.Agent.Dropped {
-			n += count
-		}
-	}
-	return n
-}

@@ -63,6 +63,9 @@ func (n *node) scrape(goroutines map[string]int) error {
 // ours is under way.
 const spare = 8
 
+// restWithin is how long the pair may take until it is at rest.
+const restWithin = 40 * time.Second
+
 // Finish ends the clients, waits until the pair is at rest as it was at the
 // beginning, and tells what is not.
 func (s *Stage) Finish(ctx context.Context) error {
@@ -70,8 +73,8 @@ func (s *Stage) Finish(ctx context.Context) error {
 		return err
 	}
 	<-s.loadDone
-	ctx, cancel := context.WithTimeout(ctx, 40*time.Second)
-	defer cancel()
+	limit := time.NewTimer(restWithin)
+	defer limit.Stop()
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -81,7 +84,7 @@ func (s *Stage) Finish(ctx context.Context) error {
 		}
 		select {
 		case <-tick.C:
-		case <-ctx.Done():
+		case <-limit.C:
 			for _, w := range wrong {
 				s.say(judge.Event{What: judge.Check, Node: judge.Nobody, Reason: "end", Text: w})
 			}
