@@ -49,6 +49,8 @@ type flags struct {
 	hog         bool
 	limit       int
 	descriptors int
+	ordinary    bool
+	command     []string
 }
 
 func parse(args []string) (flags, error) {
@@ -64,10 +66,12 @@ func parse(args []string) (flags, error) {
 	set.BoolVar(&f.hog, "hog", false, "compute (the program starts itself so)")
 	set.IntVar(&f.limit, "limit", 0, "limit the descriptors of this process (the program starts itself so)")
 	set.IntVar(&f.descriptors, "descriptors", -1, "the limit that -limit sets")
+	set.BoolVar(&f.ordinary, "ordinary", false, "run a command without real-time priority (the program starts others so)")
 	if err := set.Parse(args); err != nil {
 		return f, err
 	}
-	if set.NArg() > 0 {
+	f.command = set.Args()
+	if set.NArg() > 0 && !f.ordinary {
 		return f, fmt.Errorf("unexpected argument %q", set.Arg(0))
 	}
 	if f.seed == 0 {
@@ -120,6 +124,8 @@ func run(ctx context.Context, args []string) error {
 	case f.hog:
 		stage.Hog()
 		return nil
+	case f.ordinary:
+		return stage.BecomeOrdinary(f.command)
 	case f.limit != 0:
 		return stage.Limit(f.limit, f.descriptors)
 	}

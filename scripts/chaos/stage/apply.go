@@ -193,7 +193,7 @@ func (s *Stage) hogs(n int) (func() error, error) {
 	var hogs []*lab.Process
 	var failed error
 	for range n {
-		p, err := s.lab.Host(rogue).Start(exec.Command(s.Self, "-hog"))
+		p, err := s.lab.Host(rogue).Start(s.command(s.Self, "-hog"))
 		if err != nil {
 			failed = err
 			break

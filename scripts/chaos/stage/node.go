@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -26,7 +25,7 @@ type node struct {
 	index  int // as the judge counts
 	name   string
 	host   *lab.Host
-	binary string
+	stage  *Stage
 	dir    string
 	client *admin.Client
 
@@ -39,9 +38,10 @@ type node struct {
 	running bool // the service manager is to keep it
 }
 
-func newNode(index int, name string, host *lab.Host, binary, dir string) *node {
+func newNode(index int, name string, host *lab.Host, stage *Stage) *node {
+	dir := stage.dir
 	return &node{
-		index: index, name: name, host: host, binary: binary, dir: dir, lost: map[string]int{}, seen: map[int]string{}, running: true,
+		index: index, name: name, host: host, stage: stage, dir: dir, lost: map[string]int{}, seen: map[int]string{}, running: true,
 		client: admin.NewClient(filepath.Join(dir, name+".sock")),
 	}
 }
@@ -56,8 +56,7 @@ func (n *node) start() error {
 		return fmt.Errorf("open log of %s: %w", n.name, err)
 	}
 	defer log.Close() // the node has its own descriptor
-	cmd := exec.Command(n.binary, "run", "-c", n.configFile(), "--node", n.name, "--socket", filepath.Join(n.dir, n.name+".sock"))
-	cmd.Args[0] = "tandem"
+	cmd := n.stage.command(n.stage.Binary, "run", "-c", n.configFile(), "--node", n.name, "--socket", filepath.Join(n.dir, n.name+".sock"))
 	cmd.Env = append(os.Environ(), "STATE_DIRECTORY="+filepath.Join(n.dir, n.name+".state"), "GOTRACEBACK=all")
 	cmd.Stdout, cmd.Stderr = log, log
 	p, err := n.host.Start(cmd)

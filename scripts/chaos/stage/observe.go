@@ -76,7 +76,10 @@ func (s *Stage) sample(ctx context.Context, macs [2]net.HardwareAddr) error {
 			e.Holds[k] = has
 		}
 		if gap := s.clock() - last; gap > lateBy {
-			s.say(judge.Event{At: last, What: judge.Late, Text: judge.Harness, Span: gap - sampleEvery})
+			s.say(judge.Event{What: judge.Late, Text: judge.Harness, Span: gap - sampleEvery})
+		}
+		if since := time.Duration(s.locked.Load()); since != 0 && i%lockEvery == 0 && s.clock()-since > lateBy {
+			s.say(judge.Event{What: judge.Late, Text: judge.Lock, Span: s.clock() - since}) // so far
 		}
 		last = s.clock()
 		s.say(e)
@@ -151,11 +154,13 @@ func (s *Stage) lock(ctx context.Context) error {
 			return nil
 		}
 		began := s.clock()
+		s.locked.Store(int64(began))
 		if err := h.AddrAdd(lo, address); err != nil {
 			return fmt.Errorf("measure the kernel's lock: %w", err)
 		}
+		s.locked.Store(0)
 		if took := s.clock() - began; took > lateBy {
-			s.say(judge.Event{At: began, What: judge.Late, Text: judge.Lock, Span: took})
+			s.say(judge.Event{What: judge.Late, Text: judge.Lock, Span: took})
 		}
 		if err := h.AddrDel(lo, address); err != nil {
 			return fmt.Errorf("measure the kernel's lock: %w", err)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,6 +28,27 @@ func Hog() {
 			sum ^= i * i
 		}
 	}
+}
+
+// command is a command that runs without the real-time priority of this program, which
+// its children would have as well.
+func (s *Stage) command(name string, args ...string) *exec.Cmd {
+	return exec.Command(s.Self, append([]string{"-ordinary", name}, args...)...)
+}
+
+// BecomeOrdinary gives up real-time priority, and becomes the command.
+func BecomeOrdinary(command []string) error {
+	if len(command) == 0 {
+		return errors.New("-ordinary: no command")
+	}
+	runtime.LockOSThread() // whose policy is that of the process after exec
+	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL}
+	if err := unix.SchedSetAttr(0, &attr, 0); err != nil {
+		return fmt.Errorf("give up real-time priority: %w", err)
+	}
+	// The name of a program is the last part of its path.
+	argv := append([]string{filepath.Base(command[0])}, command[1:]...)
+	return fmt.Errorf("run %s: %w", command[0], syscall.Exec(command[0], argv, os.Environ()))
 }
 
 // Limit sets how many descriptors a process may open; -1 is as many as it is allowed

@@ -8,8 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -44,6 +44,7 @@ type Stage struct {
 	stop    context.CancelFunc
 	all     *errgroup.Group
 	idle    [2]usage
+	locked  atomic.Int64 // when the measurement of the kernel's lock began, that goes on; 0: none does
 
 	mu       sync.Mutex
 	variant  [2]int // of the configs
@@ -78,7 +79,7 @@ func (s *Stage) open(ctx context.Context) (err error) {
 	keep, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	for i, name := range []string{plan.LB1, plan.LB2} {
-		n := newNode(i, name, s.lab.Host(name), s.Binary, s.dir)
+		n := newNode(i, name, s.lab.Host(name), s)
 		s.nodes[i] = n
 		if err := os.WriteFile(n.configFile(), []byte(s.config(0)), 0o644); err != nil {
 			return fmt.Errorf("write config: %w", err)
@@ -152,7 +153,7 @@ func (s *Stage) startLoad() error {
 		return fmt.Errorf("start the clients: %w", err)
 	}
 	defer out.Close()
-	cmd := exec.Command(s.Self, "-clients", VIP().String())
+	cmd := s.command(s.Self, "-clients", VIP().String())
 	cmd.Stdout, cmd.Stderr = out, os.Stderr
 	p, err := s.lab.Host(client).Start(cmd)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/tandemlb/tandem/internal/lab"
 	"github.com/tandemlb/tandem/scripts/chaos/judge"
+	"github.com/tandemlb/tandem/scripts/chaos/plan"
 )
 
 // usage is what the processes of a node have open, by part.
@@ -62,6 +64,24 @@ func (n *node) scrape(goroutines map[string]int) error {
 // spare is by how much what is open may differ at rest: a check or a question of
 // ours is under way.
 const spare = 8
+
+// What the worker keeps for later in each of its loops, of which it has one for each
+// processor: coroutines, and pipes of two descriptors.
+const (
+	keptCoroutines = 1024
+	keptPipes      = 32
+)
+
+// allowed returns how much more than at the beginning a part may have open.
+func allowed(part, what string) int {
+	switch {
+	case part != plan.Worker:
+		return spare
+	case what == "goroutines":
+		return spare + keptCoroutines*runtime.NumCPU()
+	}
+	return spare + 2*keptPipes*runtime.NumCPU()
+}
 
 // restWithin is how long the pair may take until it is at rest.
 const restWithin = 40 * time.Second
@@ -113,7 +133,7 @@ func (s *Stage) leftovers(ctx context.Context) (wrong []string) {
 			"descriptors": {s.idle[i].descriptors, now.descriptors}, "goroutines": {s.idle[i].goroutines, now.goroutines},
 		} {
 			for part, was := range pair[0] {
-				if is := pair[1][part]; is > was+spare {
+				if is := pair[1][part]; is > was+allowed(part, what) {
 					wrong = append(wrong, fmt.Sprintf("the %s of %s has %d %s at rest, and had %d", part, n.name, is, what, was))
 				}
 			}
