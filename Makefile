@@ -44,8 +44,11 @@ bench-tls: ## TLS beside HAProxy, and resumption after a failover (root)
 soak: ## simulated nodes through random faults for a while (DURATION=10m)
 	./scripts/soak
 
+chaos: build ## random faults to a pair under traffic, its promises checked from outside (DURATION=10m SEED=, root)
+	go run ./scripts/chaos -duration $(or $(DURATION),10m) -seed $(or $(SEED),0)
+
 fuzz: ## every fuzz target for a while (FUZZTIME=30s)
 	./scripts/fuzz
 
-.PHONY: help build run demo demo-active-active demo-faults test lint bench bench-http bench-l4 bench-udp bench-tls soak fuzz
+.PHONY: help build run demo demo-active-active demo-faults test lint bench bench-http bench-l4 bench-udp bench-tls soak chaos fuzz
 .DEFAULT_GOAL := help
