@@ -2,7 +2,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 BUILD    = CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
 build: ## build bin/tandem, one static binary
 	$(BUILD) -o bin/tandem ./cmd/tandem
@@ -47,8 +47,11 @@ bench-tls: ## TLS beside HAProxy, and resumption after a failover (root)
 soak: ## simulated nodes through random faults for a while (DURATION=10m)
 	./scripts/soak
 
+chaos: build ## random faults to a pair under traffic, its promises checked from outside (DURATION=10m SEED=, root)
+	go run ./scripts/chaos -duration $(or $(DURATION),10m) -seed $(or $(SEED),0)
+
 fuzz: ## every fuzz target for a while (FUZZTIME=30s)
 	./scripts/fuzz
 
-.PHONY: help build run demo demo-active-active demo-faults test container lint bench bench-http bench-l4 bench-udp bench-tls soak fuzz
+.PHONY: $(shell awk -F: '/^[a-z0-9-]+:.*## / {print $$1}' $(MAKEFILE_LIST))
 .DEFAULT_GOAL := help

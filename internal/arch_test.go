@@ -25,7 +25,7 @@ var pure = []string{
 	"proxy/clienthello", "proxy/forward", "proxy/http1", "proxy/http1/syntax", "proxy/l7/outcome", "proxy/l7/rules",
 	"proxy/l7/spans", "proxy/overload", "proxy/proxyproto", "proxy/ratelimit", "proxy/reactor/slots",
 	"proxy/reactor/wheel", "proxy/retry", "proxy/route", "proxy/secure", "proxy/stats", "proxy/sticky", "proxy/trace",
-	"proxy/upstream", "vrrp",
+	"proxy/upstream", "scripts/chaos/judge", "scripts/chaos/plan", "scripts/chaos/report", "scripts/chaos/wire", "vrrp",
 }
 
 // notInPure are the imports that would make a package impure.
