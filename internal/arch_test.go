@@ -71,6 +71,7 @@ var mayImport = map[string][]string{
 	},
 	"internal/resolve": {"internal/roster"},
 	"internal/roster":  {"internal/config/source", "proxy"},
+	"internal/sandbox": {},
 	"internal/supervisor": {
 		"internal/admin", "internal/certs", "internal/child", "internal/config", "internal/console", "internal/ipc",
 		"internal/judge", "internal/listen", "internal/metrics", "internal/peer", "internal/place", "internal/report",

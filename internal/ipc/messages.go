@@ -285,6 +285,18 @@ type WorkerState struct {
 	LogDropped uint64 // lines of the access log that were lost
 	Traces     Traces
 	Panics     uint64 // that ended a connection or a callback; each is a bug
+	Sandbox    Sandbox
+}
+
+// Sandbox is what confines a worker; see package sandbox.
+type Sandbox struct {
+	UID          int
+	Capabilities string `json:",omitempty"`
+	Bounding     string `json:",omitempty"`
+	NoNewPrivs   bool
+	Landlock     int
+	Seccomp      bool
+	Missing      []string `json:",omitempty"`
 }
 
 // Traces counts the spans of traces since the worker started.

@@ -220,6 +220,9 @@ func (w *workerLink) receive(conn *workerConn) error {
 		case m.Pong != nil:
 			w.answered = max(w.answered, m.Pong.Seq)
 		case m.State != nil:
+			if w.state == nil && len(m.State.Sandbox.Missing) > 0 {
+				w.log.Info("the worker runs without a part of its sandbox", zap.Strings("missing", m.State.Sandbox.Missing))
+			}
 			w.state = m.State
 		case m.Counts != nil:
 			w.scraper.Answered(m.Counts)

@@ -39,6 +39,7 @@ type Conn = ipc.Conn[ipc.ToWorker, ipc.FromWorker]
 type worker struct {
 	log       *zap.Logger
 	level     zap.AtomicLevel // of log
+	sandbox   ipc.Sandbox
 	out       *outbox
 	loops     *reactor.Reactor
 	engine    *l7.Engine
@@ -77,13 +78,23 @@ type message struct {
 	files []*os.File
 }
 
+// Options are what a worker is started with.
+type Options struct {
+	Log    *zap.Logger
+	Level  zap.AtomicLevel // of Log; it is set to the config's
+	Access io.Writer       // gets the access log
+	// Sandbox is what confines the process, for the supervisor to know.
+	Sandbox ipc.Sandbox
+}
+
 // Run serves until the supervisor asks for a drain, or dies, and the connections
 // have finished; then it returns nil. The end of ctx ends everything at once. Run
-// closes conn, and sets level, which is that of log, to the config's.
-func Run(ctx context.Context, conn *Conn, log *zap.Logger, level zap.AtomicLevel, accessLog io.Writer) error {
+// closes conn.
+func Run(ctx context.Context, conn *Conn, o Options) error {
 	w := &worker{
-		log:      log,
-		level:    level,
+		log:      o.Log,
+		level:    o.Level,
+		sandbox:  o.Sandbox,
 		out:      newOutbox(),
 		sockets:  make(map[ipc.Socket]*socket),
 		drained:  make(chan struct{}),
@@ -92,8 +103,8 @@ func Run(ctx context.Context, conn *Conn, log *zap.Logger, level zap.AtomicLevel
 	}
 	w.ctx, w.cut = context.WithCancel(context.Background())
 	w.checks = newChecks(w.observe)
-	w.pressure = newPressure(log, w.changed)
-	if err := w.run(accessLog); err != nil {
+	w.pressure = newPressure(o.Log, w.changed)
+	if err := w.run(o.Access); err != nil {
 		w.cut()
 		_ = conn.Close()
 		return err
