@@ -190,6 +190,7 @@ type ToWorker struct {
 	Drain   *Drain        `json:",omitempty"`
 	Ping    *Ping         `json:",omitempty"`
 	Scrape  *Scrape       `json:",omitempty"`
+	Found   *Found        `json:",omitempty"`
 }
 
 // FromWorker is a message from the worker to the supervisor; one field is set.
@@ -198,6 +199,7 @@ type FromWorker struct {
 	Pong    *Ping        `json:",omitempty"`
 	State   *WorkerState `json:",omitempty"`
 	Counts  *Counts      `json:",omitempty"`
+	Lookup  *Lookup      `json:",omitempty"`
 }
 
 // Socket names a bound socket by what it belongs to.
@@ -259,6 +261,16 @@ type Ping struct{ Seq uint64 }
 // Scrape asks the worker for what it counts. It answers with its state, and then with
 // its Counts.
 type Scrape struct{ Seq uint64 }
+
+// Lookup asks the supervisor for the addresses of a host that the config names.
+type Lookup struct{ Host string }
+
+// Found answers a Lookup.
+type Found struct {
+	Host      string
+	Addresses []netip.Addr `json:",omitempty"`
+	Error     string       `json:",omitempty"`
+}
 
 // Counts answers a Scrape.
 type Counts struct {

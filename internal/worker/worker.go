@@ -50,6 +50,7 @@ type worker struct {
 	checks    *checks
 	pressure  *pressure
 	stats     *stats.Registry
+	names     *names
 
 	end     context.CancelFunc // of what follows
 	running sync.WaitGroup     // the loops, the access log and the traces
@@ -101,6 +102,7 @@ func Run(ctx context.Context, conn *Conn, o Options) error {
 		changedC: make(chan struct{}, 1),
 		brokenC:  make(chan error, 1),
 	}
+	w.names = newNames(w.out.put)
 	w.ctx, w.cut = context.WithCancel(context.Background())
 	w.checks = newChecks(w.observe)
 	w.pressure = newPressure(o.Log, w.changed)
@@ -138,7 +140,7 @@ func (w *worker) run(accessLog io.Writer) error {
 	w.loops, w.access = loops, accesslog.New(accessLog)
 	w.stats = stats.NewRegistry(len(loops.Loops()))
 	w.tracer = trace.New()
-	w.exporter = otlp.New(w.tracer, w.log)
+	w.exporter = otlp.New(w.tracer, w.log, w.names.lookup)
 	w.datagrams = udp.NewEngine(loops)
 	w.engine = l7.NewEngine(loops, l7.Options{
 		Observe: w.observe, Overloaded: w.pressure.overloaded, Access: w.access, Tracer: w.tracer, Stats: w.stats,
@@ -199,6 +201,10 @@ func (w *worker) receive(conn *Conn, inbox chan<- message) {
 		if err != nil {
 			w.log.Info("control socket closed", zap.Error(err))
 			return
+		}
+		if m.Found != nil {
+			w.names.found(*m.Found) // the loop may be waiting for who has asked
+			continue
 		}
 		inbox <- message{m, files}
 	}
