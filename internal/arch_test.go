@@ -20,7 +20,7 @@ const module = "github.com/tandemlb/tandem/"
 
 // pure packages take the time as an argument and touch nothing outside.
 var pure = []string{
-	"internal/config/shadow", "internal/dashboard", "internal/judge", "internal/report", "internal/roster",
+	"internal/config/shadow", "internal/dashboard", "internal/doctor", "internal/judge", "internal/report", "internal/roster",
 	"internal/tickets", "internal/timeline/notes", "internal/verdict", "proxy", "proxy/balance", "proxy/census",
 	"proxy/clienthello", "proxy/forward", "proxy/http1", "proxy/http1/syntax", "proxy/l7/outcome", "proxy/l7/rules",
 	"proxy/l7/spans", "proxy/overload", "proxy/proxyproto", "proxy/ratelimit", "proxy/reactor/slots",
@@ -53,6 +53,11 @@ var mayImport = map[string][]string{
 	},
 	"internal/console":   {"internal/admin", "internal/metrics", "internal/page", "proxy/stats"},
 	"internal/dashboard": {"internal/admin", "vrrp"},
+	"internal/doctor":    {},
+	"internal/doctor/exam": {
+		"internal/admin", "internal/certs", "internal/config", "internal/doctor", "internal/ipc", "internal/netio",
+		"internal/place", "proxy", "vrrp",
+	},
 	"internal/ipc":       {"proxy", "proxy/stats", "vrrp"},
 	"internal/judge":     {"internal/ipc", "internal/peer", "proxy", "vrrp"},
 	"internal/listen":    {"proxy"},

@@ -152,6 +152,14 @@ func Keep(ctx context.Context, name string, log *zap.Logger, session func(contex
 	}
 }
 
+// UnprivilegedName is the name of that user, or "nobody".
+func UnprivilegedName() string {
+	if _, err := user.Lookup("tandem"); err == nil {
+		return "tandem"
+	}
+	return "nobody"
+}
+
 // Unprivileged returns the user that the worker runs as: "tandem" where that
 // exists, else "nobody"; nil when this process has no privilege to give up.
 func Unprivileged() *syscall.Credential {
