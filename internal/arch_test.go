@@ -20,10 +20,10 @@ const module = "github.com/tandemlb/tandem/"
 
 // pure packages take the time as an argument and touch nothing outside.
 var pure = []string{
-	"internal/config/shadow", "internal/dashboard", "internal/judge", "internal/report", "internal/roster",
-	"internal/tickets", "internal/timeline/notes", "internal/verdict", "proxy", "proxy/balance", "proxy/census",
-	"proxy/clienthello", "proxy/forward", "proxy/http1", "proxy/http1/syntax", "proxy/l7/outcome", "proxy/l7/rules",
-	"proxy/l7/spans", "proxy/overload", "proxy/proxyproto", "proxy/ratelimit", "proxy/reactor/slots",
+	"internal/config/shadow", "internal/dashboard", "internal/doctor", "internal/judge", "internal/report",
+	"internal/roster", "internal/tickets", "internal/timeline/notes", "internal/verdict", "proxy", "proxy/balance",
+	"proxy/census", "proxy/clienthello", "proxy/forward", "proxy/http1", "proxy/http1/syntax", "proxy/l7/outcome",
+	"proxy/l7/rules", "proxy/l7/spans", "proxy/overload", "proxy/proxyproto", "proxy/ratelimit", "proxy/reactor/slots",
 	"proxy/reactor/wheel", "proxy/retry", "proxy/route", "proxy/secure", "proxy/stats", "proxy/sticky", "proxy/trace",
 	"proxy/upstream", "scripts/chaos/judge", "scripts/chaos/plan", "scripts/chaos/report", "scripts/chaos/wire", "vrrp",
 }
@@ -53,6 +53,11 @@ var mayImport = map[string][]string{
 	},
 	"internal/console":   {"internal/admin", "internal/gate", "internal/metrics", "internal/page", "proxy/stats"},
 	"internal/dashboard": {"internal/admin", "vrrp"},
+	"internal/doctor":    {},
+	"internal/doctor/exam": {
+		"internal/admin", "internal/certs", "internal/config", "internal/doctor", "internal/ipc", "internal/netio",
+		"internal/place", "proxy", "vrrp",
+	},
 	"internal/gate":      {},
 	"internal/ipc":       {"proxy", "proxy/stats", "vrrp"},
 	"internal/judge":     {"internal/ipc", "internal/peer", "proxy", "vrrp"},
@@ -72,6 +77,7 @@ var mayImport = map[string][]string{
 	},
 	"internal/resolve": {"internal/roster"},
 	"internal/roster":  {"internal/config/source", "proxy"},
+	"internal/sandbox": {},
 	"internal/supervisor": {
 		"internal/admin", "internal/certs", "internal/child", "internal/config", "internal/console", "internal/ipc",
 		"internal/judge", "internal/listen", "internal/metrics", "internal/peer", "internal/place", "internal/report",
