@@ -25,6 +25,9 @@ test: ## gofmt, vet and all tests (root for those in network namespaces)
 lint: ## golangci-lint with .golangci.yml
 	./scripts/lint
 
+package: ## dist/*.deb, *.rpm and *.tar.gz, for amd64 and arm64
+	./scripts/package/build
+
 bench: ## failover beside keepalived and haproxy (root), and the simulation's speed
 	./scripts/bench/failover.sh
 	./scripts/bench/simulation.sh
@@ -47,5 +50,5 @@ soak: ## simulated nodes through random faults for a while (DURATION=10m)
 fuzz: ## every fuzz target for a while (FUZZTIME=30s)
 	./scripts/fuzz
 
-.PHONY: help build run demo demo-active-active demo-faults test lint bench bench-http bench-l4 bench-udp bench-tls soak fuzz
+.PHONY: help build run demo demo-active-active demo-faults test lint package bench bench-http bench-l4 bench-udp bench-tls soak fuzz
 .DEFAULT_GOAL := help

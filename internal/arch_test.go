@@ -56,6 +56,7 @@ var mayImport = map[string][]string{
 	"internal/ipc":       {"proxy", "proxy/stats", "vrrp"},
 	"internal/judge":     {"internal/ipc", "internal/peer", "proxy", "vrrp"},
 	"internal/listen":    {"proxy"},
+	"internal/manual":    {},
 	"internal/metrics":   {"internal/admin", "internal/ipc", "proxy/stats", "vrrp"},
 	"internal/netio":     {},
 	"internal/notice":    {},

@@ -34,6 +34,9 @@ type cli struct {
 	Version versionCmd `cmd:"" help:"Print the version."`
 	Demo    demoCmd    `cmd:"" help:"See a failover: a pair in network namespaces, under traffic, measured. Needs root."`
 
+	Completion completionCmd `cmd:"" help:"Print the completion of a shell: bash, zsh or fish."`
+
+	Man    manCmd    `cmd:"" hidden:""`
 	Agent  agentCmd  `cmd:"" hidden:""`
 	Worker workerCmd `cmd:"" hidden:""`
 }
