@@ -47,6 +47,9 @@ func main() {
 		if !errors.Is(err, errSilent) {
 			fmt.Fprintln(os.Stderr, "tandem:", err)
 		}
+		if errors.Is(err, errConfig) {
+			os.Exit(exitConfig)
+		}
 		os.Exit(1)
 	}
 }
