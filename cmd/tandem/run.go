@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"go.uber.org/zap"
@@ -57,7 +58,8 @@ func (c *runCmd) Run(ctx context.Context, o output) error {
 	if err == nil {
 		return nil
 	}
-	sdnotify.Status("the node does not run: " + err.Error())
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	sdnotify.Status("the node does not run: " + first)
 	var said error
 	if !isTerminal(o.err) { // else it is for a person to read
 		telemetry.As(log.Logger, "supervisor", c.Node, os.Getpid()).Error("the node does not run", zap.Error(err), telemetry.Always())
