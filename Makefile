@@ -28,6 +28,9 @@ container: build ## a container image of bin/tandem, with podman or docker
 lint: ## golangci-lint with .golangci.yml
 	./scripts/lint
 
+package: ## dist/*.deb, *.rpm and *.tar.gz, for amd64 and arm64
+	./scripts/package/build
+
 bench: ## failover beside keepalived and haproxy (root), and the simulation's speed
 	./scripts/bench/failover.sh
 	./scripts/bench/simulation.sh
