@@ -47,5 +47,11 @@ soak: ## simulated nodes through random faults for a while (DURATION=10m)
 fuzz: ## every fuzz target for a while (FUZZTIME=30s)
 	./scripts/fuzz
 
-.PHONY: help build run demo demo-active-active demo-faults test lint bench bench-http bench-l4 bench-udp bench-tls soak fuzz
+vagrant: build ## a pair, two servers and a client as virtual machines: docs/vagrant.md
+	cd vagrant && vagrant up
+
+vagrant-test: ## what a client feels when lb1 of them fails, in several ways
+	./vagrant/failover-test.sh
+
+.PHONY: help build run demo demo-active-active demo-faults test lint bench bench-http bench-l4 bench-udp bench-tls soak fuzz vagrant vagrant-test
 .DEFAULT_GOAL := help
