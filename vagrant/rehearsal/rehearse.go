@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -193,16 +194,24 @@ func (t *traffic) now() time.Duration {
 // waitCalm waits until every request of the last moments was answered.
 func (t *traffic) waitCalm(ctx context.Context) error {
 	since := t.now()
-	return until(ctx, takeoverIn, func(context.Context) (string, error) {
-		samples := t.Samples()
-		if len(samples) == 0 || samples[len(samples)-1].Start < since+calm {
-			return "the client reports nothing", nil
+	return until(ctx, takeoverIn, func(context.Context) (string, error) { return t.agitated(since), nil })
+}
+
+// agitated says what keeps the traffic from being calm, after since; empty when nothing
+// does.
+func (t *traffic) agitated(since time.Duration) string {
+	samples := t.Samples()
+	if len(samples) == 0 || samples[len(samples)-1].Start < since+calm {
+		return "the client reports nothing"
+	}
+	newest := samples[len(samples)-1].Start
+	for _, s := range slices.Backward(samples) {
+		if s.Start <= newest-calm {
+			break
 		}
-		for i := len(samples) - 1; i >= 0 && samples[i].Start > samples[len(samples)-1].Start-calm; i-- {
-			if samples[i].Failure != "" {
-				return fmt.Sprintf("requests fail: %s", samples[i].Failure), nil
-			}
+		if s.Failure != "" {
+			return "requests fail: " + string(s.Failure)
 		}
-		return "", nil
-	})
+	}
+	return ""
 }
