@@ -56,5 +56,11 @@ chaos: build ## random faults to a pair under traffic, its promises checked from
 fuzz: ## every fuzz target for a while (FUZZTIME=30s)
 	./scripts/fuzz
 
+vagrant: build ## a pair, two servers and a client as virtual machines: docs/vagrant.md
+	cd vagrant && vagrant up
+
+vagrant-test: ## what a client feels when lb1 of them fails, in several ways
+	./vagrant/failover-test.sh
+
 .PHONY: $(shell awk -F: '/^[a-z0-9-]+:.*## / {print $$1}' $(MAKEFILE_LIST))
 .DEFAULT_GOAL := help

@@ -162,7 +162,11 @@ var mayImport = map[string][]string{
 	},
 	"proxy/udp/mmsg": {"proxy/reactor/socket"},
 	"proxy/upstream": {"proxy", "proxy/balance"},
-	"vrrp":           {},
+	"vagrant/probe":  {"internal/lab/probe"},
+	"vagrant/rehearsal": {
+		"internal/admin", "internal/lab/probe", "internal/lab/report", "vrrp",
+	},
+	"vrrp": {},
 }
 
 // file is a source file of the module that is not a test.
