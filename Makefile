@@ -2,7 +2,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 BUILD    = CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' Makefile
 
 build: ## build bin/tandem, one static binary
 	$(BUILD) -o bin/tandem ./cmd/tandem
@@ -41,11 +41,14 @@ bench-udp: ## UDP beside nginx
 bench-tls: ## TLS beside HAProxy, and resumption after a failover (root)
 	./scripts/bench/tls.sh
 
+bench-breaking-point: ## loads that grow until Tandem and HAProxy break, and twice as much (root)
+	./scripts/bench/breaking-point.sh
+
 soak: ## simulated nodes through random faults for a while (DURATION=10m)
 	./scripts/soak
 
 fuzz: ## every fuzz target for a while (FUZZTIME=30s)
 	./scripts/fuzz
 
-.PHONY: help build run demo demo-active-active demo-faults test lint bench bench-http bench-l4 bench-udp bench-tls soak fuzz
+.PHONY: help build run demo demo-active-active demo-faults test lint bench bench-http bench-l4 bench-udp bench-tls bench-breaking-point soak fuzz
 .DEFAULT_GOAL := help
