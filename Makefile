@@ -47,8 +47,11 @@ bench-breaking-point: ## loads that grow until Tandem and HAProxy break, and twi
 soak: ## simulated nodes through random faults for a while (DURATION=10m)
 	./scripts/soak
 
+soak-load: ## a pair under load with reloads and failovers; memory, descriptors, goroutines (root; DURATION=30m)
+	./scripts/bench/soak.sh
+
 fuzz: ## every fuzz target for a while (FUZZTIME=30s)
 	./scripts/fuzz
 
-.PHONY: help build run demo demo-active-active demo-faults test lint bench bench-http bench-l4 bench-udp bench-tls bench-breaking-point soak fuzz
+.PHONY: help build run demo demo-active-active demo-faults test lint bench bench-http bench-l4 bench-udp bench-tls bench-breaking-point soak soak-load fuzz
 .DEFAULT_GOAL := help
