@@ -3,6 +3,7 @@ BUILD    = CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VE
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' Makefile
 
 build: ## build bin/tandem, one static binary
 	$(BUILD) -o bin/tandem ./cmd/tandem
@@ -47,11 +48,16 @@ bench-udp: ## UDP beside nginx
 bench-tls: ## TLS beside HAProxy, and resumption after a failover (root)
 	./scripts/bench/tls.sh
 
+bench-breaking-point: ## loads that grow until Tandem and HAProxy break, and twice as much (root)
+	./scripts/bench/breaking-point.sh
+
 soak: ## simulated nodes through random faults for a while (DURATION=10m)
 	./scripts/soak
 
 chaos: build ## random faults to a pair under traffic, its promises checked from outside (DURATION=10m SEED=, root)
 	go run ./scripts/chaos -duration $(or $(DURATION),10m) -seed $(or $(SEED),0)
+soak-load: ## a pair under load with reloads and failovers; memory, descriptors, goroutines (root; DURATION=30m)
+	./scripts/bench/soak.sh
 
 fuzz: ## every fuzz target for a while (FUZZTIME=30s)
 	./scripts/fuzz
