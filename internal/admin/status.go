@@ -20,6 +20,7 @@ type Status struct {
 	Config    Config     `json:"config"`
 	Agent     *Process   `json:"agent,omitempty"` // nil when there is no VIP
 	Worker    Process    `json:"worker"`
+	Sandbox   *Sandbox   `json:"workerSandbox,omitempty"` // nil while the worker has not said
 	VIPs      []VIP      `json:"vips"`
 	Peers     []Peer     `json:"peers"`
 	Cluster   string     `json:"cluster,omitempty"` // why the node is not a member

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,9 +57,23 @@ func (s *Supervisor) takeFiles(ctx context.Context, k *certs.Keeper) {
 		}
 	}
 	for _, n := range c.Notices {
-		s.history.Add(admin.Event{At: now, Kind: admin.CertificateEvent, Subject: n.Path, What: n.Text})
 		s.o.Log.Warn("certificates", zap.Stringer("notice", n))
 	}
+	for _, e := range noticeEvents(now, c.Notices) {
+		s.history.Add(e)
+	}
+}
+
+// noticeEvents tells of each file once, however many use it.
+func noticeEvents(now time.Time, notices []certs.Notice) []admin.Event {
+	var all []admin.Event
+	for _, n := range notices {
+		e := admin.Event{At: now, Kind: admin.CertificateEvent, Subject: n.Path, What: n.Text}
+		if !slices.Contains(all, e) {
+			all = append(all, e)
+		}
+	}
+	return all
 }
 
 func fileEvent(now time.Time, e certs.Event) admin.Event {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/internal/admin"
+	"github.com/tandemlb/tandem/internal/certs"
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/proxy/secure/securetest"
 )
@@ -164,5 +165,19 @@ func TestTheWorkerIsNotGivenAgainTheFilesThatItHas(t *testing.T) {
 	}
 	if got := files(2); got != 1 {
 		t.Errorf("with another file comes %d", got)
+	}
+}
+
+func TestAFileOfManyListenersIsOneEvent(t *testing.T) {
+	now := time.Unix(1000, 0)
+	var got []string
+	for _, e := range noticeEvents(now, []certs.Notice{
+		{Listener: "a", Path: "/x.pem", Text: "expires"}, {Listener: "b", Path: "/x.pem", Text: "expires"},
+		{Listener: "b", Path: "/x.pem", Text: "is weak"}, {Pool: "p", Path: "/y.pem", Text: "expires"},
+	}) {
+		got = append(got, e.Subject+" "+e.What)
+	}
+	if want := "/x.pem expires, /x.pem is weak, /y.pem expires"; strings.Join(got, ", ") != want {
+		t.Errorf("events %q, want %s", got, want)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/listen"
 	"github.com/tandemlb/tandem/internal/roster"
+	"github.com/tandemlb/tandem/internal/sdnotify"
 	"github.com/tandemlb/tandem/internal/telemetry"
 )
 
@@ -27,8 +28,8 @@ func (s *Supervisor) Reload(ctx context.Context) error {
 	if s.stopping {
 		return errors.New("the node is stopping")
 	}
-	notify(reloading)
-	defer notify(ready)
+	sdnotify.Reloading()
+	defer sdnotify.Ready()
 
 	err := s.reload(context.WithoutCancel(ctx))
 	s.mu.Lock()

@@ -47,6 +47,7 @@ func (s *Supervisor) status(now time.Time) *admin.Status {
 	}
 	if w.state != nil {
 		st.Overload = admin.Overload(w.state.Overload)
+		st.Sandbox = new(admin.Sandbox(w.state.Sandbox))
 		st.LogDropped, st.Panics, st.Traces = w.state.LogDropped, w.state.Panics, admin.Traces(w.state.Traces)
 	}
 	if s.agent != nil {

@@ -113,7 +113,11 @@ func (w *workerLink) session(ctx context.Context) error {
 		}
 		restoredC <- err
 	}()
-	err = w.receive(conn)
+	askedC := make(chan ipc.Lookup, 1)
+	var answering sync.WaitGroup
+	answering.Go(func() { w.lookup(watched, conn, askedC) })
+	err = w.receive(conn, askedC)
+	close(askedC)
 	w.unready("the worker has ended")
 	select {
 	case <-proc.Done:
@@ -122,6 +126,7 @@ func (w *workerLink) session(ctx context.Context) error {
 	}
 	err = errors.Join(err, proc.Ending())
 	stop()
+	answering.Wait()
 	if cause := <-restoredC; cause != nil && !errors.Is(cause, errEnded) {
 		err = fmt.Errorf("%w (%w)", cause, err)
 	}
@@ -203,7 +208,7 @@ func (w *workerLink) watch(ctx context.Context, conn *workerConn, proc *child.Pr
 	}
 }
 
-func (w *workerLink) receive(conn *workerConn) error {
+func (w *workerLink) receive(conn *workerConn, asked chan<- ipc.Lookup) error {
 	for {
 		m, files, err := conn.Receive()
 		for _, f := range files {
@@ -220,7 +225,15 @@ func (w *workerLink) receive(conn *workerConn) error {
 		case m.Pong != nil:
 			w.answered = max(w.answered, m.Pong.Seq)
 		case m.State != nil:
+			if w.state == nil && len(m.State.Sandbox.Missing) > 0 {
+				w.log.Info("the worker runs without a part of its sandbox", zap.Strings("missing", m.State.Sandbox.Missing))
+			}
 			w.state = m.State
+		case m.Lookup != nil:
+			select {
+			case asked <- *m.Lookup:
+			default: // it asks too much
+			}
 		case m.Counts != nil:
 			w.scraper.Answered(m.Counts)
 		case m.Applied != nil:
