@@ -22,6 +22,9 @@ demo-faults: build ## a server fails in one way after another, under traffic (ro
 test: ## gofmt, vet and all tests (root for those in network namespaces)
 	./scripts/test
 
+container: build ## a container image of bin/tandem, with podman or docker
+	./scripts/container/build $(VERSION)
+
 lint: ## golangci-lint with .golangci.yml
 	./scripts/lint
 
@@ -50,5 +53,5 @@ chaos: build ## random faults to a pair under traffic, its promises checked from
 fuzz: ## every fuzz target for a while (FUZZTIME=30s)
 	./scripts/fuzz
 
-.PHONY: help build run demo demo-active-active demo-faults test lint bench bench-http bench-l4 bench-udp bench-tls soak chaos fuzz
+.PHONY: help build run demo demo-active-active demo-faults test container lint bench bench-http bench-l4 bench-udp bench-tls soak chaos fuzz
 .DEFAULT_GOAL := help

@@ -36,6 +36,7 @@ type cli struct {
 
 	Agent  agentCmd  `cmd:"" hidden:""`
 	Worker workerCmd `cmd:"" hidden:""`
+	Probe  probeCmd  `cmd:"" hidden:"" help:"Measure, as a client, for how long a service gives no answer."`
 }
 
 func main() {

@@ -109,10 +109,8 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if len(first.routers) > 0 {
-		if err := requireCapabilities(); err != nil {
-			return err
-		}
+	if err := requireCapabilities(len(first.routers) > 0); err != nil {
+		return err
 	}
 	level, err := zap.ParseAtomicLevel(first.config.Log.Level)
 	if err != nil {
