@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tandemlb/tandem/internal/admin"
+	"github.com/tandemlb/tandem/internal/gate"
 	"github.com/tandemlb/tandem/internal/metrics"
 )
 
@@ -303,7 +304,7 @@ func TestConnectionsAreBoundedByAddress(t *testing.T) {
 		held = append(held, k)
 		return k
 	}
-	for range maxPerAddress {
+	for range gate.MaxPerCaller {
 		dial()
 	}
 	extra := dial()

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tandemlb/tandem/internal/admin"
+	"github.com/tandemlb/tandem/internal/gate"
 	"github.com/tandemlb/tandem/internal/page"
 )
 
@@ -69,7 +70,7 @@ func (c *Console) judge(now time.Time, k call, r *http.Request) (Refusal, time.D
 	if shown == "" {
 		return NoToken, 0
 	}
-	from := remote(r.RemoteAddr)
+	from := gate.Remote(r.RemoteAddr)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if wait := c.guesses.wait(now, from); wait > 0 {
@@ -90,7 +91,7 @@ func (c *Console) judge(now time.Time, k call, r *http.Request) (Refusal, time.D
 // refuse answers a request that is refused.
 func (c *Console) refuse(w http.ResponseWriter, r *http.Request, why Refusal, wait time.Duration) {
 	c.count(why)
-	c.say(why, remote(r.RemoteAddr), zap.String("method", r.Method), zap.String("path", bounds(r.URL.Path)), zap.String("host", bounds(r.Host)))
+	c.say(why, gate.Remote(r.RemoteAddr), zap.String("method", r.Method), zap.String("path", bounds(r.URL.Path)), zap.String("host", bounds(r.Host)))
 	code, text := http.StatusForbidden, ""
 	switch why {
 	case BadHost:

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -67,10 +68,13 @@ type batch struct {
 	spans int
 }
 
+// Lookup returns the addresses of a host.
+type Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+
 // New returns an exporter of the records of source, which sends nothing until Configure
 // says where to.
-func New(source *trace.Tracer, log *zap.Logger) *Exporter {
-	return &Exporter{source: source, log: log, client: newClient(), changedC: make(chan struct{}, 1)}
+func New(source *trace.Tracer, log *zap.Logger, lookup Lookup) *Exporter {
+	return &Exporter{source: source, log: log, client: newClient(lookup), changedC: make(chan struct{}, 1)}
 }
 
 // Configure sets the base URL of the receiver, and whose spans they are. Without one

@@ -2,7 +2,6 @@ package check
 
 import (
 	"context"
-	"crypto/tls"
 	"math/rand/v2"
 	"net/netip"
 	"sync/atomic"
@@ -39,7 +38,7 @@ type fake struct {
 	changes []upstream.Health
 }
 
-func (f *fake) probe(ctx context.Context, _ *tls.Config) (string, bool) {
+func (f *fake) probe(ctx context.Context, _ Way) (string, bool) {
 	f.probes = append(f.probes, time.Now())
 	select {
 	case <-time.After(f.took):

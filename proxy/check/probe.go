@@ -2,7 +2,6 @@ package check
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -21,23 +20,21 @@ const maxHead = 64 << 10
 func newProbe(address netip.AddrPort, check proxy.Check) probe {
 	switch check.Kind {
 	case proxy.CheckTCP:
-		return func(ctx context.Context, config *tls.Config) (string, bool) { return probeTCP(ctx, address, config) }
+		return func(ctx context.Context, way Way) (string, bool) { return probeTCP(ctx, target{address, way}) }
 	case proxy.CheckHTTP:
-		return func(ctx context.Context, config *tls.Config) (string, bool) {
-			return probeHTTP(ctx, target{address, config}, check)
-		}
+		return func(ctx context.Context, way Way) (string, bool) { return probeHTTP(ctx, target{address, way}, check) }
 	default:
 		panic(fmt.Sprintf("check: unhandled kind %q", check.Kind))
 	}
 }
 
-func probeTCP(ctx context.Context, address netip.AddrPort, config *tls.Config) (string, bool) {
-	c, err := target{address, config}.dial(ctx)
+func probeTCP(ctx context.Context, to target) (string, bool) {
+	c, err := to.dial(ctx)
 	if err != nil {
 		return dial.Evidence(err), false
 	}
 	c.Close()
-	if config != nil {
+	if to.TLS != nil {
 		return "TLS: connected", true
 	}
 	return "connected", true
@@ -97,7 +94,7 @@ func ask(ctx context.Context, to target, check proxy.Check) (int, error) {
 		buf = buf[:len(buf)+k]
 		switch {
 		case k > 0 || err == nil:
-		case to.config != nil && dial.Rejected(err):
+		case to.TLS != nil && dial.Rejected(err):
 			return 0, &dial.HandshakeError{Err: err}
 		default:
 			return 0, err

@@ -69,7 +69,7 @@ func TestProbes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), tt.timeout)
 			defer cancel()
-			evidence, ok := newProbe(netip.MustParseAddrPort(tt.address), tt.check)(ctx, nil)
+			evidence, ok := newProbe(netip.MustParseAddrPort(tt.address), tt.check)(ctx, Way{})
 			if evidence != tt.evidence || ok != tt.ok {
 				t.Errorf("probe = %q, %v; want %q, %v", evidence, ok, tt.evidence, tt.ok)
 			}

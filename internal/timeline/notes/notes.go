@@ -233,6 +233,9 @@ func (n *Notes) peer(now time.Time, sc Scene, p Peer) {
 		n.says(admin.Event{At: now, Kind: admin.GossipEvent, Subject: p.Name, What: life})
 	}
 	n.lasting(admin.Event{At: now, Kind: admin.VerdictEvent, Subject: p.Name, What: p.Verdict, Evidence: verdictEvidence(now, sc, p)}, "no doubt any more")
+	if p.State == nil || p.State.ConfigHash == "" {
+		return // which config it runs it has yet to say
+	}
 	e := admin.Event{At: now, Kind: admin.DriftEvent, Subject: p.Name}
 	if p.Drifts {
 		e.What = fmt.Sprintf("runs %s, this node %s", p.State.ConfigHash, sc.Hash)
