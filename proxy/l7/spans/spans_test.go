@@ -252,11 +252,14 @@ func unrecorded(b *trace.Buffer, m *http1.Request, e *accesslog.Entry) {
 }
 
 func BenchmarkUnrecorded(b *testing.B) {
-	for _, bm := range []struct{ name, fields string }{{"none", ""}, {"unrecorded", out}} {
+	for _, bm := range []struct {
+		name, fields string
+		on           bool
+	}{{"none, off", "", false}, {"none", "", true}, {"unrecorded, off", out, false}, {"unrecorded", out, true}} {
 		b.Run(bm.name, func(b *testing.B) {
 			tracer := trace.New()
 			buffer := tracer.NewBuffer(rand.NewPCG(1, 2))
-			tracer.Configure(true, 0)
+			tracer.Configure(bm.on, 0)
 			m := parse(b, bm.fields)
 			e := &accesslog.Entry{}
 			b.ReportAllocs()
