@@ -314,6 +314,14 @@ func (a *agentLink) view() agentView {
 	return v
 }
 
+// why says why the agent has nothing to say.
+func (a *agentLink) why() error {
+	if last := a.view().ends.last; last != nil {
+		return last
+	}
+	return errors.New("it has not reported")
+}
+
 // peerDied reports whether the peer's kernel has told of the death of its agent.
 func (v agentView) peerDied() bool { return v.state != nil && v.state.PeerDied }
 

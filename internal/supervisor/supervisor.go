@@ -28,6 +28,7 @@ import (
 	"github.com/tandemlb/tandem/internal/listen"
 	"github.com/tandemlb/tandem/internal/metrics"
 	"github.com/tandemlb/tandem/internal/peer"
+	"github.com/tandemlb/tandem/internal/sdnotify"
 	"github.com/tandemlb/tandem/internal/telemetry"
 	"github.com/tandemlb/tandem/internal/tickets"
 	"github.com/tandemlb/tandem/internal/timeline"
@@ -75,6 +76,7 @@ type Supervisor struct {
 	console *console.Console  // nil: nobody asks on TCP
 
 	reloading  sync.Mutex // one reload at a time
+	loader     loader     // owned by reloading, once the node serves
 	generation uint64     // of the newest config that was tried; owned by reloading
 	stopping   bool       // the sockets are closed; owned by reloading
 	stickyKey  []byte     // constant; see ipc.WorkerConfig
@@ -255,6 +257,7 @@ func (s *Supervisor) serve(ctx context.Context, api func(context.Context) error)
 	defer parts.Wait()
 	defer stop()
 
+	s.loader.stopC = ctx.Done()
 	failedC := make(chan error, 1)
 	parts.Go(func() { _ = s.servers.resolver.Run(inner) }) // it returns nil
 	s.awaitAnswers(ctx)
@@ -294,11 +297,11 @@ func (s *Supervisor) serve(ctx context.Context, api func(context.Context) error)
 	case err = <-failedC:
 		if err == nil {
 			s.o.Log.Info("serving", zap.String("config", s.o.ConfigPath), zap.String("hash", s.current().hash), zap.String("version", s.o.Version), telemetry.Always())
-			notify(ready)
+			sdnotify.Ready()
 			<-ctx.Done()
 		}
 	}
-	notify(stopping)
+	sdnotify.Stopping()
 	s.o.Log.Info("stopping", telemetry.Always())
 	s.history.Add(admin.Event{At: time.Now(), Kind: admin.NodeEvent, What: "stopping"})
 	// The peer takes over while this node still serves; only then does it stop.
@@ -320,7 +323,7 @@ func (s *Supervisor) closeSockets() {
 	listen.Close(s.sockets)
 }
 
-// awaitFirst waits until the worker serves.
+// awaitFirst waits until the worker serves, and the agent has something to say.
 func (s *Supervisor) awaitFirst(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -328,13 +331,17 @@ func (s *Supervisor) awaitFirst(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		v := s.worker.view()
-		if v.ready {
+		mute := s.agent != nil && s.agent.view().state == nil
+		if v.ready && !mute {
 			return nil
 		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			if why := v.why(); why != nil {
+			switch why := v.why(); {
+			case v.ready:
+				return fmt.Errorf("start: the agent does not run within %v: %w", startTimeout, s.agent.why())
+			case why != nil:
 				return fmt.Errorf("start: the worker does not serve: %w", why)
 			}
 			return fmt.Errorf("start: the worker does not serve within %v", startTimeout)

@@ -1,0 +1,3 @@
+package main
+
+func (o options) write(all []climb) error { return nil }
