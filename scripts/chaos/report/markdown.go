@@ -9,6 +9,9 @@ import (
 	"github.com/tandemlb/tandem/scripts/chaos/plan"
 )
 
+// mostExcused bounds the list of what is put down to the machine.
+const mostExcused = 50
+
 // Markdown is the report in words; picture is the path of the picture.
 func (r *Record) Markdown(picture string) string {
 	var b strings.Builder
@@ -36,7 +39,10 @@ func (r *Record) Markdown(picture string) string {
 	p("| the sampler (real time: %t) | %v |", r.Realtime, ms(f.Gap))
 	p("| the kernel's lock of network configuration | %v |", ms(f.Lock))
 	p("| an ordinary process | %v |", ms(f.Ordinary))
-	p("| failures in a calm that are put down to it | %d |", f.Excused)
+	p("| failures in a calm that are put down to it | %d |", len(r.Excused))
+	for _, v := range r.Excused[:min(len(r.Excused), mostExcused)] {
+		p("| put down to it, at %.1fs | %s |", v.At.Seconds(), v.What)
+	}
 	p("\n| Clients | sent | failed | of them while nothing was wrong: sent | longest without an answer |\n|---|---|---|---|---|")
 	for _, class := range r.classes() {
 		t, o := f.Outcomes[class], r.worst[class]
