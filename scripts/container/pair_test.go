@@ -116,16 +116,19 @@ func (p *pair) inside(name string, f func(*netlink.Handle) error) error {
 }
 
 // has reports whether a container that runs has the VIP, and the MAC address of its
-// eth0, which may not be there.
+// interface, which may not be there.
 func (p *pair) has(name string) (has bool, mac net.HardwareAddr) {
 	_ = p.inside(name, func(h *netlink.Handle) error {
-		link, err := h.LinkByName("eth0")
-		if err != nil {
-			return err
+		links, err := h.LinkList()
+		for _, link := range links {
+			if link.Attrs().Name == "lo" {
+				continue
+			}
+			mac = link.Attrs().HardwareAddr
+			all, aerr := h.AddrList(link, netlink.FAMILY_V4)
+			err = errors.Join(err, aerr)
+			has = has || slices.ContainsFunc(all, func(a netlink.Addr) bool { return a.IP.Equal(vip.Addr().AsSlice()) })
 		}
-		mac = link.Attrs().HardwareAddr
-		all, err := h.AddrList(link, netlink.FAMILY_V4)
-		has = slices.ContainsFunc(all, func(a netlink.Addr) bool { return a.IP.Equal(vip.Addr().AsSlice()) })
 		return err
 	})
 	return has, mac
