@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// patience is how long a client waits for its answer, from when it wanted to ask.
-	patience = 2 * time.Second
+	// clientPatience is how long a client waits for its answer, from when it wanted to ask.
+	clientPatience = 2 * time.Second
 	// grace is for what is still open when all should have ended.
 	grace = 2 * time.Second
 	// breath is the shortest wait of the loop: what falls due in it is sent at once.
@@ -34,6 +34,7 @@ type load struct {
 	fresh     bool // a connection for each request
 	ready     int  // connections that are open before the first request
 	most      int  // connections at a time
+	patience  time.Duration
 	seed      uint64
 	stretches []stretch
 }
@@ -99,7 +100,7 @@ func (l load) run(ctx context.Context, moments []moment) (loaded, error) {
 			moments[0].do()
 			moments = moments[1:]
 		}
-		if now >= g.load.end() && g.schedule.over && g.waiting == 0 && len(moments) == 0 || now > g.load.end()+patience+grace {
+		if now >= g.load.end() && g.schedule.over && g.waiting == 0 && len(moments) == 0 || now > g.load.end()+g.patience+grace {
 			g.settled = now - g.load.end()
 			return g.loaded, nil
 		}
@@ -238,7 +239,7 @@ func (g *generator) watch(place int, events uint32) error {
 // dial makes a handshake on a goroutine, which rings when it is over.
 func (g *generator) dial(ctx context.Context, place int, era uint32) {
 	g.dials.Go(func() {
-		ctx, cancel := context.WithTimeout(ctx, dialWithin)
+		ctx, cancel := context.WithTimeout(ctx, g.patience+dialGrace)
 		defer cancel()
 		d := dialed{place: place, era: era, fd: -1}
 		select {
