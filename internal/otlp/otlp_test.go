@@ -482,3 +482,16 @@ func TestReceiverByName(t *testing.T) {
 		client.CloseIdleConnections()
 	}
 }
+
+// FuzzRetryAfter reads how long a receiver asks to wait.
+func FuzzRetryAfter(f *testing.F) {
+	for _, v := range []string{"", "1", "-1", "99999999999", "Wed, 21 Oct 2026 07:28:00 GMT", "soon"} {
+		f.Add(v)
+	}
+	now := time.Date(2026, 10, 21, 7, 27, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, value string) {
+		if d := retryAfter(value, now); d < 0 || d > maxAfter {
+			t.Errorf("%q: %v", value, d)
+		}
+	})
+}
