@@ -2,7 +2,6 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 BUILD    = CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' Makefile
 
 build: ## build bin/tandem, one static binary
@@ -56,6 +55,7 @@ soak: ## simulated nodes through random faults for a while (DURATION=10m)
 
 chaos: build ## random faults to a pair under traffic, its promises checked from outside (DURATION=10m SEED=, root)
 	go run ./scripts/chaos -duration $(or $(DURATION),10m) -seed $(or $(SEED),0)
+
 soak-load: ## a pair under load with reloads and failovers; memory, descriptors, goroutines (root; DURATION=30m)
 	./scripts/bench/soak.sh
 
