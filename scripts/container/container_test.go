@@ -17,7 +17,7 @@ import (
 )
 
 // tooLong is longer than any takeover takes, on a machine however busy.
-const tooLong = 5 * time.Second
+const tooLong = 10 * time.Second
 
 func TestContainers(t *testing.T) {
 	e := newEngine(t)
