@@ -35,8 +35,12 @@ type cli struct {
 	Version versionCmd `cmd:"" help:"Print the version."`
 	Demo    demoCmd    `cmd:"" help:"See a failover: a pair in network namespaces, under traffic, measured. Needs root."`
 
+	Completion completionCmd `cmd:"" help:"Print the completion of a shell: bash, zsh or fish."`
+
+	Man    manCmd    `cmd:"" hidden:""`
 	Agent  agentCmd  `cmd:"" hidden:""`
 	Worker workerCmd `cmd:"" hidden:""`
+	Probe  probeCmd  `cmd:"" hidden:"" help:"Measure, as a client, for how long a service gives no answer."`
 }
 
 func main() {
@@ -44,6 +48,9 @@ func main() {
 		// Nothing has failed that another line would explain.
 		if !errors.Is(err, errSilent) {
 			fmt.Fprintln(os.Stderr, "tandem:", err)
+		}
+		if errors.Is(err, errConfig) {
+			os.Exit(exitConfig)
 		}
 		os.Exit(1)
 	}

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/report"
 )
 
 // lookupTimeout bounds a look-up for the worker, which waits for as long.
@@ -30,7 +31,7 @@ func (w *workerLink) lookup(ctx context.Context, conn *workerConn, asked <-chan 
 			within, cancel := context.WithTimeout(ctx, lookupTimeout)
 			found.Addresses, err = net.DefaultResolver.LookupNetIP(within, "ip", l.Host)
 			cancel()
-			found.Error = text(err)
+			found.Error = report.Text(err)
 		}
 		if err := conn.Send(ipc.ToWorker{Found: &found}); err != nil && ctx.Err() == nil {
 			w.log.Debug("answer the worker", zap.Error(err))

@@ -293,21 +293,26 @@ func (w *workerLink) give(ctx context.Context, s serving) error {
 }
 
 // renew has the running worker, and those after it, take changed files of what it
-// serves.
+// serves. On an error those after it are given the files of before.
 func (w *workerLink) renew(ctx context.Context, f ipc.Files) error {
 	w.applying.Lock()
 	defer w.applying.Unlock()
+	w.mu.Lock()
+	before := w.serving.config.Files
+	w.mu.Unlock()
 	g, err := w.sendFiles(f)
-	if err != nil || g.proc == nil {
-		return err
-	}
-	if err := g.await(ctx); err != nil {
-		return err
+	if err == nil && g.proc != nil {
+		err = g.await(ctx)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.files = w.serving.config.Files
-	return nil
+	switch {
+	case err != nil:
+		w.serving.config.Files = before
+	case g.proc != nil:
+		w.files = w.serving.config.Files
+	}
+	return err
 }
 
 // sendFiles gives the worker f. Without one that serves the next is given all files,

@@ -150,7 +150,7 @@ func (e *exam) files() {
 	if err != nil {
 		f.Errors = append(f.Errors, strings.Split(err.Error(), "\n")...)
 	} else {
-		for _, n := range keeper.Notices(e.facts.Now) {
+		for _, n := range keeper.Status(e.facts.Now).Notices {
 			f.Warnings = append(f.Warnings, n.String())
 		}
 	}
