@@ -19,13 +19,13 @@ demo-active-active: build ## two VIPs, both nodes serve, and each backs the othe
 demo-faults: build ## a server fails in one way after another, under traffic (root)
 	./bin/tandem demo --faults
 
-test: ## gofmt, vet and all tests (root for those in network namespaces)
+test: ## gofmt, vet, all tests and some fuzzing (root for those in network namespaces)
 	./scripts/test
 
 container: build ## a container image of bin/tandem, with podman or docker
 	./scripts/container/build $(VERSION)
 
-lint: ## golangci-lint with .golangci.yml
+lint: ## golangci-lint with .golangci.yml, and govulncheck
 	./scripts/lint
 
 package: ## dist/*.deb, *.rpm and *.tar.gz, for amd64 and arm64
