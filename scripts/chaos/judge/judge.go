@@ -229,8 +229,8 @@ func (j *Judge) evidence() string {
 		}
 		b.WriteString("; ")
 	}
-	fmt.Fprintf(&b, "neighbour entry %s, last announcement %s, last answer %s; heartbeat %v, gossip %v; late %v", name(j.neighbour),
-		name(j.announcer), name(j.answerer), j.heard.text(j.now), j.told.text(j.now), ms(j.late.slack(j.now-time.Second)))
+	fmt.Fprintf(&b, "neighbour entry %s, last announcement %s, last answer %s; heartbeat %v, gossip %v; late %v, ordinary processes %v", name(j.neighbour),
+		name(j.announcer), name(j.answerer), j.heard.text(j.now), j.told.text(j.now), ms(j.late.slack(j.now-time.Second)), ms(j.late.ordinary(j.now-3*time.Second)))
 	ids := make([]int, 0, len(j.all))
 	for id := range j.all {
 		ids = append(ids, id)
