@@ -30,10 +30,14 @@ type cli struct {
 	Events  eventsCmd  `cmd:"" help:"Show what happened on both nodes, one timeline: --follow, --since 1h."`
 	Reload  reloadCmd  `cmd:"" help:"Have the node read its config again. A config that is refused changes nothing."`
 	Server  serverCmd  `cmd:"" help:"List the servers, or change one at runtime: ready, drain, maint, weight=N, add, remove."`
+	Doctor  doctorCmd  `cmd:"" help:"Say what on this host would hurt a node, and how to mend it."`
 	Keygen  keygenCmd  `cmd:"" help:"Print a new cluster key."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 	Demo    demoCmd    `cmd:"" help:"See a failover: a pair in network namespaces, under traffic, measured. Needs root."`
 
+	Completion completionCmd `cmd:"" help:"Print the completion of a shell: bash, zsh or fish."`
+
+	Man    manCmd    `cmd:"" hidden:""`
 	Agent  agentCmd  `cmd:"" hidden:""`
 	Worker workerCmd `cmd:"" hidden:""`
 	Probe  probeCmd  `cmd:"" hidden:"" help:"Measure, as a client, for how long a service gives no answer."`
@@ -44,6 +48,9 @@ func main() {
 		// Nothing has failed that another line would explain.
 		if !errors.Is(err, errSilent) {
 			fmt.Fprintln(os.Stderr, "tandem:", err)
+		}
+		if errors.Is(err, errConfig) {
+			os.Exit(exitConfig)
 		}
 		os.Exit(1)
 	}

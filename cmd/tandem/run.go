@@ -2,14 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"go.uber.org/zap"
 	"golang.org/x/term"
 
+	"github.com/tandemlb/tandem/internal/config"
+	"github.com/tandemlb/tandem/internal/sdnotify"
 	"github.com/tandemlb/tandem/internal/supervisor"
 	"github.com/tandemlb/tandem/internal/telemetry"
 )
@@ -51,12 +55,28 @@ func (c *runCmd) Run(ctx context.Context, o output) error {
 		ConfigPath: c.Config, Node: c.Node, Socket: c.Socket, UserSocket: userSocket(), StateDir: state,
 		Version: version, Log: log.Logger, Level: log.Level, ReloadC: hangups(ctx),
 	})
-	if err != nil && !isTerminal(o.err) { // else it is for a person to read
-		telemetry.As(log.Logger, "supervisor", c.Node, os.Getpid()).Error("the node does not run", zap.Error(err), telemetry.Always())
-		return errSilent
+	if err == nil {
+		return nil
 	}
-	return err
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	sdnotify.Status("the node does not run: " + first)
+	var said error
+	if !isTerminal(o.err) { // else it is for a person to read
+		telemetry.As(log.Logger, "supervisor", c.Node, os.Getpid()).Error("the node does not run", zap.Error(err), telemetry.Always())
+		said = errSilent
+	}
+	if wrong := (config.Errors{}); errors.As(err, &wrong) {
+		return errors.Join(said, errConfig, err)
+	}
+	return errors.Join(said, err)
 }
+
+// exitConfig is the status with which a node ends whose config is wrong (EX_CONFIG of
+// sysexits.h): to start it again is of no use.
+const exitConfig = 78
+
+// errConfig ends the program with that status.
+var errConfig = errors.New("the config is wrong")
 
 // isTerminal reports whether somebody looks at w.
 func isTerminal(w io.Writer) bool {

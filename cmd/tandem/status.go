@@ -133,6 +133,9 @@ func (p *statusPrinter) node(s *admin.Status) {
 		rows = append(rows, fmt.Sprintf("\tASLEEP for %v, %s ago", a.Slept.For.Round(time.Millisecond), age(p.now, a.Slept.At)))
 	}
 	rows = append(rows, "worker\t"+process(s.Worker))
+	if s.Sandbox != nil {
+		rows = append(rows, "\tsandbox: "+s.Sandbox.String())
+	}
 	if s.Panics > 0 {
 		rows = append(rows, fmt.Sprintf("\tALARM: %d connections ended in a panic, each is a bug: see the log", s.Panics))
 	}

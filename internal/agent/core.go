@@ -86,6 +86,7 @@ type keeper interface {
 type teller interface {
 	state(*ipc.AgentState)
 	log(level, message string, fields map[string]any)
+	role(level, message string, evidence map[string]any) // log, of a change of role
 }
 
 // watcher watches exactly these gateways and claims from now on; what it sees

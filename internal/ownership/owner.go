@@ -231,7 +231,9 @@ func (o *Owner) reconcile(name string, w Want, now func() time.Time) (f Fact, ok
 	h := o.holdings[name]
 	if h != nil && (!w.Hold || !sameAddresses(h.want.Router, w.Router)) {
 		err := o.release(name)
-		if !w.Hold && !w.Discarded {
+		// One of another config may come while that of before still holds: of what
+		// is wanted in between nothing is seen here.
+		if !w.Hold && !w.Discarded && sameAddresses(h.want.Router, w.Router) {
 			return Fact{Name: name, Generation: w.Generation, Err: err}, true
 		}
 		h = nil

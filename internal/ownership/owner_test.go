@@ -200,6 +200,31 @@ func TestVirtualMACHasItsInterface(t *testing.T) {
 	h.expect(t, "remove "+device)
 }
 
+// A reload that gives a VIP its virtual MAC address, or takes it away, replaces the
+// router under the same name, and the owner sees only what is wanted last.
+func TestRouterOfAnotherConfigIsPrepared(t *testing.T) {
+	o, h := newOwner()
+	virtual := main4
+	virtual.VirtualMAC = true
+	device := deviceOf(virtual).Name()
+	o.Set(Want{Router: main4, Hold: true, Generation: 1})
+	o.Work(at(start))
+	h.done()
+	o.Set(Want{Router: main4, Discarded: true, Generation: 2})
+	o.Set(Want{Router: virtual})
+	if f := one(t, o.Work(at(start))); f.Device != device || f.Held {
+		t.Errorf("told %+v", f)
+	}
+	h.expect(t, "release 192.0.2.100 on eth0", "sweep interfaces", "sweep", "prepare "+device)
+	o.Set(Want{Router: virtual, Hold: true, Generation: 1})
+	o.Work(at(start))
+	h.done()
+	o.Set(Want{Router: virtual, Discarded: true, Generation: 2})
+	o.Set(Want{Router: main4})
+	o.Work(at(start))
+	h.expect(t, "release 192.0.2.100 on "+device, "down "+device, "sweep", "remove "+device)
+}
+
 // The addresses of a config that has changed are not those of before.
 func TestOtherAddressesReplaceThoseThatAreHeld(t *testing.T) {
 	o, h := newOwner()

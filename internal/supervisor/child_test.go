@@ -17,6 +17,7 @@ import (
 
 	"github.com/tandemlb/tandem/internal/child"
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/report"
 )
 
 // patience bounds what a test waits for; nothing takes that long.
@@ -98,7 +99,11 @@ func play(name, conduct string) {
 		case m.Files != nil:
 			given.Listeners = append(given.Listeners, ipc.ListenerState{Name: "files", Accepted: uint64(len(m.Files.Files))})
 			conn.Send(ipc.FromWorker{State: &given})
-			conn.Send(ipc.FromWorker{Applied: &ipc.Applied{Generation: m.Files.Generation}})
+			applied := ipc.Applied{Generation: m.Files.Generation}
+			if conduct == "refuses files" {
+				applied.Error = "no room for files"
+			}
+			conn.Send(ipc.FromWorker{Applied: &applied})
 		}
 	}
 }
@@ -221,7 +226,7 @@ func TestReasonOfAnEndIsKept(t *testing.T) {
 		background(t, w.run)
 		eventually(t, "it has ended", func() bool { return w.view().ends.count > 0 })
 		const want = "the worker refuses the config: no socket was handed over"
-		if got := text(w.view().ends.last); !strings.Contains(got, want) {
+		if got := report.Text(w.view().ends.last); !strings.Contains(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	})
@@ -231,7 +236,7 @@ func TestReasonOfAnEndIsKept(t *testing.T) {
 		eventually(t, "it serves", func() bool { return w.view().ready })
 		kill(t, w.view().pid)
 		eventually(t, "it serves again", func() bool { v := w.view(); return v.ready && v.ends.count == 1 })
-		if got := text(w.view().why()); !strings.Contains(got, "signal: killed") {
+		if got := report.Text(w.view().why()); !strings.Contains(got, "signal: killed") {
 			t.Errorf("got %q", got)
 		}
 	})

@@ -12,6 +12,8 @@ import (
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/judge"
 	"github.com/tandemlb/tandem/internal/peer"
+	"github.com/tandemlb/tandem/internal/report"
+	"github.com/tandemlb/tandem/internal/sdnotify"
 	"github.com/tandemlb/tandem/internal/tickets"
 	"github.com/tandemlb/tandem/internal/timeline/notes"
 	"github.com/tandemlb/tandem/vrrp"
@@ -34,6 +36,7 @@ type coordinator struct {
 	notes   notes.Notes
 	tickets tickets.Keeper
 	told    peer.State
+	line    string // told to the service manager
 }
 
 func newCoordinator(s *Supervisor) *coordinator {
@@ -49,17 +52,25 @@ func (s *Supervisor) changed() {
 }
 
 func (c *coordinator) run(ctx context.Context) {
-	ticker := time.NewTicker(min(watchdogInterval(), lookEvery))
+	ticker := time.NewTicker(sdnotify.Interval(lookEvery))
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			notify(watchdog)
+			c.live()
 		case <-c.changedC:
 		}
 		c.look(time.Now())
+	}
+}
+
+// live tells the service manager that the node lives: that this loop turns, and that
+// what is to run runs. A child that has ended is back before anybody is missed.
+func (c *coordinator) live() {
+	if c.worker.view().pid != 0 && (c.agent == nil || c.agent.view().pid != 0) {
+		sdnotify.Alive()
 	}
 }
 
@@ -105,6 +116,10 @@ func (c *coordinator) look(now time.Time) {
 		}
 	}
 	c.note(now, sc, out)
+	if line := report.Line(out.fit, sc.agent.routers()); line != c.line {
+		c.line = line
+		sdnotify.Status(line)
+	}
 	out.says.Tickets, out.says.Events = c.rotate(now, sc), c.history.Says()
 	if c.cluster != nil {
 		c.publish(out.says)

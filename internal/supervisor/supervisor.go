@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandemlb/tandem/internal/admin"
+	"github.com/tandemlb/tandem/internal/capability"
 	"github.com/tandemlb/tandem/internal/certs"
 	"github.com/tandemlb/tandem/internal/child"
 	"github.com/tandemlb/tandem/internal/config"
@@ -28,6 +29,8 @@ import (
 	"github.com/tandemlb/tandem/internal/listen"
 	"github.com/tandemlb/tandem/internal/metrics"
 	"github.com/tandemlb/tandem/internal/peer"
+	"github.com/tandemlb/tandem/internal/place"
+	"github.com/tandemlb/tandem/internal/sdnotify"
 	"github.com/tandemlb/tandem/internal/telemetry"
 	"github.com/tandemlb/tandem/internal/tickets"
 	"github.com/tandemlb/tandem/internal/timeline"
@@ -75,6 +78,7 @@ type Supervisor struct {
 	console *console.Console  // nil: nobody asks on TCP
 
 	reloading  sync.Mutex // one reload at a time
+	loader     loader     // owned by reloading, once the node serves
 	generation uint64     // of the newest config that was tried; owned by reloading
 	stopping   bool       // the sockets are closed; owned by reloading
 	stickyKey  []byte     // constant; see ipc.WorkerConfig
@@ -109,7 +113,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := requireCapabilities(len(first.routers) > 0); err != nil {
+	if err := capability.Require(len(first.routers) > 0, child.Unprivileged() != nil); err != nil {
 		return err
 	}
 	level, err := zap.ParseAtomicLevel(first.config.Log.Level)
@@ -255,6 +259,7 @@ func (s *Supervisor) serve(ctx context.Context, api func(context.Context) error)
 	defer parts.Wait()
 	defer stop()
 
+	s.loader.stopC = ctx.Done()
 	failedC := make(chan error, 1)
 	parts.Go(func() { _ = s.servers.resolver.Run(inner) }) // it returns nil
 	s.awaitAnswers(ctx)
@@ -286,6 +291,7 @@ func (s *Supervisor) serve(ctx context.Context, api func(context.Context) error)
 	parts.Go(func() { s.reloadOn(coordinated, s.o.ReloadC) })
 	parts.Go(func() { s.runServers(coordinated) })
 	parts.Go(func() { s.runFiles(coordinated) })
+	parts.Go(func() { place.Run(coordinated, s.placed, s.move) })
 	parts.Go(func() { failedC <- s.awaitFirst(coordinated) })
 
 	var err error
@@ -294,11 +300,11 @@ func (s *Supervisor) serve(ctx context.Context, api func(context.Context) error)
 	case err = <-failedC:
 		if err == nil {
 			s.o.Log.Info("serving", zap.String("config", s.o.ConfigPath), zap.String("hash", s.current().hash), zap.String("version", s.o.Version), telemetry.Always())
-			notify(ready)
+			sdnotify.Ready()
 			<-ctx.Done()
 		}
 	}
-	notify(stopping)
+	sdnotify.Stopping()
 	s.o.Log.Info("stopping", telemetry.Always())
 	s.history.Add(admin.Event{At: time.Now(), Kind: admin.NodeEvent, What: "stopping"})
 	// The peer takes over while this node still serves; only then does it stop.
@@ -320,7 +326,7 @@ func (s *Supervisor) closeSockets() {
 	listen.Close(s.sockets)
 }
 
-// awaitFirst waits until the worker serves.
+// awaitFirst waits until the worker serves, and the agent has something to say.
 func (s *Supervisor) awaitFirst(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -328,13 +334,17 @@ func (s *Supervisor) awaitFirst(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		v := s.worker.view()
-		if v.ready {
+		mute := s.agent != nil && s.agent.view().state == nil
+		if v.ready && !mute {
 			return nil
 		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			if why := v.why(); why != nil {
+			switch why := v.why(); {
+			case v.ready:
+				return fmt.Errorf("start: the agent does not run within %v: %w", startTimeout, s.agent.why())
+			case why != nil:
 				return fmt.Errorf("start: the worker does not serve: %w", why)
 			}
 			return fmt.Errorf("start: the worker does not serve within %v", startTimeout)

@@ -113,7 +113,11 @@ func (w *workerLink) session(ctx context.Context) error {
 		}
 		restoredC <- err
 	}()
-	err = w.receive(conn)
+	askedC := make(chan ipc.Lookup, 1)
+	var answering sync.WaitGroup
+	answering.Go(func() { w.lookup(watched, conn, askedC) })
+	err = w.receive(conn, askedC)
+	close(askedC)
 	w.unready("the worker has ended")
 	select {
 	case <-proc.Done:
@@ -122,6 +126,7 @@ func (w *workerLink) session(ctx context.Context) error {
 	}
 	err = errors.Join(err, proc.Ending())
 	stop()
+	answering.Wait()
 	if cause := <-restoredC; cause != nil && !errors.Is(cause, errEnded) {
 		err = fmt.Errorf("%w (%w)", cause, err)
 	}
@@ -203,7 +208,7 @@ func (w *workerLink) watch(ctx context.Context, conn *workerConn, proc *child.Pr
 	}
 }
 
-func (w *workerLink) receive(conn *workerConn) error {
+func (w *workerLink) receive(conn *workerConn, asked chan<- ipc.Lookup) error {
 	for {
 		m, files, err := conn.Receive()
 		for _, f := range files {
@@ -220,7 +225,15 @@ func (w *workerLink) receive(conn *workerConn) error {
 		case m.Pong != nil:
 			w.answered = max(w.answered, m.Pong.Seq)
 		case m.State != nil:
+			if w.state == nil && len(m.State.Sandbox.Missing) > 0 {
+				w.log.Info("the worker runs without a part of its sandbox", zap.Strings("missing", m.State.Sandbox.Missing))
+			}
 			w.state = m.State
+		case m.Lookup != nil:
+			select {
+			case asked <- *m.Lookup:
+			default: // it asks too much
+			}
 		case m.Counts != nil:
 			w.scraper.Answered(m.Counts)
 		case m.Applied != nil:
@@ -280,21 +293,26 @@ func (w *workerLink) give(ctx context.Context, s serving) error {
 }
 
 // renew has the running worker, and those after it, take changed files of what it
-// serves.
+// serves. On an error those after it are given the files of before.
 func (w *workerLink) renew(ctx context.Context, f ipc.Files) error {
 	w.applying.Lock()
 	defer w.applying.Unlock()
+	w.mu.Lock()
+	before := w.serving.config.Files
+	w.mu.Unlock()
 	g, err := w.sendFiles(f)
-	if err != nil || g.proc == nil {
-		return err
-	}
-	if err := g.await(ctx); err != nil {
-		return err
+	if err == nil && g.proc != nil {
+		err = g.await(ctx)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.files = w.serving.config.Files
-	return nil
+	switch {
+	case err != nil:
+		w.serving.config.Files = before
+	case g.proc != nil:
+		w.files = w.serving.config.Files
+	}
+	return err
 }
 
 // sendFiles gives the worker f. Without one that serves the next is given all files,
