@@ -323,6 +323,20 @@ func checkRunning(t *testing.T, n *node) {
 	if len(want) > 0 {
 		t.Errorf("not running: %v", want)
 	}
+	inside := func(script string) error {
+		_, err := n.try("nsenter", "--target", n.property("MainPID"), "--mount", "sh", "-c", script)
+		return err
+	}
+	for _, forbidden := range []string{
+		"touch /etc/tandem/x", "touch /usr/x", "touch /var/x", "echo 1 >/proc/sys/kernel/panic", "grep root /etc/shadow", "ls /root/.profile",
+	} {
+		if inside(forbidden) == nil {
+			t.Errorf("the service can: %s", forbidden)
+		}
+	}
+	if err := inside("touch /var/lib/tandem/x /run/tandem/x && rm /var/lib/tandem/x /run/tandem/x"); err != nil {
+		t.Errorf("the service cannot write its state: %v", err)
+	}
 	status := n.do("tandem", "status")
 	if !strings.Contains(status, "real time: yes, memory locked: yes") {
 		t.Errorf("the agent is not all that it is to be:\n%s", status)
