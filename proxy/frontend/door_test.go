@@ -35,6 +35,7 @@ func TestADoorRestsFromACrowd(t *testing.T) {
 	}
 	began := time.Now()
 	close(hold)
+	eventually(t, "the door to rest", b.door.resting.Load)
 	for _, c := range crowd {
 		if got := said(t, c); got != "no" {
 			t.Errorf("told %q", got)
@@ -47,6 +48,8 @@ func TestADoorRestsFromACrowd(t *testing.T) {
 	if n := b.Traffic().Refused[string(Connections)]; n != clients {
 		t.Errorf("%d were turned away, want all %d", n, clients)
 	}
+
+	eventually(t, "the door to open", func() bool { return !b.door.resting.Load() })
 
 	t.Log("# those that are in are served, and room that is made is given away")
 	served(t, in)
