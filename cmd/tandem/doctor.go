@@ -81,7 +81,6 @@ func printFindings(w io.Writer, findings []doctor.Finding, unknown []string) err
 	for _, f := range findings {
 		count[f.Severity]++
 	}
-	_, err := fmt.Fprintf(w, "\n%d errors, %d warnings, %d in order\n", count[doctor.Error], count[doctor.Warning], count[doctor.OK])
+	_, err := fmt.Fprintf(w, "\nerrors: %d, warnings: %d, in order: %d\n", count[doctor.Error], count[doctor.Warning], count[doctor.OK])
 	return err
 }
-

@@ -114,8 +114,24 @@ func (e *examination) routers() {
 		}
 	}
 	if e.Listened > 0 && !e.found(check) {
-		e.ok(check, fmt.Sprintf("no foreign router was heard within %v", e.Listened))
+		e.ok(check, fmt.Sprintf("within %v nothing was heard that hurts%s", e.Listened, e.foreign()))
 	}
+}
+
+// foreign names the virtual routers of others, which nobody here is to take.
+func (e *examination) foreign() string {
+	var ids []uint8
+	for _, a := range e.Heard {
+		ours := slices.ContainsFunc(e.VIPs, func(v VIP) bool { return v.RouterID == a.RouterID })
+		if !ours && !slices.Contains(ids, a.RouterID) {
+			ids = append(ids, a.RouterID)
+		}
+	}
+	if len(ids) == 0 {
+		return ""
+	}
+	slices.Sort(ids)
+	return fmt.Sprintf("; others use router_id %s", strings.Trim(fmt.Sprint(ids), "[]"))
 }
 
 // hear judges an advertisement of another host.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,10 @@ func (o options) climb(ctx context.Context, a *arena, l ladder, f side.Files) (c
 		}
 		instances = append(instances, i)
 		c.systems = append(c.systems, s.Name)
+		searches[n] = &search{held: o.knee, broke: 2 * o.knee}
+		if o.knee > 0 {
+			continue
+		}
 		searches[n] = &search{rate: l.start, factor: factor, halves: o.halves, most: 400_000}
 	}
 	for round := 0; slices.ContainsFunc(searches, func(s *search) bool { return !s.over() }); round++ {
@@ -142,4 +147,22 @@ func (o ordeal) String() string {
 		o.System, o.Knee, milliseconds(o.before.p99()), o.during.goodput(), milliseconds(o.during.p99()), milliseconds(quantile(o.during.denials, 0.99)), causes(o.during),
 		o.hinted, o.denied, o.open, 100*o.shares.client, milliseconds(o.late), 100*o.shares.backend, 100*o.shares.proxy, o.recovery, o.recovered, milliseconds(o.after.p99()), o.hung,
 		o.memory[0]>>20, o.memory[1]>>20, o.memory[2]>>20)
+}
+
+// sortedByRate returns the steps of a system by their rate; of a rate that was tried
+// twice, the second.
+func sortedByRate(steps []step, system string) (all []step) {
+	for _, s := range steps {
+		if s.System != system {
+			continue
+		}
+		at := slices.IndexFunc(all, func(o step) bool { return o.Rate == s.Rate })
+		if at >= 0 {
+			all[at] = s
+		} else {
+			all = append(all, s)
+		}
+	}
+	slices.SortFunc(all, func(a, b step) int { return cmp.Compare(a.Rate, b.Rate) })
+	return all
 }

@@ -150,5 +150,5 @@ func dialKind(err error) string {
 	return ended
 }
 
-// dialWithin bounds a dial that nobody waits for any more.
-const dialWithin = patience + time.Second
+// dialGrace is how much longer a dial may take than its client waits.
+const dialGrace = time.Second

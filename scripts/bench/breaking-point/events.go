@@ -161,7 +161,7 @@ func (g *generator) expire(now time.Duration) {
 	}
 	g.checked = now
 	for i := range g.conns {
-		if c := &g.conns[i]; (c.state == busy || c.state == connecting) && now-c.intended > patience {
+		if c := &g.conns[i]; (c.state == busy || c.state == connecting) && now-c.intended > g.patience {
 			g.fail(i, now, timedOut)
 		}
 	}

@@ -13,14 +13,16 @@ import (
 )
 
 const (
-	// patience is how long a client waits for its answer, from when it wanted to ask.
-	patience = 2 * time.Second
+	// clientPatience is how long a client waits for its answer, from when it wanted to ask.
+	clientPatience = 2 * time.Second
 	// grace is for what is still open when all should have ended.
 	grace = 2 * time.Second
 	// breath is the shortest wait of the loop: what falls due in it is sent at once.
 	breath = 100 * time.Microsecond
+	// readyWithin is how long it may take to open the connections that are to be there.
+	readyWithin = 15 * time.Second
 	// dialers is how many handshakes a load makes at a time to have its connections.
-	dialers = 32
+	dialers = 512
 )
 
 // A load is an open loop: requests are sent when the schedule says so, whatever became
@@ -34,6 +36,7 @@ type load struct {
 	fresh     bool // a connection for each request
 	ready     int  // connections that are open before the first request
 	most      int  // connections at a time
+	patience  time.Duration
 	seed      uint64
 	stretches []stretch
 }
@@ -99,7 +102,7 @@ func (l load) run(ctx context.Context, moments []moment) (loaded, error) {
 			moments[0].do()
 			moments = moments[1:]
 		}
-		if now >= g.load.end() && g.schedule.over && g.waiting == 0 && len(moments) == 0 || now > g.load.end()+patience+grace {
+		if now >= g.load.end() && g.schedule.over && g.waiting == 0 && len(moments) == 0 || now > g.load.end()+g.patience+grace {
 			g.settled = now - g.load.end()
 			return g.loaded, nil
 		}
@@ -145,13 +148,18 @@ func (g *generator) prepare(ctx context.Context) (err error) {
 		g.connect(ctx, 0)
 	}
 	events := make([]unix.EpollEvent, 1024)
-	for deadline := time.Now().Add(10 * time.Second); len(g.idle) < g.ready; {
+	for deadline := time.Now().Add(readyWithin); len(g.idle) < g.ready; {
 		if time.Now().After(deadline) || ctx.Err() != nil {
-			return errors.Join(fmt.Errorf("open %d connections: %d are open in 10 s", g.ready, len(g.idle)), ctx.Err())
+			return errors.Join(fmt.Errorf("open %d connections: %d are open in %s", g.ready, len(g.idle), readyWithin), ctx.Err())
 		}
-		if len(g.samples) > 0 {
-			return fmt.Errorf("open %d connections: one is %s", g.ready, g.samples[0].kind)
+		// A proxy that has just been under too much takes a while.
+		for _, s := range g.samples {
+			if s.kind == refused {
+				return fmt.Errorf("open %d connections: one is %s", g.ready, s.kind)
+			}
+			g.connect(ctx, 0)
 		}
+		g.samples = g.samples[:0]
 		if err := g.wait(events); err != nil {
 			return err
 		}
@@ -238,7 +246,7 @@ func (g *generator) watch(place int, events uint32) error {
 // dial makes a handshake on a goroutine, which rings when it is over.
 func (g *generator) dial(ctx context.Context, place int, era uint32) {
 	g.dials.Go(func() {
-		ctx, cancel := context.WithTimeout(ctx, dialWithin)
+		ctx, cancel := context.WithTimeout(ctx, g.patience+dialGrace)
 		defer cancel()
 		d := dialed{place: place, era: era, fd: -1}
 		select {

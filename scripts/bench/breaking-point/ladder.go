@@ -22,17 +22,18 @@ type ladder struct {
 	fresh      bool    // a connection for each request
 	shakes     bool    // it is handshakes that are counted
 	ready      int     // connections that are open before the first request
+	limit      int     // connections that the proxy lets in
 	start      float64 // the first rate
 }
 
 // ladders returns all of them, in the order in which they run.
 func ladders() []ladder {
 	return []ladder{
-		{name: "http", what: "HTTP, requests on connections that are kept", protocol: http(), http: true, ready: 256, start: 8000},
-		{name: "tls", what: "HTTP over TLS, requests on connections that are kept", protocol: http(), http: true, tls: true, ready: 256, start: 6000},
-		{name: "handshakes", what: "TLS, a handshake and a request on each connection", protocol: http(), http: true, tls: true, fresh: true, shakes: true, start: 600},
-		{name: "messages", what: "TCP, messages on connections that are kept", protocol: echo(), ready: 256, start: 8000},
-		{name: "connections", what: "TCP, a connection for each message", protocol: echo(), fresh: true, start: 1500},
+		{name: "http", what: "HTTP, requests on connections that are kept", protocol: http(), http: true, ready: 256, limit: 1000, start: 8000},
+		{name: "tls", what: "HTTP over TLS, requests on connections that are kept", protocol: http(), http: true, tls: true, ready: 256, limit: 1000, start: 6000},
+		{name: "handshakes", what: "TLS, a handshake and a request on each connection", protocol: http(), http: true, tls: true, fresh: true, shakes: true, limit: 200, start: 600},
+		{name: "messages", what: "TCP, messages on connections that are kept", protocol: echo(), ready: 256, limit: 1000, start: 8000},
+		{name: "connections", what: "TCP, a connection for each message", protocol: echo(), fresh: true, limit: 400, start: 1500},
 	}
 }
 
@@ -48,7 +49,7 @@ func (l ladder) load(address string, seed uint64, stretches ...stretch) (load, e
 	}
 	return load{
 		address: to, protocol: l.protocol, tls: l.tls, fresh: l.fresh,
-		ready: l.ready, most: mostOpen, seed: seed, stretches: stretches,
+		ready: l.ready, most: mostOpen, patience: clientPatience, seed: seed, stretches: stretches,
 	}, nil
 }
 
@@ -81,12 +82,12 @@ type usage struct {
 
 // A step is what came of one rate.
 type step struct {
-	System string  `json:"system"`
-	Rate   float64 `json:"rate"` // requests a second that were to be sent
+	System string
+	Rate   float64 // requests a second that were to be sent
 
 	tally
-	Held   bool          `json:"held"`
-	Late   bool          `json:"client_late"` // it says more of the client than of the proxy
+	Held   bool
+	Late   bool          // it says more of the client than of the proxy
 	late   time.Duration // p99 of how late the client was by its own fault
 	open   int
 	shares shares
@@ -147,7 +148,7 @@ func (a *arena) step(ctx context.Context, l ladder, i *side.Instance, rate float
 	s := step{
 		Rate: rate, tally: tallied(got.samples, a.warm, a.warm+a.period), open: got.open,
 		late: tallied(got.late, a.warm, a.warm+a.period).lateness(), shares: before.until(after),
-		hung: got.settled > patience+grace,
+		hung: got.settled > clientPatience+grace,
 	}
 	s.Held, s.Late = a.bound.holds(s.tally), s.late > clientLimit
 	return s, nil

@@ -40,8 +40,10 @@ type options struct {
 	failed   float64
 	share    float64
 	halves   int
+	knee     float64
 	svg      string
 	markdown string
+	docs     string
 }
 
 func run(ctx context.Context) error {
@@ -59,7 +61,9 @@ func run(ctx context.Context) error {
 	flag.Float64Var(&o.failed, "failed", 0.01, "share of the requests that may fail; beyond it a rate has broken the proxy")
 	flag.Float64Var(&o.share, "share", 0.4, "share of a processor that a proxy has, more than 0 to 1")
 	flag.IntVar(&o.halves, "halves", 3, "how often the distance between what holds and what breaks is halved, 0 to 10")
+	flag.Float64Var(&o.knee, "knee", 0, "rate that both are taken to hold: nothing is looked for, and the overload alone is measured")
 	flag.StringVar(&o.svg, "svg", "", "file for the picture")
+	flag.StringVar(&o.docs, "docs", "", "page of the documentation whose table is to be replaced")
 	flag.StringVar(&o.markdown, "markdown", "", "file for the tables")
 	flag.Parse()
 	switch {

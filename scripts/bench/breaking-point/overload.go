@@ -82,7 +82,7 @@ func (a *arena) overload(ctx context.Context, l ladder, i *side.Instance, knee f
 	o.before, o.during = tallied(got.samples, time.Second, first), tallied(got.samples, first+time.Second, second)
 	o.recovery, o.recovered = a.bound.recovery(got.samples, second, third)
 	o.after = tallied(got.samples, second+o.recovery, third)
-	o.hung = got.settled > patience+grace
+	o.hung = got.settled > clientPatience+grace
 	o.hinted, o.denied, o.open = got.hinted, got.denied, got.open
 	o.late, o.shares = tallied(got.late, first, second).lateness(), before.until(after)
 	return o, nil

@@ -13,14 +13,8 @@ const (
 	otherCPU = 1
 )
 
-// What a careful operator allows: so many clients that the last of them is served in
-// good time, so many requests at the servers as these take, and a short queue.
-const (
-	mostConnections = 2000
-	mostPerClient   = 200
-	mostRequests    = 500
-	mostWaiting     = 500
-)
+// mostPerClient is how many connections an operator lets one client have.
+const mostPerClient = 100
 
 // haproxy is HAProxy with the limits, for the ladder.
 func haproxy(l ladder, f side.Files) side.System {
@@ -45,15 +39,14 @@ defaults
   timeout connect 2s
   timeout client 75s
   timeout server 30s
-  timeout queue 500ms
 frontend in
   bind %s
   maxconn %d
   default_backend out
 backend out
-`, mode, bind, mostConnections)
+`, mode, bind, l.limit)
 	if l.http {
-		fmt.Fprintf(&b, "  option forwardfor\n  http-reuse always\n  server a BACKEND maxconn %d maxqueue %d pool-max-conn -1 pool-purge-delay 75s\n", mostRequests, mostWaiting)
+		b.WriteString("  option forwardfor\n  http-reuse always\n  server a BACKEND pool-max-conn -1 pool-purge-delay 75s\n")
 	} else {
 		b.WriteString("  server a BACKEND\n")
 	}
@@ -65,7 +58,7 @@ backend out
 func tandem(l ladder, f side.Files, binary string, rate float64) side.System {
 	var b strings.Builder
 	b.WriteString("listeners:\n  in:\n    bind: \"LISTEN\"\n")
-	fmt.Fprintf(&b, "    limits: {connections: %d, connections_per_client: %d", mostConnections, mostPerClient)
+	fmt.Fprintf(&b, "    limits: {connections: %d, connections_per_client: %d", l.limit, mostPerClient)
 	if l.shakes && rate > 0 {
 		fmt.Fprintf(&b, ", handshakes: %.0f", rate)
 	}
@@ -81,7 +74,7 @@ func tandem(l ladder, f side.Files, binary string, rate float64) side.System {
 		if rate > 0 && !l.shakes {
 			fmt.Fprintf(&b, "        rate_limit: {requests: %.0f, burst: %.0f, by: listener}\n", rate, rate/10)
 		}
-		fmt.Fprintf(&b, "pools:\n  out:\n    servers: [\"BACKEND\"]\n    limits: {connections: %d, queue: %d, queue_timeout: 500ms}\n", mostRequests, mostWaiting)
+		b.WriteString("pools:\n  out: {servers: [\"BACKEND\"]}\n")
 	}
 	b.WriteString("log: {access: false}\nadmin: {socket: \"DIR/admin.sock\"}\n")
 	name := "tandem"

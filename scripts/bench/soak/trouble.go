@@ -40,10 +40,13 @@ type pair struct {
 	odd     bool // which of the two configs it has
 }
 
-// reload gives both nodes the other config.
+// reload gives both nodes the other config, once they are well.
 func (p *pair) reload(ctx context.Context) error {
+	if _, _, err := p.ready(ctx); err != nil {
+		return err
+	}
 	p.odd = !p.odd
-	if err := p.tandem.Configure(config(p.files, p.odd)); err != nil {
+	if err := p.tandem.Configure(pairConfig(p.files, p.odd)); err != nil {
 		return err
 	}
 	for _, n := range failover.Nodes() {

@@ -34,6 +34,8 @@ type Judge struct {
 
 	found   []Violation
 	Figures Figures
+	// Excused is what would be violations of a calm, had the machine not been late.
+	Excused []Violation
 }
 
 // Figures are the worst that was seen, whether promised or not.
@@ -48,7 +50,6 @@ type Figures struct {
 	Announce int // frames of a node in a second
 	Adverts  int
 	Owners   int // how often the owner changed
-	Excused  int // timeouts and moves in a calm while the machine was late
 	Outcomes map[string]Tally
 }
 
@@ -193,8 +194,8 @@ func (j *Judge) state(e Event, n *node) {
 	n.priority, n.role, n.servers = s.Priority, s.Role, s.ServersUp
 	able := s.Ready && len(n.down) == 0 && n.off == 0
 	n.ready.set(e.At, able)
-	if was.is && !able && !j.excused(e.At-j.bounds.Settle) {
-		j.violate("calm", "%s is not fit, or takes no part, though nothing is wrong", name(e.Node))
+	if was.is && !able {
+		j.blame(e.At-j.bounds.Settle, "%s is not fit, or takes no part, though nothing is wrong", name(e.Node))
 	}
 	j.confirm(e, able)
 }
@@ -228,8 +229,8 @@ func (j *Judge) evidence() string {
 		}
 		b.WriteString("; ")
 	}
-	fmt.Fprintf(&b, "neighbour entry %s, last announcement %s, last answer %s; heartbeat %v, gossip %v; late %v", name(j.neighbour),
-		name(j.announcer), name(j.answerer), j.heard.text(j.now), j.told.text(j.now), ms(j.late.slack(j.now-time.Second)))
+	fmt.Fprintf(&b, "neighbour entry %s, last announcement %s, last answer %s; heartbeat %v, gossip %v; late %v, ordinary processes %v", name(j.neighbour),
+		name(j.announcer), name(j.answerer), j.heard.text(j.now), j.told.text(j.now), ms(j.late.slack(j.now-time.Second)), ms(j.late.ordinary(j.now-3*time.Second)))
 	ids := make([]int, 0, len(j.all))
 	for id := range j.all {
 		ids = append(ids, id)

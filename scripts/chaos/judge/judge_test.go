@@ -147,6 +147,9 @@ func TestStories(t *testing.T) {
 		{"a client waits in vain, and the machine was late", func(s *story) {
 			s.do(Event{What: Late, Text: Ordinary, Span: time.Second}, Event{What: Outcome, Text: "http", Span: time.Second, Reason: Timeout})
 		}, ""},
+		{"a server's answer is too late, and the machine was", func(s *story) {
+			s.do(Event{What: Late, Text: Ordinary, Span: time.Second}, Event{What: Outcome, Text: "http", Span: time.Second, Reason: GatewayTimeout})
+		}, ""},
 		{"a connection breaks, and the machine was late", func(s *story) {
 			s.do(Event{What: Late, Text: Ordinary, Span: time.Second}, Event{What: Outcome, Text: "http", Span: time.Second, Reason: "reset"})
 		}, "calm"},

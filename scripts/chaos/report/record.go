@@ -18,6 +18,7 @@ type Record struct {
 	Lasted     time.Duration
 	Realtime   bool // the observers ran in real time
 	Violations []judge.Violation
+	Excused    []judge.Violation // put down to the machine, which was late
 	Figures    judge.Figures
 
 	holds   [2][]span // by node: when it had the address
