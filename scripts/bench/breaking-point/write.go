@@ -7,12 +7,18 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/scripts/bench/chart"
+	"github.com/tandemlb/tandem/scripts/bench/page"
 )
 
 // write prints the tables, and writes them and the picture into their files.
 func (o options) write(all []climb) error {
 	text := o.tables(all)
 	fmt.Print(text)
+	if o.docs != "" {
+		if err := page.Fill(o.docs, "breaking-point", text); err != nil {
+			return err
+		}
+	}
 	for path, content := range map[string]string{o.markdown: text, o.svg: picture(all, o.limit)} {
 		if path == "" {
 			continue
@@ -36,7 +42,7 @@ func (o options) tables(all []climb) string {
 			c.gives("haproxy"), c.gives("tandem"),
 		})
 	}
-	b.WriteString(grid(knees) + "\n")
+	b.WriteString(page.Table(knees) + "\n")
 	ordeals := [][]string{{"twice as much", "", "served", "of what it holds", "p99", "others get", "their p99", "back after", "memory, MiB: before, most, after", "hangs"}}
 	for _, c := range all {
 		for _, d := range c.ordeals {
@@ -55,7 +61,7 @@ func (o options) tables(all []climb) string {
 			})
 		}
 	}
-	b.WriteString(grid(ordeals))
+	b.WriteString(page.Table(ordeals))
 	if late := lateSteps(all); late != "" {
 		fmt.Fprintf(&b, "\nThe client was late by its own fault, by more than %s for one request of a hundred, in: %s.\n", clientLimit, late)
 	}
@@ -134,18 +140,6 @@ func percent(share float64) string {
 		return fmt.Sprintf("%.1f %%", 100*share)
 	}
 	return fmt.Sprintf("%.0f %%", 100*share)
-}
-
-// grid lays out a table of Markdown.
-func grid(rows [][]string) string {
-	var b strings.Builder
-	for i, row := range rows {
-		fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
-		if i == 0 {
-			fmt.Fprintf(&b, "|%s\n", strings.Repeat("---|", len(row)))
-		}
-	}
-	return b.String()
 }
 
 // picture draws latency over rate, a chart for each ladder.

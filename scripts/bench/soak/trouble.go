@@ -46,7 +46,7 @@ func (p *pair) reload(ctx context.Context) error {
 		return err
 	}
 	p.odd = !p.odd
-	if err := p.tandem.Configure(config(p.files, p.odd)); err != nil {
+	if err := p.tandem.Configure(pairConfig(p.files, p.odd)); err != nil {
 		return err
 	}
 	for _, n := range failover.Nodes() {
