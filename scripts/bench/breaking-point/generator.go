@@ -51,7 +51,7 @@ type loaded struct {
 	open    int           // most connections at a time
 	denied  int           // answers that turned a request away
 	hinted  int           // of them, with Retry-After
-	settled time.Duration // from the last request until nothing was waited for any more; grace: never
+	settled time.Duration // from the last request until nothing was waited for any more
 }
 
 // A generator is a load under way. It is one thread with an epoll set; handshakes of

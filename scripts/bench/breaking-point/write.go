@@ -43,13 +43,9 @@ func (o options) tables(all []climb) string {
 		})
 	}
 	b.WriteString(page.Table(knees) + "\n")
-	ordeals := [][]string{{"twice as much", "", "served", "of what it holds", "p99", "others get", "their p99", "back after", "memory, MiB: before, most, after", "hangs"}}
+	ordeals := [][]string{{"twice as much", "", "served", "of what it holds", "p99", "others get", "their p99", "back after", "memory, MiB: before, most, after", "connections left"}}
 	for _, c := range all {
 		for _, d := range c.ordeals {
-			hangs := "no"
-			if d.hung {
-				hangs = "YES"
-			}
 			back := fmt.Sprintf("%.2g s", d.recovery.Seconds())
 			if !d.recovered {
 				back = fmt.Sprintf("not in %.0f s", calmAfter.Seconds())
@@ -57,7 +53,7 @@ func (o options) tables(all []climb) string {
 			ordeals = append(ordeals, []string{
 				c.ladder.name, d.System, perSecond(d.during.goodput()), percent(d.during.goodput() / d.Knee), milliseconds(d.during.p99()),
 				shareOut(d.during), milliseconds(quantile(d.during.denials, 0.99)), back,
-				fmt.Sprintf("%d, %d, %d", d.memory[0]>>20, d.memory[1]>>20, d.memory[2]>>20), hangs,
+				fmt.Sprintf("%d, %d, %d", d.memory[0]>>20, d.memory[1]>>20, d.memory[2]>>20), fmt.Sprint(d.left),
 			})
 		}
 	}

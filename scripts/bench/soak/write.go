@@ -109,7 +109,7 @@ func (r result) text(lines []line) (text string, problems []string) {
 		rows = append(rows, []string{name, fmt.Sprint(r.Requests[name]), fmt.Sprint(failed[name])})
 	}
 	b.WriteString(page.Table(rows) + "\n" + r.windows(byWindow))
-	fmt.Fprintf(&b, "\n%d reloads; %d requests failed at other times than within %s of a failover or of what mended it.\n", len(r.Reloads), len(others), excused)
+	fmt.Fprintf(&b, "\n%d reloads; %d requests failed at other times than within %s of a failover, or %s of what mended it.\n", len(r.Reloads), len(others), excused, mended)
 	for i, f := range others {
 		if i == 20 {
 			break

@@ -102,9 +102,7 @@ func (j *Judge) Feed(e Event) []Violation {
 	case Bad, Good, Begin, End:
 		j.faulty(e)
 	case Check:
-		if !e.OK {
-			j.violate(e.Reason, "%s", e.Text)
-		}
+		j.check(e)
 	case Outcome:
 		j.outcome(e)
 	case Sample:
@@ -182,6 +180,20 @@ func (j *Judge) faulty(e Event) {
 	j.heard.set(e.At, j.bad[Heartbeat] == 0)
 	j.told.set(e.At, j.bad[Gossip] == 0)
 	j.calm.set(e.At, len(j.faults) == 0)
+}
+
+// check takes something that was to be so. If it took a time, nothing may have been
+// done to the node in that time: it owes nothing otherwise.
+func (j *Judge) check(e Event) {
+	if e.OK {
+		return
+	}
+	if e.Span > 0 && e.Node != Nobody {
+		if able := j.nodes[e.Node].ready; !able.is || able.at > e.At-e.Span {
+			return
+		}
+	}
+	j.violate(e.Reason, "%s", e.Text)
 }
 
 // state takes what a node says of itself.
