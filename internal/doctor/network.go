@@ -42,7 +42,7 @@ func (e *examination) addresses() {
 					who = "the node does not hold it, and another host may"
 				}
 				e.fail(check, fmt.Sprintf("%s of VIP %s is set on %s", addr, v.Name, on), who,
-					fmt.Sprintf("ip addr del %s dev %s, and take it out of the host's network configuration", addr, strings.TrimSuffix(on, " for ever")))
+					fmt.Sprintf("ip addr del %s dev %s, and take it out of the host's network configuration", addr, on))
 				continue
 			}
 			if addr.IsLinkLocalUnicast() || e.onLink(v, p) {
