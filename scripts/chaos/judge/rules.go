@@ -205,7 +205,7 @@ func (j *Judge) outcome(e Event) {
 		if told, ok := j.failed[e.Text]; quiet && (!ok || told < calm.at) {
 			j.failed[e.Text] = e.At
 			format, args := "a client of %s failed (%s, after %v) though nothing was wrong for %v", []any{e.Text, e.Reason, ms(e.Span), ms(e.At - calm.at + j.bounds.Settle)}
-			if e.Reason == Timeout {
+			if e.Reason == Timeout || e.Reason == GatewayTimeout {
 				j.blame(e.At-e.Span-time.Second, format, args...)
 			} else {
 				j.violate("calm", format, args...)
@@ -215,5 +215,8 @@ func (j *Judge) outcome(e Event) {
 	j.Figures.Outcomes[e.Text] = t
 }
 
-// Timeout is the reason of a request that nobody answered in time.
-const Timeout = "timeout"
+// The reasons of requests that nobody answered in time: the node, or a server for it.
+const (
+	Timeout        = "timeout"
+	GatewayTimeout = "status504"
+)

@@ -21,7 +21,7 @@ func (r *Record) Markdown(picture string) string {
 		verdict = fmt.Sprintf("%d violations", n)
 	}
 	p("# Chaos, seed %d: %s\n", r.Plan.Seed, verdict)
-	p("%d faults in %d episodes, %v of %v.\n", len(r.Plan.Faults()), len(r.Plan.Episodes), r.Lasted.Round(time.Second), r.Plan.Length)
+	p("%d faults, %v of %v.\n", len(r.done()), r.Lasted.Round(time.Second), r.Plan.Length)
 	p("![timeline](%s)\n", picture)
 	for _, v := range r.Violations {
 		p("- **%s** at %.3fs: %s\n  %s", v.Invariant, v.At.Seconds(), v.What, v.Evidence)
@@ -51,7 +51,7 @@ func (r *Record) Markdown(picture string) string {
 	p("\n| Faults | |\n|---|---|")
 	for _, kind := range plan.Kinds() {
 		n := 0
-		for _, f := range r.Plan.Faults() {
+		for _, f := range r.done() {
 			if f.Kind == kind {
 				n++
 			}
@@ -59,6 +59,11 @@ func (r *Record) Markdown(picture string) string {
 		p("| %s | %d |", kind, n)
 	}
 	return b.String()
+}
+
+// done returns the faults that the run lasted for.
+func (r *Record) done() []plan.Fault {
+	return slices.DeleteFunc(r.Plan.Faults(), func(f plan.Fault) bool { return f.At > r.Lasted })
 }
 
 // classes returns the classes of requests that were made.
