@@ -2,6 +2,7 @@ package exam
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -56,7 +57,7 @@ func call(ctx context.Context, to netip.AddrPort) string {
 	case isErrno(err, syscall.EHOSTUNREACH):
 		return "no route to host"
 	}
-	if t, is := err.(net.Error); is && t.Timeout() {
+	if t, is := errors.AsType[net.Error](err); is && t.Timeout() {
 		return "it does not answer"
 	}
 	return err.Error()
