@@ -20,12 +20,12 @@ const module = "github.com/tandemlb/tandem/"
 
 // pure packages take the time as an argument and touch nothing outside.
 var pure = []string{
-	"internal/config/shadow", "internal/dashboard", "internal/judge", "internal/report", "internal/roster",
-	"internal/tickets", "internal/timeline/notes", "internal/verdict", "proxy", "proxy/balance", "proxy/census",
-	"proxy/clienthello", "proxy/forward", "proxy/http1", "proxy/http1/syntax", "proxy/l7/outcome", "proxy/l7/rules",
-	"proxy/l7/spans", "proxy/overload", "proxy/proxyproto", "proxy/ratelimit", "proxy/reactor/slots",
+	"internal/config/shadow", "internal/dashboard", "internal/doctor", "internal/judge", "internal/report",
+	"internal/roster", "internal/tickets", "internal/timeline/notes", "internal/verdict", "proxy", "proxy/balance",
+	"proxy/census", "proxy/clienthello", "proxy/forward", "proxy/http1", "proxy/http1/syntax", "proxy/l7/outcome",
+	"proxy/l7/rules", "proxy/l7/spans", "proxy/overload", "proxy/proxyproto", "proxy/ratelimit", "proxy/reactor/slots",
 	"proxy/reactor/wheel", "proxy/retry", "proxy/route", "proxy/secure", "proxy/stats", "proxy/sticky", "proxy/trace",
-	"proxy/upstream", "vrrp",
+	"proxy/upstream", "scripts/chaos/judge", "scripts/chaos/plan", "scripts/chaos/report", "scripts/chaos/wire", "vrrp",
 }
 
 // notInPure are the imports that would make a package impure.
@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 		"internal/vip", "internal/vmac", "proxy/stats", "vrrp",
 	},
 	"internal/await":           {},
+	"internal/capability":      {},
 	"internal/certs":           {"proxy", "proxy/secure"},
 	"internal/child":           {"internal/telemetry"},
 	"internal/config":          {"internal/config/notation", "internal/config/source", "internal/config/traffic", "proxy", "vrrp"},
@@ -51,13 +52,19 @@ var mayImport = map[string][]string{
 	"internal/config/traffic": {
 		"internal/config/notation", "internal/config/secure", "internal/config/shadow", "internal/config/source", "proxy",
 	},
-	"internal/console":   {"internal/admin", "internal/metrics", "internal/page", "proxy/stats"},
+	"internal/console":   {"internal/admin", "internal/gate", "internal/metrics", "internal/page", "proxy/stats"},
 	"internal/dashboard": {"internal/admin", "vrrp"},
+	"internal/doctor":    {},
+	"internal/doctor/exam": {
+		"internal/admin", "internal/certs", "internal/config", "internal/doctor", "internal/ipc", "internal/netio",
+		"internal/place", "proxy", "vrrp",
+	},
+	"internal/gate":      {},
 	"internal/ipc":       {"proxy", "proxy/stats", "vrrp"},
 	"internal/judge":     {"internal/ipc", "internal/peer", "proxy", "vrrp"},
 	"internal/listen":    {"proxy"},
 	"internal/manual":    {},
-	"internal/metrics":   {"internal/admin", "internal/ipc", "proxy/stats", "vrrp"},
+	"internal/metrics":   {"internal/admin", "internal/gate", "internal/ipc", "proxy/stats", "vrrp"},
 	"internal/netio":     {},
 	"internal/notice":    {},
 	"internal/otlp":      {"proxy/trace"},
@@ -72,12 +79,14 @@ var mayImport = map[string][]string{
 	},
 	"internal/resolve":  {"internal/roster"},
 	"internal/roster":   {"internal/config/source", "proxy"},
+	"internal/sandbox":  {},
 	"internal/sdnotify": {},
 	"internal/supervisor": {
-		"internal/admin", "internal/certs", "internal/child", "internal/config", "internal/console", "internal/ipc",
+		"internal/admin", "internal/capability", "internal/certs", "internal/child", "internal/config", "internal/console", "internal/ipc",
 		"internal/judge", "internal/listen", "internal/metrics", "internal/peer", "internal/place", "internal/report",
 		"internal/resolve", "internal/roster", "internal/sdnotify", "internal/telemetry", "internal/tickets",
-		"internal/timeline", "internal/timeline/notes", "internal/usage", "internal/vip", "internal/vmac", "proxy", "proxy/sticky", "vrrp",
+		"internal/timeline", "internal/timeline/notes", "internal/usage", "internal/vip", "internal/vmac", "proxy",
+		"proxy/sticky", "vrrp",
 	},
 	"internal/telemetry":      {},
 	"internal/tickets":        {},
@@ -100,7 +109,7 @@ var mayImport = map[string][]string{
 	},
 	"proxy/balance":     {"proxy"},
 	"proxy/census":      {},
-	"proxy/check":       {"proxy", "proxy/dial", "proxy/http1", "proxy/secure", "proxy/upstream"},
+	"proxy/check":       {"proxy", "proxy/dial", "proxy/http1", "proxy/proxyproto", "proxy/secure", "proxy/upstream"},
 	"proxy/clienthello": {},
 	"proxy/dial":        {"proxy/reactor", "proxy/reactor/tlsconn", "proxy/upstream"},
 	"proxy/forward":     {},
@@ -154,7 +163,11 @@ var mayImport = map[string][]string{
 	},
 	"proxy/udp/mmsg": {"proxy/reactor/socket"},
 	"proxy/upstream": {"proxy", "proxy/balance"},
-	"vrrp":           {},
+	"vagrant/probe":  {"internal/lab/probe"},
+	"vagrant/rehearsal": {
+		"internal/admin", "internal/lab/probe", "internal/lab/report", "vrrp",
+	},
+	"vrrp": {},
 }
 
 // file is a source file of the module that is not a test.

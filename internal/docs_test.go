@@ -3,6 +3,7 @@ package internal_test
 import (
 	"go/ast"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -141,6 +142,25 @@ func TestKindsOfEventsAreInTheManual(t *testing.T) {
 	for _, k := range kinds {
 		if !strings.Contains(text, "`"+k+"`") {
 			t.Errorf("docs/events.md does not say what %q is", k)
+		}
+	}
+}
+
+// Whoever is woken by an alert finds what to do; and what he is told to look at exists.
+func TestAlertsAreInTheManual(t *testing.T) {
+	page, metrics := manual(t, "troubleshooting.md"), manual(t, "metrics.md")
+	alerts := regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(manual(t, "alerts.yml"), -1)
+	if len(alerts) < 25 {
+		t.Fatalf("found only %d alerts", len(alerts))
+	}
+	for _, a := range alerts {
+		if !strings.Contains(page, "`"+a[1]+"`") {
+			t.Errorf("docs/troubleshooting.md does not say what to do about %s", a[1])
+		}
+	}
+	for _, m := range regexp.MustCompile(`tandem_\w+`).FindAllString(page, -1) {
+		if !strings.Contains(metrics, "| `"+m+"` |") {
+			t.Errorf("docs/troubleshooting.md names %s, which docs/metrics.md does not have", m)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func (t texts) logCalls(f file) (calls []logged, fields []string) {
 			if m := t.of(call.Args[0]); m != "" {
 				calls = append(calls, logged{strings.ToLower(name), m})
 			}
-		case reported && name == "log" && len(call.Args) == 3:
+		case reported && (name == "log" || name == "role") && len(call.Args) == 3:
 			calls = append(calls, logged{t.of(call.Args[0]), t.of(call.Args[1])})
 		}
 		if x, is := method.X.(*ast.Ident); is && x.Name == "zap" && len(call.Args) > 1 {

@@ -9,12 +9,14 @@ import (
 
 	"github.com/tandemlb/tandem/internal/certs"
 	"github.com/tandemlb/tandem/internal/config"
+	"github.com/tandemlb/tandem/internal/console"
+	"github.com/tandemlb/tandem/internal/peer"
 )
 
 type checkCmd struct {
 	Config    string `short:"c" placeholder:"FILE" default:"${config}" help:"Config file."`
 	Effective bool   `help:"Print the config with every default filled in."`
-	Files     bool   `help:"Read the certificates, keys and other files of TLS that it names, too, as a node does."`
+	Files     bool   `help:"Read the certificates, keys and tokens that it names, too, as a node does."`
 	JSON      bool   `help:"Print JSON."`
 }
 
@@ -31,7 +33,7 @@ func (c *checkCmd) Run(o output) error {
 		return fmt.Errorf("read config: %w", err)
 	}
 	cfg, err := config.Parse(c.Config, src)
-	var notices []certs.Notice
+	var notices []string
 	if err == nil && c.Files {
 		notices, err = readFiles(cfg, time.Now())
 	}
@@ -54,12 +56,22 @@ func (c *checkCmd) Run(o output) error {
 }
 
 // readFiles reads the files that cfg names, and returns what is to be known of them.
-func readFiles(cfg *config.Config, now time.Time) ([]certs.Notice, error) {
+func readFiles(cfg *config.Config, now time.Time) ([]string, error) {
+	a := cfg.Admin
+	notices, err := console.Check(console.Options{TokenFile: a.TokenFile, Cert: a.TLS.Cert, Key: a.TLS.Key}, now)
+	errs := []error{err}
+	if cfg.Cluster.KeyFile != "" {
+		_, err := peer.ReadKey(cfg.Cluster.KeyFile)
+		errs = append(errs, err)
+	}
 	files, err := certs.Load(cfg.Proxy, now, nil)
-	if err != nil {
+	if err := errors.Join(append(errs, err)...); err != nil {
 		return nil, err
 	}
-	return files.Notices(now), nil
+	for _, n := range files.Status(now).Notices {
+		notices = append(notices, n.String())
+	}
+	return notices, nil
 }
 
 func (c *checkCmd) json(o output, cfg *config.Config, err error) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/tandemlb/tandem/internal/agent"
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/realtime"
+	"github.com/tandemlb/tandem/internal/sandbox"
 	"github.com/tandemlb/tandem/internal/telemetry"
 	"github.com/tandemlb/tandem/internal/worker"
 )
@@ -57,6 +58,7 @@ type workerCmd struct {
 // Run is the worker process.
 func (c workerCmd) Run() error {
 	ignoreSignals()
+	confined := sandbox.Enter() // before it is told anything
 	conn, err := control[ipc.ToWorker, ipc.FromWorker]()
 	if err != nil {
 		return err
@@ -68,7 +70,10 @@ func (c workerCmd) Run() error {
 		return err
 	}
 	defer log.Close()
-	return worker.Run(context.Background(), conn, telemetry.As(log.Logger, "worker", c.Node, os.Getpid()), log.Level, telemetry.Lines(out))
+	return worker.Run(context.Background(), conn, worker.Options{
+		Log: telemetry.As(log.Logger, "worker", c.Node, os.Getpid()), Level: log.Level, Access: telemetry.Lines(out),
+		Sandbox: ipc.Sandbox(confined),
+	})
 }
 
 func ignoreSignals() {

@@ -102,20 +102,27 @@ type eventID struct {
 // anew. A node that cannot be asked at first is an error.
 func followEvents(ctx context.Context, client *admin.Client, f follower) error {
 	told := map[eventID]bool{}
-	var failed error // of tell
+	var oldest time.Time // of what was asked for at first
+	var failed error     // of tell
 	once := func(e admin.Event) error {
 		id := eventID{e.Node, e.Boot, e.Seq}
 		if told[id] {
 			return nil
+		}
+		if len(told) < f.limit && (len(told) == 0 || e.At.Before(oldest)) {
+			oldest = e.At
 		}
 		told[id] = true
 		failed = f.tell(e)
 		return failed
 	}
 	heard := false
-	// After a gap all is asked for: what is told already is left out.
-	for limit := f.limit; ; limit = allEvents {
-		err := client.Follow(ctx, f.since, limit, once)
+	// After a gap all since the first is asked for: what is told already is left out.
+	for since, limit := f.since, f.limit; ; limit = allEvents {
+		err := client.Follow(ctx, since, limit, once)
+		if len(told) > 0 {
+			since = oldest
+		}
 		ended := errors.Is(err, admin.ErrEnded)
 		heard = heard || ended
 		switch {

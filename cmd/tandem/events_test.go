@@ -1,6 +1,16 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +55,48 @@ func TestEventsOfASingleProxy(t *testing.T) {
 	e := admin.Event{At: time.Date(2026, 1, 2, 15, 4, 5, 0, time.Local), Kind: admin.ConfigEvent, What: "loaded"}
 	if err := p.print(e); err != nil || got.String() != "15:04:05.000  config    loaded\n" {
 		t.Errorf("%q, %v", got.String(), err)
+	}
+}
+
+// A node that is started anew is asked for what happened meanwhile, and not for what
+// nobody wanted to see before.
+func TestFollowingGoesOnBehindARestart(t *testing.T) {
+	event := func(seq uint64) admin.Event {
+		return admin.Event{Node: "lb1", Boot: 1, Seq: seq, At: time.Unix(int64(1000+seq), 0).UTC(), Kind: admin.ConfigEvent, What: fmt.Sprint(seq)}
+	}
+	kept := []admin.Event{event(1), event(2), event(3)}
+	socket := filepath.Join(t.TempDir(), "admin.sock")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		since, _ := time.Parse(time.RFC3339, r.FormValue("since"))
+		limit, _ := strconv.Atoi(r.FormValue("limit"))
+		past := slices.DeleteFunc(slices.Clone(kept), func(e admin.Event) bool { return e.At.Before(since) })
+		for _, e := range past[max(0, len(past)-limit):] {
+			json.NewEncoder(w).Encode(e)
+		}
+		kept = append(kept, event(uint64(len(kept)+1))) // while it is away
+	}))
+	node.Listener = l
+	node.Start()
+	defer node.Close()
+
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var got []string
+	tell := func(e admin.Event) error {
+		if got = append(got, e.What); e.What == "5" {
+			cancel()
+		}
+		return nil
+	}
+	if err := followEvents(ctx, admin.NewClient(socket), follower{limit: 2, tell: tell, note: io.Discard}); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]string{"2", "3", "4", "5"}, got); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
 	}
 }
 

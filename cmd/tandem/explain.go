@@ -202,6 +202,9 @@ func (p *explainer) node(s *admin.Status) {
 			rows = append(rows, "  slept\t"+p.sleep(*a.Slept))
 		}
 	}
+	if s.Sandbox != nil {
+		rows = append(rows, "  worker\t"+s.Sandbox.String())
+	}
 	p.section(rows...)
 }
 

@@ -30,6 +30,7 @@ type cli struct {
 	Events  eventsCmd  `cmd:"" help:"Show what happened on both nodes, one timeline: --follow, --since 1h."`
 	Reload  reloadCmd  `cmd:"" help:"Have the node read its config again. A config that is refused changes nothing."`
 	Server  serverCmd  `cmd:"" help:"List the servers, or change one at runtime: ready, drain, maint, weight=N, add, remove."`
+	Doctor  doctorCmd  `cmd:"" help:"Say what on this host would hurt a node, and how to mend it."`
 	Keygen  keygenCmd  `cmd:"" help:"Print a new cluster key."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 	Demo    demoCmd    `cmd:"" help:"See a failover: a pair in network namespaces, under traffic, measured. Needs root."`
@@ -39,6 +40,7 @@ type cli struct {
 	Man    manCmd    `cmd:"" hidden:""`
 	Agent  agentCmd  `cmd:"" hidden:""`
 	Worker workerCmd `cmd:"" hidden:""`
+	Probe  probeCmd  `cmd:"" hidden:"" help:"Measure, as a client, for how long a service gives no answer."`
 }
 
 func main() {

@@ -17,6 +17,7 @@ import (
 type statusCmd struct {
 	target
 	JSON bool `help:"Print JSON."`
+	Fit  bool `help:"Fail unless the node is fit to serve, active or not: for health checks."`
 
 	Watch    bool          `short:"w" help:"Show it live, with rates and the last events, until q or Ctrl-C."`
 	Interval time.Duration `default:"1s" help:"How often --watch asks the node, from 100ms."`
@@ -29,6 +30,7 @@ func (statusCmd) Help() string {
   tandem status --watch
   tandem status --socket https://lb1.example.com:8404 --token-file token
   tandem status --json | jq -r '.vips[].role'
+  tandem status --fit || echo out of order
 
 On a terminal, --watch takes the whole of it, and gives it back. Elsewhere it prints
 one state after another; with --json, one line each.`
@@ -50,9 +52,14 @@ func (c *statusCmd) Run(ctx context.Context, o output) error {
 		return err
 	}
 	if c.JSON {
-		return printJSON(o, s)
+		err = printJSON(o, s)
+	} else {
+		err = printStatus(o.out, s, time.Now())
 	}
-	return printStatus(o.out, s, time.Now())
+	if err == nil && c.Fit && !s.Fit {
+		return fmt.Errorf("the node is not fit: %s", s.Unfit)
+	}
+	return err
 }
 
 // printStatus prints s for a person, as of now.
@@ -126,6 +133,9 @@ func (p *statusPrinter) node(s *admin.Status) {
 		rows = append(rows, fmt.Sprintf("\tASLEEP for %v, %s ago", a.Slept.For.Round(time.Millisecond), age(p.now, a.Slept.At)))
 	}
 	rows = append(rows, "worker\t"+process(s.Worker))
+	if s.Sandbox != nil {
+		rows = append(rows, "\tsandbox: "+s.Sandbox.String())
+	}
 	if s.Panics > 0 {
 		rows = append(rows, fmt.Sprintf("\tALARM: %d connections ended in a panic, each is a bug: see the log", s.Panics))
 	}

@@ -20,6 +20,7 @@ type Status struct {
 	Config    Config     `json:"config"`
 	Agent     *Process   `json:"agent,omitempty"` // nil when there is no VIP
 	Worker    Process    `json:"worker"`
+	Sandbox   *Sandbox   `json:"workerSandbox,omitempty"` // nil while the worker has not said
 	VIPs      []VIP      `json:"vips"`
 	Peers     []Peer     `json:"peers"`
 	Cluster   string     `json:"cluster,omitempty"` // why the node is not a member
@@ -133,7 +134,8 @@ type VIP struct {
 	// AddressMismatch: a router advertised other addresses within the last minute.
 	AddressMismatch bool          `json:"addressMismatch"`
 	Conflict        *AddressClaim `json:"conflict,omitempty"`
-	Removals        uint64        `json:"removals"` // how often someone else removed an address
+	Conflicts       uint64        `json:"conflicts,omitempty"` // claims since the agent started, of conflicts that are over too
+	Removals        uint64        `json:"removals"`            // how often someone else removed an address
 	Lease           LeaseCounts   `json:"lease"`
 	Flapping        int           `json:"flapping,omitempty"` // changes to and from active of late, when they are too many
 	// Epoch counts the announcements of the addresses, over both nodes: it is that

@@ -57,6 +57,7 @@ type core struct {
 	drops    map[vrrp.Drop]uint64
 	buf      []byte
 	arrived  []heard // of one step; kept to be used again
+	claims   []sight // of one step, as well
 }
 
 // outside is what the core has done for it, none of which it waits for.
@@ -85,6 +86,7 @@ type keeper interface {
 type teller interface {
 	state(*ipc.AgentState)
 	log(level, message string, fields map[string]any)
+	role(level, message string, evidence map[string]any) // log, of a change of role
 }
 
 // watcher watches exactly these gateways and claims from now on; what it sees
@@ -142,6 +144,12 @@ func (c *core) step(now time.Time, event func(now time.Time)) time.Time {
 		}
 	}
 	c.settle(now)
+	// Only now is it known whose the addresses are: after a stall they may be a
+	// successor's, who says so.
+	for _, s := range c.claims {
+		c.claimed(now, s.ifname, s.claim)
+	}
+	c.claims = c.claims[:0]
 	for _, in := range c.instances {
 		c.keep(now, in)
 	}

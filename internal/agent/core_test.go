@@ -174,3 +174,22 @@ func TestNodeThatWakesAloneSetsItsAddressesAgain(t *testing.T) {
 		t.Errorf("role %v, holds %v, error %v", in.vr.Role(), in.holds(), in.holdErr)
 	}
 }
+
+// A node that was frozen wakes up to its successor's announcements: they are no
+// conflict, since it has lost.
+func TestClaimOfASuccessorAfterAStallIsNoConflict(t *testing.T) {
+	for _, tc := range []struct {
+		stall time.Duration
+		want  bool
+	}{{50 * time.Millisecond, true}, {time.Second, false}} {
+		s := newSolo(t, router("192.0.2.11", 200))
+		s.run(5 * time.Second)
+		epoch := s.instances[0].epoch
+		s.now = s.now.Add(tc.stall)
+		s.core.step(s.now, func(now time.Time) { s.saw(now, sight{ifname: "eth0", claim: stranger}) })
+		in := s.instances[0]
+		if got := in.conflict != nil; got != tc.want || in.epoch > epoch != tc.want {
+			t.Errorf("a claim heard after %v: conflict %v, epoch %d after %d; want one: %t", tc.stall, in.conflict, in.epoch, epoch, tc.want)
+		}
+	}
+}

@@ -262,6 +262,7 @@ func (nowhere) Set(ownership.Want)                                 {}
 func (nowhere) Emit(ownership.Emission)                            {}
 func (nowhere) state(*ipc.AgentState)                              {}
 func (nowhere) log(string, string, map[string]any)                 {}
+func (nowhere) role(string, string, map[string]any)                {}
 func (nowhere) want([]GatewayOptions, []ClaimOptions)              {}
 func (nowhere) open(SocketOptions)                                 {}
 func (nowhere) close(Socket)                                       {}

@@ -40,7 +40,7 @@ func (c *core) apply(now time.Time, in *instance, out vrrp.Output) {
 			in.lease.Losses++
 		}
 		c.noteFlapping(now, in)
-		c.out.reporter.log("info", roleChanged, c.evidence(now, in, *change))
+		c.out.reporter.role("info", "role changed", c.evidence(now, in, *change))
 		in.roleSince = change.At
 	}
 }

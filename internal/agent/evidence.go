@@ -6,9 +6,6 @@ import (
 	"github.com/tandemlb/tandem/vrrp"
 )
 
-// roleChanged is the message of the line that tells of a change of role.
-const roleChanged = "role changed"
-
 // evidence is all that is known when a role changes, for the log: what was decided, and
 // what it was decided by. What is not known, or does not apply, is left out.
 func (c *core) evidence(now time.Time, in *instance, change vrrp.Change) map[string]any {

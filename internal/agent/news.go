@@ -184,7 +184,7 @@ func (c *core) gone(now time.Time, g gone) {
 // saw takes in what a watch saw.
 func (c *core) saw(now time.Time, s sight) {
 	if s.ifname != "" {
-		c.claimed(now, s.ifname, s.claim)
+		c.claims = append(c.claims, s)
 		return
 	}
 	c.gateway(now, s.gateway, s.alive)

@@ -318,6 +318,10 @@ func (n *simNode) log(_, message string, fields map[string]any) {
 	}
 }
 
+func (n *simNode) role(level, message string, evidence map[string]any) {
+	n.log(level, message, evidence)
+}
+
 // work has the owner work soon: netlink takes its time, and sometimes long.
 func (n *simNode) work() {
 	if n.working {

@@ -19,30 +19,23 @@ import (
 // maxFiles bounds all files together: they are handed over in one message.
 const maxFiles = 32 << 20
 
-// grace is how long files that belong together may be at odds before that is said: who
-// renews a certificate writes one file after the other.
-const grace = 5 * time.Second
-
 // Keeper keeps the files of one config. Multiple goroutines may use it.
 type Keeper struct {
 	spec  proxy.Spec
 	parts []part
+	read  func(path string, before reading, now time.Time) reading // but in tests, read
 
 	mu       sync.Mutex
 	live     proxy.Files // in use; never written to, another one takes its place
 	seen     map[string]reading
 	problems []problem // of parts[i], in the same place
 	counts   Counts
-	made     terms // of live
+	made     terms  // of live
+	turns    uint64 // how often live was another one
 	told     []Notice
-}
 
-// problem is why the newest files of a part are not in use.
-type problem struct {
-	err   error     // nil: they are
-	since time.Time // when it was seen first
-	told  error     // the newest that has lasted longer than grace, and counts
-	begun time.Time // when that was seen first
+	reading      string    // the file that is read; empty: none
+	readingSince time.Time // by the clock of the process
 }
 
 // Counts count since the process started.
@@ -55,7 +48,7 @@ type Counts struct {
 // is wrong. before, which may be nil, is the keeper of the config until now: the new one
 // goes on with its counts.
 func Load(spec proxy.Spec, now time.Time, before *Keeper) (*Keeper, error) {
-	k := &Keeper{spec: spec, parts: partsOf(spec), live: proxy.Files{}, seen: map[string]reading{}}
+	k := &Keeper{spec: spec, read: read, parts: partsOf(spec), live: proxy.Files{}, seen: map[string]reading{}}
 	k.problems = make([]problem, len(k.parts))
 	if before != nil {
 		k.counts, k.told = before.past()
@@ -92,13 +85,6 @@ func (k *Keeper) Files() proxy.Files {
 	return k.live
 }
 
-// Counts returns the counts since the process started.
-func (k *Keeper) Counts() Counts {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.counts
-}
-
 // past returns what another keeper goes on with.
 func (k *Keeper) past() (Counts, []Notice) {
 	k.mu.Lock()
@@ -114,17 +100,54 @@ func (k *Keeper) Look(now time.Time) bool {
 	// Without the lock: a disk may take its time.
 	found := make(map[string]reading, len(before))
 	for path, r := range before {
-		found[path] = read(path, r, now)
+		k.at(path)
+		found[path] = k.read(path, r, now)
 	}
+	k.at("")
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.seen = found
-	for i, p := range k.parts {
-		if k.differs(p) || k.problems[i].err != nil {
+	for i := range k.parts {
+		if k.due(i, now) {
 			return true
 		}
 	}
 	return len(k.untold(now)) > 0
+}
+
+// at says which file is read from now on.
+func (k *Keeper) at(path string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.reading, k.readingSince = path, time.Now()
+}
+
+// due reports whether Take has something to do about parts[i].
+func (k *Keeper) due(i int, now time.Time) bool {
+	pr := &k.problems[i]
+	if !k.differs(k.parts[i]) {
+		return pr.err != nil // it is over
+	}
+	return !k.judged(i, now) || pr.untold(now)
+}
+
+// judged reports whether the newest files of parts[i] have been refused already. They
+// are judged again when one of them changes, or those in use beside them.
+func (k *Keeper) judged(i int, now time.Time) bool {
+	pr := &k.problems[i]
+	if pr.err == nil || pr.turn != k.turns || !pr.again.IsZero() && !now.Before(pr.again) {
+		return false
+	}
+	return slices.EqualFunc(pr.of, k.readings(k.parts[i]), reading.same)
+}
+
+// readings returns the newest files of p, in the order of its paths.
+func (k *Keeper) readings(p part) []reading {
+	all := make([]reading, len(p.paths))
+	for i, path := range p.paths {
+		all[i] = k.seen[path]
+	}
+	return all
 }
 
 // untold returns the notices that have not been returned by Take.
@@ -145,6 +168,16 @@ type Change struct {
 	Files   proxy.Files // those with other contents than before; nil: none
 	Events  []Event
 	Notices []Notice // that are new
+
+	before state
+	taken  []int // parts that were taken up
+}
+
+// state is what Refused goes back to.
+type state struct {
+	live     proxy.Files
+	made     terms
+	problems []problem
 }
 
 // Event is what happened to files that belong together.
@@ -154,17 +187,22 @@ type Event struct {
 }
 
 // Take takes up what Look has found, as far as it is good. Who calls it hands the files
-// over to those who use them.
+// over to those who use them, and calls Refused when those do not take them.
 func (k *Keeper) Take(now time.Time) Change {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var c Change
+	c := Change{before: state{k.live, k.made, slices.Clone(k.problems)}}
+	k.made = k.made.clone()
 	for i, p := range k.parts {
 		if !k.differs(p) {
 			k.problems[i] = problem{}
 			continue
 		}
-		made, err := k.tryout(p)
+		made, err := terms{}, k.problems[i].err
+		if !k.judged(i, now) {
+			made, err = k.tryout(p)
+			k.problems[i].of, k.problems[i].turn, k.problems[i].again = k.readings(p), k.turns, time.Time{}
+		}
 		if err != nil {
 			if k.problems[i].note(err, now) {
 				k.counts.Errors++
@@ -174,7 +212,7 @@ func (k *Keeper) Take(now time.Time) Change {
 		}
 		k.problems[i] = problem{}
 		k.counts.Reloads++
-		c.Events = append(c.Events, Event{Paths: p.paths})
+		c.Events, c.taken = append(c.Events, Event{Paths: p.paths}), append(c.taken, i)
 		for _, path := range p.paths {
 			if content := k.seen[path].content; !bytes.Equal(content, k.live[path]) {
 				if c.Files == nil {
@@ -184,12 +222,35 @@ func (k *Keeper) Take(now time.Time) Change {
 			}
 		}
 		k.live = k.with(p)
+		k.turns++
 		maps.Copy(k.made.listeners, made.listeners)
 		maps.Copy(k.made.pools, made.pools)
 	}
 	c.Notices = k.untold(now)
 	k.told = k.notices(now)
 	return c
+}
+
+// Refused takes back what c, the newest Take, has taken up, since those who use the files
+// do not take them, and returns what is to be told of instead of c's events. The files
+// are offered again when they change, and after a while.
+func (k *Keeper) Refused(c Change, why error, now time.Time) []Event {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.live, k.made = c.before.live, c.before.made
+	k.turns++
+	events := slices.DeleteFunc(slices.Clone(c.Events), func(e Event) bool { return e.Err == nil })
+	for _, i := range c.taken {
+		k.counts.Reloads--
+		pr := c.before.problems[i]
+		if pr.refuse(why, now) {
+			k.counts.Errors++
+			events = append(events, Event{Paths: k.parts[i].paths, Err: why})
+		}
+		pr.of, pr.turn, pr.again = k.readings(k.parts[i]), k.turns, now.Add(offerAgain)
+		k.problems[i] = pr
+	}
+	return events
 }
 
 // tryout returns what the newest files of p come to, or says why they cannot be used.
@@ -215,17 +276,4 @@ func (k *Keeper) with(p part) proxy.Files {
 		files[path] = k.seen[path].content
 	}
 	return files
-}
-
-// note remembers err as what is wrong at now, and reports whether that is to be told: it
-// has lasted, and is not what was told before.
-func (p *problem) note(err error, now time.Time) bool {
-	if p.err == nil || p.err.Error() != err.Error() {
-		p.err, p.since = err, now
-	}
-	if now.Sub(p.since) < grace || p.told != nil && p.told.Error() == err.Error() {
-		return false
-	}
-	p.told, p.begun = p.err, p.since
-	return true
 }

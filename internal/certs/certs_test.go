@@ -155,7 +155,7 @@ func TestFilesOfPoolsAreJudged(t *testing.T) {
 	if got := len(k.Files()); got != 3 {
 		t.Errorf("%d files, want 3", got)
 	}
-	if all := k.Certificates(time.Now()); len(all) != 1 || all[0].Pool != "web" || !slices.Equal(all[0].Names, []string{"lb.internal"}) {
+	if all := k.Status(time.Now()).Certificates; len(all) != 1 || all[0].Pool != "web" || !slices.Equal(all[0].Names, []string{"lb.internal"}) {
 		t.Errorf("certificates = %+v", all)
 	}
 	for _, bad := range []proxy.PoolTLS{
@@ -190,10 +190,10 @@ func TestARenewalIsTakenUpAsAWhole(t *testing.T) {
 	if len(c.Events) != 1 || c.Events[0].Err != nil {
 		t.Errorf("events = %+v, want one without an error", c.Events)
 	}
-	if got := u.k.Certificates(u.now)[0].Serial; got != "7" {
+	if got := u.k.Status(u.now).Certificates[0].Serial; got != "7" {
 		t.Errorf("the status has the certificate %s", got)
 	}
-	if got, want := u.k.Counts(), (Counts{Reloads: 1}); got != want {
+	if got, want := u.k.Status(u.now).Counts, (Counts{Reloads: 1}); got != want {
 		t.Errorf("counts = %+v, want %+v", got, want)
 	}
 	if c := u.after(every); c.Files != nil || c.Events != nil {
@@ -221,10 +221,10 @@ func TestBadFilesAreToldOfOnceTheyStay(t *testing.T) {
 			}
 		}
 	}
-	if told != 1 || u.k.Counts().Errors != 1 {
-		t.Errorf("told %d times, counted %d, want once", told, u.k.Counts().Errors)
+	if told != 1 || u.k.Status(u.now).Counts.Errors != 1 {
+		t.Errorf("told %d times, counted %d, want once", told, u.k.Status(u.now).Counts.Errors)
 	}
-	if p := u.k.Problems(); len(p) != 1 || p[0].Err == nil || p[0].Since.IsZero() {
+	if p := u.k.Status(u.now).Problems; len(p) != 1 || p[0].Err == nil || p[0].Since.IsZero() {
 		t.Errorf("problems = %+v, want one", p)
 	}
 	if !cmp.Equal(u.k.Files(), before) {
@@ -234,16 +234,16 @@ func TestBadFilesAreToldOfOnceTheyStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 4 {
-		if u.after(every); len(u.k.Problems()) != 1 {
+		if u.after(every); len(u.k.Status(u.now).Problems) != 1 {
 			t.Error("the problem is not told of while it changes")
 		}
 	}
-	if p := u.k.Problems(); len(p) != 1 || !strings.Contains(p[0].Err.Error(), "no such file") {
+	if p := u.k.Status(u.now).Problems; len(p) != 1 || !strings.Contains(p[0].Err.Error(), "no such file") {
 		t.Errorf("problems of a file that is gone = %+v", p)
 	}
 	d.write("a.pem", first.Cert)
 	u.after(every)
-	if p := u.k.Problems(); len(p) != 0 {
+	if p := u.k.Status(u.now).Problems; len(p) != 0 {
 		t.Errorf("problems of the old files, back again = %+v", p)
 	}
 	d.put("a", d.pair("a.example"))

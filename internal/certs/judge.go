@@ -3,6 +3,7 @@ package certs
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/tandemlb/tandem/proxy"
@@ -15,6 +16,9 @@ type terms struct {
 	listeners map[int]agreed
 	pools     map[int]agreed
 }
+
+// clone returns terms that can be changed on their own.
+func (t terms) clone() terms { return terms{maps.Clone(t.listeners), maps.Clone(t.pools)} }
 
 // agreed are terms with what they say of their certificates.
 type agreed struct {

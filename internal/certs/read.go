@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +35,14 @@ type reading struct {
 	at      time.Time
 }
 
+// same reports whether r is no other than o to who judges it.
+func (r reading) same(o reading) bool {
+	if r.err != nil || o.err != nil {
+		return r.err != nil && o.err != nil && r.err.Error() == o.err.Error()
+	}
+	return bytes.Equal(r.content, o.content)
+}
+
 // coarse is more than what two changes of a file may lie apart and still have one time,
 // and more than clocks of a file server may differ from this host's in good order.
 const coarse = 3 * time.Second
@@ -56,6 +65,9 @@ func read(path string, before reading, now time.Time) reading {
 	if !info.Mode().IsRegular() {
 		return reading{err: errNotRegular, at: now}
 	}
+	if info.Size() > maxFile {
+		return reading{err: errLarge, at: now}
+	}
 	// Not to wait for a pipe that has taken its place meanwhile.
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -73,12 +85,15 @@ func read(path string, before reading, now time.Time) reading {
 	case err != nil:
 		return reading{err: cause(err), at: now}
 	case len(content) > maxFile:
-		return reading{err: fmt.Errorf("it is larger than %d MiB", maxFile>>20), at: now}
+		return reading{err: errLarge, at: now}
 	}
 	return reading{stamp: stampOf(info), content: content, open: info.Mode().Perm()&0o007 != 0, at: now}
 }
 
-var errNotRegular = errors.New("it is not a regular file")
+var (
+	errNotRegular = errors.New("it is not a regular file")
+	errLarge      = fmt.Errorf("it is larger than %d MiB", maxFile>>20)
+)
 
 // cause takes the path out of err: whoever reports it names the file.
 func cause(err error) error {

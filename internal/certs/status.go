@@ -43,24 +43,41 @@ type Problem struct {
 	Since time.Time // when they were seen first
 }
 
-// Certificates returns those in use, at now, in the order of the config.
-func (k *Keeper) Certificates(now time.Time) []Certificate {
+// List is a list of revoked certificates that is in use.
+type List struct {
+	secure.List
+	Listener string // whose clients are judged by it
+}
+
+// Status is what there is to say of the files of a keeper.
+type Status struct {
+	Counts
+	Certificates []Certificate // that are in use, in the order of the config
+	Lists        []List        // that are in use, in the order of the config
+	Problems     []Problem     // why files that have changed are not in use
+	Notices      []Notice      // what is to be known of those in use
+}
+
+// Status returns what there is to say at now.
+func (k *Keeper) Status(now time.Time) Status {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	notices := k.notices(now)
-	var all []Certificate
+	st := Status{Counts: k.counts, Problems: k.refused(now), Notices: k.notices(now)}
 	add := func(listener, pool string, of agreed) {
 		if of.Terms == nil {
 			return
 		}
 		for _, info := range of.certificates {
 			c := Certificate{Info: info, Listener: listener, Pool: pool}
-			for _, n := range notices {
+			for _, n := range st.Notices {
 				if n.Listener == listener && n.Pool == pool && n.Path == info.Path {
 					c.Warnings = append(c.Warnings, n.Text)
 				}
 			}
-			all = append(all, c)
+			st.Certificates = append(st.Certificates, c)
+		}
+		for _, l := range of.Lists() {
+			st.Lists = append(st.Lists, List{List: l, Listener: listener})
 		}
 	}
 	for i, l := range k.spec.Listeners {
@@ -69,27 +86,25 @@ func (k *Keeper) Certificates(now time.Time) []Certificate {
 	for i, p := range k.spec.Pools {
 		add("", p.Name, k.made.pools[i])
 	}
-	return all
+	return st
 }
 
-// Problems returns why files that have changed are not in use.
-func (k *Keeper) Problems() []Problem {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+// patience is how long a file may take to be read before that is a problem.
+const patience = 10 * time.Second
+
+// refused returns why files that have changed are not in use.
+func (k *Keeper) refused(now time.Time) []Problem {
 	var all []Problem
+	if took := now.Sub(k.readingSince); k.reading != "" && took > patience {
+		all = append(all, Problem{Paths: []string{k.reading}, Since: k.readingSince, Err: fmt.Errorf(
+			"reading it has taken %v so far, and no file is looked at meanwhile (hint: a network file system that does not answer)", took.Round(time.Second))})
+	}
 	for i, p := range k.problems {
 		if p.told != nil {
 			all = append(all, Problem{Paths: k.parts[i].paths, Err: p.told, Since: p.begun})
 		}
 	}
 	return all
-}
-
-// Notices returns what is to be known of the files in use, at now.
-func (k *Keeper) Notices(now time.Time) []Notice {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.notices(now)
 }
 
 func (k *Keeper) notices(now time.Time) []Notice {

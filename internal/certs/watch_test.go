@@ -2,6 +2,7 @@ package certs
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,7 +33,7 @@ func TestABadCertificateHoldsNoOtherUp(t *testing.T) {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
 	u.after(grace)
-	if p := u.k.Problems(); len(p) != 2 {
+	if p := u.k.Status(u.now).Problems; len(p) != 2 {
 		t.Errorf("problems = %+v, want those of a.pem and of ca.pem", p)
 	}
 }
@@ -50,10 +51,30 @@ func TestFilesOfTwoUsersAreTakenUpForBoth(t *testing.T) {
 	if c := u.after(every); len(c.Events) != 1 {
 		t.Errorf("events = %+v, want one", c.Events)
 	}
-	for _, c := range u.k.Certificates(u.now) {
+	for _, c := range u.k.Status(u.now).Certificates {
 		if c.Serial != "9" {
 			t.Errorf("%q%q has the certificate %s", c.Listener, c.Pool, c.Serial)
 		}
+	}
+}
+
+func TestListsOfRevokedCertificatesAreTold(t *testing.T) {
+	d := newDisk(t)
+	d.put("a", d.pair("a.example"))
+	d.write("ca.pem", d.ca.PEM())
+	next := time.Now().Add(time.Hour).Truncate(time.Second)
+	d.write("ca.crl", d.ca.Revoke(t, next, 1, 2))
+	l := d.listener("a")
+	l.TLS.ClientCA, l.TLS.ClientCRL, l.TLS.ClientAuth = d.path("ca.pem"), d.path("ca.crl"), proxy.ClientAuthRequire
+	u := &turn{d.load(proxy.Spec{Listeners: []proxy.Listener{l}}, time.Now()), time.Now()}
+	got := u.k.Status(u.now).Lists
+	if len(got) != 1 || got[0].Listener != "web" || got[0].Path != d.path("ca.crl") || got[0].Issuer != "CN=Test Root" || got[0].Revoked != 2 || !got[0].Next.Equal(next) {
+		t.Errorf("lists = %+v", got)
+	}
+	d.write("ca.crl", d.ca.Revoke(t, next.Add(time.Hour)))
+	u.after(every)
+	if got := u.k.Status(u.now).Lists; len(got) != 1 || got[0].Revoked != 0 || !got[0].Next.Equal(next.Add(time.Hour)) {
+		t.Errorf("lists after another one = %+v", got)
 	}
 }
 
@@ -87,7 +108,7 @@ func TestALinkThatIsTurnedIsSeen(t *testing.T) {
 	if c := u.after(every); len(c.Files) != 2 {
 		t.Errorf("files = %v, want both", c.names())
 	}
-	if got := u.k.Certificates(u.now)[0].Serial; got != "2" {
+	if got := u.k.Status(u.now).Certificates[0].Serial; got != "2" {
 		t.Errorf("the certificate in use is %s", got)
 	}
 }
@@ -141,7 +162,7 @@ func TestNotices(t *testing.T) {
 	}
 	k := d.load(proxy.Spec{Listeners: []proxy.Listener{d.listener("fine", "ending", "last", "expired", "early", "open")}}, now)
 	got := map[string]string{}
-	for _, n := range k.Notices(now) {
+	for _, n := range k.Status(now).Notices {
 		name := strings.TrimSuffix(filepath.Base(n.Path), ".pem")
 		if got[name] != "" {
 			t.Errorf("two notices of %s: %s, %s", name, got[name], n.Text)
@@ -208,4 +229,118 @@ func TestRun(t *testing.T) {
 		cancel()
 		<-done
 	})
+}
+
+// What is bad stays bad until it changes: it is not judged again and again, and what was
+// refused elsewhere is offered again after a while.
+func TestRefusedFilesAreNotJudgedAgain(t *testing.T) {
+	d := newDisk(t)
+	d.put("a", d.pair("a.example"))
+	d.put("b", d.pair("b.example"))
+	u := &turn{d.load(proxy.Spec{Listeners: []proxy.Listener{d.listener("a", "b")}}, time.Now()), time.Now()}
+	u.after(every)
+	d.write("a.pem", []byte("bad"))
+	due := func() bool {
+		u.now = u.now.Add(every)
+		return u.k.Look(u.now)
+	}
+	if !due() {
+		t.Fatal("a change is not seen")
+	}
+	u.k.Take(u.now)
+	if due() {
+		t.Error("what was judged is judged again")
+	}
+	u.now = u.now.Add(grace)
+	if c := u.after(0); len(c.Events) != 1 {
+		t.Errorf("events = %+v, want the one that it lasts", c.Events)
+	}
+	for range 10 {
+		if due() {
+			t.Error("what was told is told again")
+		}
+	}
+
+	d.put("b", d.pair("b.example"))
+	if c := u.after(every); len(c.Files) != 2 {
+		t.Errorf("files = %v, want those of b", c.names())
+	}
+	if due() {
+		u.k.Take(u.now) // beside the new files of b, those of a may be good
+	}
+	if due() {
+		t.Error("it is judged again and again")
+	}
+	d.put("a", d.pair("a.example"))
+	if c := u.after(every); len(c.Files) != 2 || len(u.k.Status(u.now).Problems) != 0 {
+		t.Errorf("files = %v, problems %v", c.names(), u.k.Status(u.now).Problems)
+	}
+}
+
+func TestFilesThatOthersRefuseAreOfferedAgain(t *testing.T) {
+	d := newDisk(t)
+	d.put("a", d.pair("a.example"))
+	u := &turn{d.load(proxy.Spec{Listeners: []proxy.Listener{d.listener("a")}}, time.Now()), time.Now()}
+	u.after(every)
+	before := u.k.Files()
+	serial := func() string { return u.k.Status(u.now).Certificates[0].Serial }
+	old := serial()
+	why := errors.New("no room")
+	d.put("a", d.ca.Issue(t, securetest.Leaf{Names: []string{"a.example"}, Serial: 7}))
+	for turn := range 3 {
+		c := u.after(every)
+		if len(c.Files) != 2 {
+			t.Fatalf("turn %d: files = %v, want both", turn, c.names())
+		}
+		events := u.k.Refused(c, why, u.now)
+		if want := turn == 0; (len(events) == 1) != want {
+			t.Errorf("turn %d: events = %+v; told: want %v", turn, events, want)
+		}
+		if !cmp.Equal(u.k.Files(), before) || serial() != old || u.k.Status(u.now).Counts != (Counts{Errors: 1}) || len(u.k.Status(u.now).Problems) != 1 {
+			t.Errorf("turn %d: serial %s, counts %+v, problems %+v", turn, serial(), u.k.Status(u.now).Counts, u.k.Status(u.now).Problems)
+		}
+		if c := u.after(every); c.Files != nil || c.Events != nil {
+			t.Errorf("turn %d: offered again at once: %+v", turn, c)
+		}
+		u.now = u.now.Add(offerAgain)
+	}
+	if c := u.after(every); len(c.Files) != 2 || serial() != "7" || len(u.k.Status(u.now).Problems) != 0 {
+		t.Errorf("taken at last: files %v, serial %s, problems %+v", c.names(), serial(), u.k.Status(u.now).Problems)
+	}
+}
+
+// A server of files that does not answer holds nobody up, and is told of.
+func TestAFileThatCannotBeReadToAnEnd(t *testing.T) {
+	d := newDisk(t)
+	d.put("a", d.pair("a.example"))
+	k := d.load(proxy.Spec{Listeners: []proxy.Listener{d.listener("a")}}, time.Now())
+	stuckC, goOnC, done := make(chan string, 1), make(chan struct{}), make(chan struct{})
+	k.read = func(path string, r reading, _ time.Time) reading {
+		select {
+		case stuckC <- path:
+			defer close(done)
+		default:
+			return r
+		}
+		<-goOnC
+		return r
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		Run(ctx, func() *Keeper { return k }, func(*Keeper) {})
+	}()
+	path := <-stuckC
+	stuckC <- "" // none of the others
+	if p := k.Status(time.Now()).Problems; len(p) != 0 {
+		t.Errorf("problems at once = %+v", p)
+	}
+	if p := k.Status(time.Now().Add(time.Minute)).Problems; len(p) != 1 || p[0].Paths[0] != path || !strings.Contains(p[0].Err.Error(), "1m0s") {
+		t.Errorf("problems = %+v, want one with %s", p, path)
+	}
+	cancel()
+	<-ended
+	close(goOnC)
+	<-done
 }

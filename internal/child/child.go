@@ -9,14 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/sys/unix"
 
 	"github.com/tandemlb/tandem/internal/telemetry"
 )
@@ -70,12 +68,10 @@ func (f Family) Start(name string, control *os.File, cred *syscall.Credential) (
 	// A group of its own: Ctrl-C is for the supervisor, which ends the children in
 	// good order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: cred}
-	start := cmd.Start
 	if name == "worker" {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, os.Stderr)
-		start = func() error { return startUnprivileged(cmd) }
 	}
-	if err := start(); err != nil {
+	if err := start(cmd, privileges(name)); err != nil {
 		said.r.Close()
 		hint := ""
 		switch {
@@ -101,22 +97,6 @@ func (f Family) Start(name string, control *os.File, cred *syscall.Credential) (
 		close(p.Done)
 	}()
 	return p, nil
-}
-
-// startUnprivileged starts cmd without the ambient capabilities of this process,
-// which a child that is not root would keep (capabilities(7)). They belong to a
-// thread: one that is given up for it, as its goroutine ends locked to it.
-func startUnprivileged(cmd *exec.Cmd) error {
-	errC := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
-			errC <- fmt.Errorf("give up the ambient capabilities: %w", err)
-			return
-		}
-		errC <- cmd.Start()
-	}()
-	return <-errC
 }
 
 // environment is env without what belongs to the supervisor alone.
@@ -170,6 +150,14 @@ func Keep(ctx context.Context, name string, log *zap.Logger, session func(contex
 		}
 		pause = min(2*pause, maxPause)
 	}
+}
+
+// UnprivilegedName is the name of that user, or "nobody".
+func UnprivilegedName() string {
+	if _, err := user.Lookup("tandem"); err == nil {
+		return "tandem"
+	}
+	return "nobody"
 }
 
 // Unprivileged returns the user that the worker runs as: "tandem" where that

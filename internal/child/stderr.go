@@ -62,7 +62,10 @@ func (s *stderr) read(log *zap.Logger) {
 		_ = s.r.SetReadDeadline(wait) // a pipe has deadlines
 		n, err := s.r.Read(buf)
 		for _, p := range w.take(buf[:n], err == nil) {
-			fields := []zap.Field{zap.Int("part", p.number), zap.String("text", p.text), telemetry.Always()}
+			fields := []zap.Field{zap.Int("part", p.number), zap.String("text", p.text)}
+			if p.free {
+				fields = append(fields, telemetry.Always())
+			}
 			if p.crash {
 				log.Error("crashed", fields...)
 			} else {

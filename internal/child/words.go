@@ -6,9 +6,14 @@ import "bytes"
 // which must not become too long by its escapes.
 const partSize = 3000
 
+// maxTrace is how many parts of the trace of a crash are told however fast they come: the
+// first ones tell why.
+const maxTrace = 100
+
 // part is some of what a child has written.
 type part struct {
 	crash  bool // of the trace of a crash
+	free   bool // of the bound of what comes too often
 	number int  // from 1
 	text   string
 }
@@ -18,6 +23,7 @@ type words struct {
 	waiting []byte
 	parts   int
 	crash   bool
+	traced  int // parts of a trace
 }
 
 // take adds b, and returns the parts that are complete; when nothing more comes, or not
@@ -32,7 +38,10 @@ func (w *words) take(b []byte, more bool) (all []part) {
 		text := w.waiting[:n]
 		w.crash = w.crash || beginsCrash(text)
 		w.parts++
-		all = append(all, part{crash: w.crash, number: w.parts, text: string(bytes.TrimRight(text, "\n"))})
+		if w.crash {
+			w.traced++
+		}
+		all = append(all, part{crash: w.crash, free: w.crash && w.traced <= maxTrace, number: w.parts, text: string(bytes.TrimRight(text, "\n"))})
 		w.waiting = append([]byte(nil), w.waiting[n:]...)
 	}
 	return all

@@ -1,6 +1,7 @@
 package child
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,6 +10,8 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 	"golang.org/x/sys/unix"
+
+	"github.com/tandemlb/tandem/internal/telemetry"
 )
 
 func TestWordsAreTakenInParts(t *testing.T) {
@@ -19,16 +22,16 @@ func TestWordsAreTakenInParts(t *testing.T) {
 	}{
 		"nothing":        {[]string{""}, nil},
 		"a warning":      {[]string{"half", " a line\n"}, []part{{number: 1, text: "half a line"}}},
-		"a crash":        {[]string{"runtime: bad\nfatal error: oops\n"}, []part{{crash: true, number: 1, text: "runtime: bad\nfatal error: oops"}}},
-		"a panic":        {[]string{"panic: oops [recovered]\n"}, []part{{crash: true, number: 1, text: "panic: oops [recovered]"}}},
-		"a signal":       {[]string{"SIGABRT: abort\nPC=0x1\n"}, []part{{crash: true, number: 1, text: "SIGABRT: abort\nPC=0x1"}}},
+		"a crash":        {[]string{"runtime: bad\nfatal error: oops\n"}, []part{{crash: true, free: true, number: 1, text: "runtime: bad\nfatal error: oops"}}},
+		"a panic":        {[]string{"panic: oops [recovered]\n"}, []part{{crash: true, free: true, number: 1, text: "panic: oops [recovered]"}}},
+		"a signal":       {[]string{"SIGABRT: abort\nPC=0x1\n"}, []part{{crash: true, free: true, number: 1, text: "SIGABRT: abort\nPC=0x1"}}},
 		"no crash":       {[]string{"a panic: no\n"}, []part{{number: 1, text: "a panic: no"}}},
 		"without a line": {[]string{strings.Repeat("y", partSize+1)}, []part{{number: 1, text: strings.Repeat("y", partSize)}, {number: 2, text: "y"}}},
 		"more than one": {
 			[]string{"panic: oops\n" + line, line + line, line},
 			[]part{
-				{crash: true, number: 1, text: "panic: oops\n" + line + line[:999]},
-				{crash: true, number: 2, text: line + line[:999]},
+				{crash: true, free: true, number: 1, text: "panic: oops\n" + line + line[:999]},
+				{crash: true, free: true, number: 2, text: line + line[:999]},
 			},
 		},
 	} {
@@ -62,6 +65,43 @@ func TestStandardErrorIsTold(t *testing.T) {
 	s.end()
 	if got := <-told; got != "crashed" {
 		t.Errorf("told %q", got)
+	}
+}
+
+// A child that writes on and on does not flood the log: all but the beginning of a trace
+// is held back where it comes too often.
+func TestWhatAChildWritesIsBounded(t *testing.T) {
+	always := telemetry.Always()
+	for name, tc := range map[string]struct {
+		line string
+		want int
+	}{
+		"warnings":               {"WARNING: again\n", 0},
+		"a trace without an end": {"fatal error: again\n", maxTrace},
+	} {
+		theirs, s, err := pipeStderr()
+		if err != nil {
+			t.Fatal(err)
+		}
+		core, told := observer.New(zap.InfoLevel)
+		go s.read(zap.New(core))
+		block := []byte(strings.Repeat(tc.line, partSize/len(tc.line)+1))
+		for range 2 * maxTrace {
+			if _, err := theirs.Write(block); err != nil {
+				t.Fatal(err)
+			}
+		}
+		theirs.Close()
+		s.end()
+		free := 0
+		for _, e := range told.All() {
+			if slices.ContainsFunc(e.Context, always.Equals) {
+				free++
+			}
+		}
+		if all := told.Len(); free != tc.want || all < 2*maxTrace {
+			t.Errorf("%s: %d of %d lines are free of the bound, want %d", name, free, all, tc.want)
+		}
 	}
 }
 

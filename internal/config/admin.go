@@ -20,7 +20,7 @@ func (d *decoder) admin(f notation.Field) Admin {
 	mark := d.Count()
 	a := Admin{Socket: d.Path(o["socket"], DefaultSocket, socketPathMax)}
 	if o["listen"].Set() {
-		a.Listen, _ = d.Bind(o["listen"])
+		a.Listen = d.listen(o["listen"])
 	}
 	a.TokenFile = d.Path(o["token_file"], "", pathMax)
 	a.TLS = d.adminTLS(o["tls"])

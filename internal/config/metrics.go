@@ -1,6 +1,8 @@
 package config
 
 import (
+	"net/netip"
+
 	"go.yaml.in/yaml/v3"
 
 	"github.com/tandemlb/tandem/internal/config/notation"
@@ -11,11 +13,20 @@ func (d *decoder) metrics(f notation.Field) Metrics {
 	var m Metrics
 	switch {
 	case o["listen"].Set():
-		m.Listen, _ = d.Bind(o["listen"])
+		m.Listen = d.listen(o["listen"])
 	case f.Set():
 		d.Invalid(f, "listen is missing: ADDRESS:PORT, where Prometheus asks for the metrics")
 	}
 	return m
+}
+
+// listen returns the address of f, on which the node alone listens.
+func (d *decoder) listen(f notation.Field) netip.AddrPort {
+	addr, ok := d.Bind(f)
+	if ok {
+		d.Occupy(f, addr, false)
+	}
+	return addr
 }
 
 func (m Metrics) effective() *yaml.Node {

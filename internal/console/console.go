@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tandemlb/tandem/internal/admin"
+	"github.com/tandemlb/tandem/internal/gate"
 	"github.com/tandemlb/tandem/internal/metrics"
 	"github.com/tandemlb/tandem/internal/page"
 	"github.com/tandemlb/tandem/proxy/stats"
@@ -65,6 +66,7 @@ type Console struct {
 
 	mu      sync.Mutex
 	guesses guesses
+	session session
 }
 
 // Open binds the address and reads the files. It answers from Run on; a Console that
@@ -102,11 +104,11 @@ func Open(ctx context.Context, o Options) (*Console, error) {
 			return nil, err
 		}
 	}
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address(o.Listen))
+	l, err := gate.Listen(ctx, o.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("open the admin listener: %w", err)
 	}
-	c.listener = newBounded(l, c.crowded)
+	c.listener = gate.Bound(l, c.crowded)
 	return c, nil
 }
 
@@ -114,14 +116,6 @@ func Open(ctx context.Context, o Options) (*Console, error) {
 func (c *Console) traffic(ctx context.Context) (stats.Snapshot, bool) {
 	counts := c.o.Node.Counts(ctx)
 	return counts.Traffic, counts.Fresh
-}
-
-// address is how the net package writes a: every address is of both families.
-func address(a netip.AddrPort) string {
-	if a.Addr() == netip.IPv6Unspecified() {
-		return fmt.Sprintf(":%d", a.Port())
-	}
-	return a.String()
 }
 
 // changed logs how it went when a file has changed.
@@ -155,6 +149,9 @@ func (c *Console) Run(ctx context.Context) error {
 	defer parts.Wait()
 	defer cancel()
 	parts.Go(func() { c.feed.Run(ctx) })
+	if c.token != nil {
+		parts.Go(func() { c.watchToken(ctx) })
+	}
 
 	s := &http.Server{
 		Handler:           c,

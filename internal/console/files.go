@@ -165,3 +165,27 @@ func readCertificate(cert, key string) (*tls.Certificate, error) {
 	}
 	return &c, nil
 }
+
+// soon is how long before its end a certificate is told of.
+const soon = 30 * 24 * time.Hour
+
+// Check reads the files of o as Open does, and returns what is to be known of them at now.
+func Check(o Options, now time.Time) (warnings []string, err error) {
+	var errs []error
+	if o.TokenFile != "" {
+		_, err := readToken(o.TokenFile)
+		errs = append(errs, err)
+	}
+	if o.Cert != "" {
+		c, err := readCertificate(o.Cert, o.Key)
+		errs = append(errs, err)
+		if err == nil && c.Leaf.NotAfter.Sub(now) < soon {
+			ends := "expires"
+			if !now.Before(c.Leaf.NotAfter) {
+				ends = "has expired"
+			}
+			warnings = append(warnings, fmt.Sprintf("admin: %s: the certificate %s at %s", o.Cert, ends, c.Leaf.NotAfter.UTC().Format("2006-01-02 15:04 MST")))
+		}
+	}
+	return warnings, errors.Join(errs...)
+}

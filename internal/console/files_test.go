@@ -234,6 +234,26 @@ func TestOpenRefusesBadFiles(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
+			if _, err := Check(o, time.Now()); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("Check = %v, want %q", err, tt.want)
+			}
 		})
+	}
+}
+
+func TestCheckTellsOfTheEndOfTheCertificate(t *testing.T) {
+	cert, key, _ := writePair(t, t.TempDir(), 1)
+	c, err := readCertificate(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		left time.Duration
+		want string
+	}{{soon + time.Hour, ""}, {time.Hour, "expires at"}, {0, "has expired at"}} {
+		got, err := Check(Options{Cert: cert, Key: key, TokenFile: tokenFile(t)}, c.Leaf.NotAfter.Add(-tt.left))
+		if text := strings.Join(got, "\n"); err != nil || (text == "") != (tt.want == "") || !strings.Contains(text, tt.want) {
+			t.Errorf("%v before its end: %q, %v; want %q", tt.left, text, err, tt.want)
+		}
 	}
 }

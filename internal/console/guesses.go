@@ -3,6 +3,8 @@ package console
 import (
 	"net/netip"
 	"time"
+
+	"github.com/tandemlb/tandem/internal/gate"
 )
 
 const (
@@ -22,7 +24,7 @@ type guesses struct {
 // wait returns how long the address has to wait before a token of it is looked at;
 // 0: not at all.
 func (g *guesses) wait(now time.Time, from netip.Addr) time.Duration {
-	full, known := g.full[guesser(from)]
+	full, known := g.full[gate.Caller(from)]
 	if !known {
 		return 0
 	}
@@ -34,7 +36,7 @@ func (g *guesses) wrong(now time.Time, from netip.Addr) {
 	if g.full == nil {
 		g.full = make(map[netip.Prefix]time.Time)
 	}
-	who := guesser(from)
+	who := gate.Caller(from)
 	full, known := g.full[who]
 	if !known && len(g.full) >= guessers {
 		g.forget(now)
@@ -60,18 +62,4 @@ func (g *guesses) forget(now time.Time) {
 	if len(g.full) >= guessers {
 		delete(g.full, soonest)
 	}
-}
-
-// guesser is who an address stands for: of IPv6, a host has a subnet to choose from.
-func guesser(a netip.Addr) netip.Prefix {
-	a = a.Unmap().WithZone("")
-	bits := a.BitLen()
-	if a.Is6() {
-		bits = 64
-	}
-	p, err := a.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	return p
 }

@@ -188,7 +188,8 @@ func (s sight) pools() section {
 		}
 		up := 0
 		for _, server := range v.Servers {
-			if server.Health != "down" && !server.Ejected.Until.After(s.now) {
+			held := server.Share.State == "drain" || server.Share.State == "maint"
+			if server.Health != "down" && !held && !server.Ejected.Until.After(s.now) {
 				up++
 			}
 		}

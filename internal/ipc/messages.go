@@ -190,6 +190,7 @@ type ToWorker struct {
 	Drain   *Drain        `json:",omitempty"`
 	Ping    *Ping         `json:",omitempty"`
 	Scrape  *Scrape       `json:",omitempty"`
+	Found   *Found        `json:",omitempty"`
 }
 
 // FromWorker is a message from the worker to the supervisor; one field is set.
@@ -198,6 +199,7 @@ type FromWorker struct {
 	Pong    *Ping        `json:",omitempty"`
 	State   *WorkerState `json:",omitempty"`
 	Counts  *Counts      `json:",omitempty"`
+	Lookup  *Lookup      `json:",omitempty"`
 }
 
 // Socket names a bound socket by what it belongs to.
@@ -260,6 +262,16 @@ type Ping struct{ Seq uint64 }
 // its Counts.
 type Scrape struct{ Seq uint64 }
 
+// Lookup asks the supervisor for the addresses of a host that the config names.
+type Lookup struct{ Host string }
+
+// Found answers a Lookup.
+type Found struct {
+	Host      string
+	Addresses []netip.Addr `json:",omitempty"`
+	Error     string       `json:",omitempty"`
+}
+
 // Counts answers a Scrape.
 type Counts struct {
 	Seq     uint64
@@ -285,6 +297,18 @@ type WorkerState struct {
 	LogDropped uint64 // lines of the access log that were lost
 	Traces     Traces
 	Panics     uint64 // that ended a connection or a callback; each is a bug
+	Sandbox    Sandbox
+}
+
+// Sandbox is what confines a worker; see package sandbox.
+type Sandbox struct {
+	UID          int
+	Capabilities string `json:",omitempty"`
+	Bounding     string `json:",omitempty"`
+	NoNewPrivs   bool
+	Landlock     int
+	Seccomp      bool
+	Missing      []string `json:",omitempty"`
 }
 
 // Traces counts the spans of traces since the worker started.

@@ -150,7 +150,7 @@ func bindHint(err error, bind Endpoint, have map[Endpoint]*os.File) string {
 		}
 		return fmt.Sprintf(" (another process listens there; find it with: ss %s 'sport = :%d')", flags, addr.Port())
 	case errors.Is(err, syscall.EACCES) && addr.Port() < 1024:
-		return " (ports below 1024 need root or CAP_NET_BIND_SERVICE)"
+		return " (ports below 1024 need CAP_NET_BIND_SERVICE: run it as root, in a container with --cap-add NET_BIND_SERVICE, or under systemd with AmbientCapabilities=CAP_NET_BIND_SERVICE)"
 	}
 	return ""
 }

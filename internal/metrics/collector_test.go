@@ -72,7 +72,12 @@ func full() *fakeNode {
 			Traces:  admin.Traces{Receiver: "http://127.0.0.1:4318", Sent: 2, Dropped: 1},
 			Tickets: admin.Tickets{Shared: true, Keys: []admin.TicketKey{{Born: time.Unix(1700000002, 0)}, {Born: time.Unix(1, 0)}}},
 			Certificates: admin.Certificates{
-				List:     []admin.Certificate{{Listener: "web", Path: "/a.pem", NotAfter: time.Unix(1800000000, 0)}, {Listener: "web", Path: "/a.pem"}, {Pool: "app", Path: "/b.pem", NotAfter: time.Unix(1900000000, 0)}},
+				List: []admin.Certificate{{Listener: "web", Path: "/a.pem", NotAfter: time.Unix(1800000000, 0)}, {Listener: "web", Path: "/a.pem"}, {Pool: "app", Path: "/b.pem", NotAfter: time.Unix(1900000000, 0)}},
+				Revoked: []admin.RevokedList{
+					{Listener: "web", Path: "/a.crl", Issuer: "CN=Root", Next: time.Unix(1790000000, 0)},
+					{Listener: "web", Path: "/a.crl", Issuer: "CN=Root", Next: time.Unix(1780000000, 0)},
+					{Listener: "web", Path: "/a.crl", Issuer: "CN=Silent"},
+				},
 				Problems: []admin.FilesProblem{{Paths: []string{"/a.pem", "/a.key"}}}, Reloads: 61, Errors: 62,
 			},
 			Console: &admin.Console{Watchers: 2, Refused: map[string]uint64{"host": 1}},
@@ -130,6 +135,7 @@ func TestTrafficAndProcesses(t *testing.T) {
 		`tandem_server_responses_total{class="2xx",pool="app",server="a"} 41`, `tandem_pool_active_limit{pool="app"} 9`, `tandem_pool_waiting_limit{pool="app"} 10`,
 		`tandem_certificate_not_after_seconds{listener="web",path="/a.pem",pool=""} 1.8e+09`,
 		`tandem_certificate_not_after_seconds{listener="",path="/b.pem",pool="app"} 1.9e+09`,
+		`tandem_crl_next_update_seconds{issuer="CN=Root",listener="web",path="/a.crl"} 1.78e+09`,
 		`tandem_tls_handshakes_total{listener="web",resumed="false",version="1.2"} 71`,
 		`tandem_tls_handshakes_total{listener="web",resumed="true",version="1.3"} 73`,
 		`tandem_tls_tickets_shared 1`, `tandem_tls_ticket_key_born_timestamp_seconds 1.700000002e+09`,
@@ -140,7 +146,7 @@ func TestTrafficAndProcesses(t *testing.T) {
 			t.Errorf("no line %s", line)
 		}
 	}
-	for _, none := range []string{`tandem_http_first_byte_seconds_count{listener="web",pool=""}`, `class="1xx",pool="app",server="a"`, `tandem_http_requests_in_flight{listener="db"}`} {
+	for _, none := range []string{`CN=Silent`, `tandem_http_first_byte_seconds_count{listener="web",pool=""}`, `class="1xx",pool="app",server="a"`, `tandem_http_requests_in_flight{listener="db"}`} {
 		if strings.Contains(text, none) {
 			t.Errorf("there is %s", none)
 		}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/tandemlb/tandem/internal/gate"
 )
 
 const (
@@ -26,9 +28,10 @@ type Endpoint struct {
 	handler http.Handler
 	log     *zap.Logger
 
-	address netip.AddrPort // the zero AddrPort: there is none
-	server  *http.Server   // nil without an address
-	serving sync.WaitGroup
+	address  netip.AddrPort   // the zero AddrPort: there is none
+	listener *net.TCPListener // nil without an address
+	server   *http.Server     // nil without an address
+	serving  sync.WaitGroup
 }
 
 // NewEndpoint returns an endpoint without an address, for [Handler]'s metrics.
@@ -39,8 +42,8 @@ func NewEndpoint(metrics http.Handler, log *zap.Logger) *Endpoint {
 // Move is a change of the address that can take place.
 type Move struct {
 	to       netip.AddrPort
-	listener net.Listener // nil: there is no address any more
-	nothing  bool         // it is the address already
+	listener *net.TCPListener // nil: there is no address any more
+	nothing  bool             // it is the address already
 }
 
 // Prepare does what can fail of moving to an address, which may be the zero AddrPort:
@@ -51,7 +54,7 @@ func (e *Endpoint) Prepare(ctx context.Context, to netip.AddrPort) (Move, error)
 		return m, nil
 	}
 	var err error
-	if m.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", to.String()); err != nil {
+	if m.listener, err = gate.Beside(ctx, to, e.listener); err != nil {
 		return Move{}, fmt.Errorf("open metrics.listen: %w", err)
 	}
 	return m, nil
@@ -78,10 +81,13 @@ func (e *Endpoint) Use(m Move) {
 		Handler: e.handler, ReadHeaderTimeout: headTimeout, ReadTimeout: answerIn, WriteTimeout: answerIn, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: 16 << 10, ErrorLog: zap.NewStdLog(e.log),
 	}
-	e.server = s
+	e.server, e.listener = s, m.listener
+	l := gate.Bound(m.listener, func(from netip.Addr) {
+		e.log.Warn("metrics: too many connections", zap.Stringer("from", from))
+	})
 	e.log.Info("metrics", zap.Stringer("listen", m.listener.Addr()))
 	e.serving.Go(func() {
-		if err := s.Serve(m.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			e.log.Error("serve metrics", zap.Error(err))
 		}
 	})
@@ -98,5 +104,5 @@ func (e *Endpoint) Close() {
 		_ = e.server.Close() // it has taken too long
 	}
 	e.serving.Wait()
-	e.server, e.address = nil, netip.AddrPort{}
+	e.server, e.listener, e.address = nil, nil, netip.AddrPort{}
 }

@@ -5,10 +5,14 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/tandemlb/tandem/internal/gate"
 )
 
 func fetch(t *testing.T, method, url string) (int, string) {
@@ -102,8 +106,52 @@ func TestEndpointMoves(t *testing.T) {
 	if code, _ := fetch(t, "GET", "http://"+a.String()+"/"); code != 0 {
 		t.Errorf("the old address answers: %d", code)
 	}
+	t.Log("# an address that overlaps")
+	every := netip.AddrPortFrom(netip.IPv4Unspecified(), b.Port())
+	given, err = e.Prepare(t.Context(), every)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Discard(given)
+	if code, body := fetch(t, "GET", "http://"+b.String()+"/"); code != 200 {
+		t.Errorf("after a move that did not take place: %d %s", code, body)
+	}
+	elsewhere := "http://127.0.0.2:" + strconv.Itoa(int(b.Port())) + "/"
+	move(t, e, every)
+	if code, body := fetch(t, "GET", elsewhere); code != 200 {
+		t.Errorf("at every address: %d %s", code, body)
+	}
+	move(t, e, b)
+	if code, _ := fetch(t, "GET", elsewhere); code != 0 {
+		t.Errorf("another address than the new one answers: %d", code)
+	}
+	if code, body := fetch(t, "GET", "http://"+b.String()+"/"); code != 200 {
+		t.Errorf("at one address again: %d %s", code, body)
+	}
+
 	move(t, e, netip.AddrPort{})
 	if code, _ := fetch(t, "GET", "http://"+b.String()+"/"); code != 0 {
 		t.Errorf("the address that was given up answers: %d", code)
+	}
+}
+
+func TestConnectionsForMetricsAreBounded(t *testing.T) {
+	core, logged := observer.New(zap.InfoLevel)
+	e := NewEndpoint(Handler(full(), zap.NewNop()), zap.New(core))
+	defer e.Close()
+	a := free(t)
+	move(t, e, a)
+	for range gate.MaxPerCaller {
+		c, err := net.Dial("tcp", a.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	if code, body := fetch(t, "GET", "http://"+a.String()+"/"); code != 0 {
+		t.Errorf("one more is answered: %d %s", code, body)
+	}
+	if n := logged.FilterMessage("metrics: too many connections").Len(); n != 1 {
+		t.Errorf("%d lines tell of it", n)
 	}
 }

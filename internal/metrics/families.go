@@ -128,6 +128,7 @@ const (
 	ticketsShared
 	ticketKeyBorn
 	certificateEnd
+	crlNext
 	certificateReloads
 	certificateErrors
 	certificateRefused
@@ -177,7 +178,7 @@ var families = [count]family{
 	vipAnnouncements: {"vip_announcements_total", counter, "Announcements of single addresses: gratuitous ARP, and unsolicited advertisements of a neighbour.", []string{"vip"}},
 	vipRenewals:      {"vip_lease_renewals_total", counter, "Times that the addresses got a new lease in the kernel.", []string{"vip"}},
 	vipErrors:        {"vip_lease_errors_total", counter, "Times that the addresses could not be set, renewed or announced.", []string{"vip"}},
-	vipConflicts:     {"vip_conflicts_total", counter, "Claims of other hosts to an address that this node holds, as long as the conflict lasts.", []string{"vip"}},
+	vipConflicts:     {"vip_conflicts_total", counter, "Claims of other hosts to an address that this node held.", []string{"vip"}},
 	vipRemovals:      {"vip_removals_total", counter, "Times that someone else removed an address.", []string{"vip"}},
 	vipLost:          {"vip_tracked_lost", gauge, "Things that the VIP tracks and that are missed.", []string{"vip"}},
 
@@ -239,6 +240,7 @@ var families = [count]family{
 	ticketsShared:      {"tls_tickets_shared", gauge, "Whether the keys of session tickets are shared with the other node (1): sessions live on across a takeover.", nil},
 	ticketKeyBorn:      {"tls_ticket_key_born_timestamp_seconds", gauge, "When the newest key of session tickets was made, in seconds since 1970.", nil},
 	certificateEnd:     {"certificate_not_after_seconds", gauge, "When the certificate ends, in seconds since 1970. listener is whose clients it is shown to, pool to whose servers; path is its file.", []string{"listener", "pool", "path"}},
+	crlNext:            {"crl_next_update_seconds", gauge, "When the list of revoked certificates is due to be replaced, in seconds since 1970; not there for one that does not say. path is its file, listener whose clients it judges.", []string{"listener", "path", "issuer"}},
 	certificateReloads: {"certificate_reloads_total", counter, "Changed files of TLS that were taken up.", nil},
 	certificateErrors:  {"certificate_errors_total", counter, "Changed files of TLS that were refused.", nil},
 	certificateRefused: {"certificate_files_refused", gauge, "Files of TLS that have changed and are not in use, since they are bad: those before them are.", nil},

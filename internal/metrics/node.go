@@ -83,11 +83,7 @@ func (m sink) vip(v admin.VIP) {
 	for reason, n := range k.Dropped {
 		m.put(vipDropped, float64(n), v.Name, string(reason))
 	}
-	conflicts := 0.0
-	if v.Conflict != nil {
-		conflicts = float64(v.Conflict.Count)
-	}
-	m.put(vipConflicts, conflicts, v.Name)
+	m.put(vipConflicts, float64(v.Conflicts), v.Name)
 	m.put(vipRemovals, float64(v.Removals), v.Name)
 }
 
@@ -128,6 +124,16 @@ func (m sink) certificates(c *admin.Certificates) {
 			shown[key] = true
 			m.put(certificateEnd, seconds(one.NotAfter), key[:]...)
 		}
+	}
+	next := make(map[[3]string]time.Time) // the earliest, where a file has two lists of one issuer
+	for _, l := range c.Revoked {
+		key := [3]string{l.Listener, l.Path, l.Issuer}
+		if before, is := next[key]; !l.Next.IsZero() && (!is || l.Next.Before(before)) {
+			next[key] = l.Next
+		}
+	}
+	for key, at := range next {
+		m.put(crlNext, seconds(at), key[:]...)
 	}
 	m.put(certificateReloads, float64(c.Reloads))
 	m.put(certificateErrors, float64(c.Errors))

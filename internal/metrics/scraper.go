@@ -18,7 +18,7 @@ const scrapeTimeout = 500 * time.Millisecond
 type Scraper struct {
 	mu     sync.Mutex
 	seq    uint64
-	asked  chan struct{} // closed by the answer to seq, or the end of the worker; nil: it is not asked
+	asked  chan struct{} // closed when no answer to seq is to be waited for any more; nil: it is not asked
 	newest *ipc.Counts   // of the running worker; nil: there is none
 }
 
@@ -26,45 +26,45 @@ type Scraper struct {
 // what is known of before. ask fails when there is nobody to ask.
 func (s *Scraper) Scrape(ctx context.Context, ask func(ipc.Scrape) error) (newest *ipc.Counts, fresh bool) {
 	s.mu.Lock()
-	answered, first := s.asked, s.asked == nil
+	over, first := s.asked, s.asked == nil
 	if first {
 		s.seq++
-		answered = make(chan struct{})
-		s.asked = answered
+		over = make(chan struct{})
+		s.asked = over
 	}
 	question := ipc.Scrape{Seq: s.seq}
 	s.mu.Unlock()
 	if first {
 		if err := ask(question); err != nil {
-			s.Forget()
+			s.mu.Lock()
+			s.end(question.Seq)
+			s.mu.Unlock()
 		}
 	}
 	late := time.NewTimer(scrapeTimeout)
 	defer late.Stop()
 	select {
-	case <-answered:
-		fresh = true
+	case <-over:
 	case <-late.C:
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.newest, fresh && s.newest != nil
+	return s.newest, s.newest != nil && s.newest.Seq >= question.Seq
 }
 
-// Answered takes an answer. One that cannot be is worth as much as none: it is not read
-// any further.
+// Answered takes an answer. One that cannot be is worth as much as none: what is known of
+// before stays.
 func (s *Scraper) Answered(c *ipc.Counts) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.Seq != s.seq {
 		return // it is of a worker before
 	}
-	s.newest = nil
 	if c.Stats.Valid() {
 		s.newest = c
 	}
-	s.end()
+	s.end(c.Seq)
 }
 
 // Forget is called when the worker has ended: nobody is going to answer, and what it has
@@ -73,12 +73,12 @@ func (s *Scraper) Forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.newest = nil
-	s.end()
+	s.end(s.seq)
 }
 
-// end ends the wait for an answer. The caller holds mu.
-func (s *Scraper) end() {
-	if s.asked != nil {
+// end ends the wait for the answer to a question. The caller holds mu.
+func (s *Scraper) end(seq uint64) {
+	if s.asked != nil && s.seq == seq {
 		close(s.asked)
 		s.asked = nil
 	}

@@ -55,12 +55,15 @@ func TestNobodyWaitsForLong(t *testing.T) {
 		if got, fresh := s.Scrape(t.Context(), silent); fresh || got == nil || got.Seq != 1 {
 			t.Errorf("after an answer that came late: %+v, fresh %t", got, fresh)
 		}
-		s.Forget()
+		// Nor does one that cannot be asked, or says what cannot be, lose what it has counted.
+		if got, fresh := s.Scrape(t.Context(), func(ipc.Scrape) error { return errors.New("it is busy") }); fresh || got == nil || got.Seq != 1 {
+			t.Errorf("of a worker that could not be asked: %+v, fresh %t", got, fresh)
+		}
 		impossible := stats.PageCounts{Queue: stats.Distribution{From: 1 << 40, Counts: []uint64{1}}}
 		if got, fresh := s.Scrape(t.Context(), func(q ipc.Scrape) error {
 			go s.Answered(&ipc.Counts{Seq: q.Seq, Stats: stats.Snapshot{Pages: []stats.PageCounts{impossible}}})
 			return nil
-		}); fresh || got != nil {
+		}); fresh || got == nil || got.Seq != 1 {
 			t.Errorf("of an answer that cannot be: %+v, fresh %t", got, fresh)
 		}
 		s.Forget()

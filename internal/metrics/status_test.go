@@ -18,7 +18,7 @@ func TestMetrics(t *testing.T) {
 		Fit: true, Agent: &admin.Process{Lateness: 2 * time.Millisecond, Slept: &admin.Sleep{Count: 3}}, Worker: admin.Process{Restarts: 2},
 		VIPs: []admin.VIP{{
 			Name: "front/4", Role: vrrp.Active, Holds: true, Base: 200, Priority: 149, Epoch: 7, Lost: []admin.Lost{{What: "gateway 192.0.2.1"}},
-			Activations: map[vrrp.NewActiveReason]uint64{vrrp.NoResponse: 4}, Conflict: &admin.AddressClaim{Count: 5}, Removals: 6,
+			Activations: map[vrrp.NewActiveReason]uint64{vrrp.NoResponse: 4}, Conflicts: 5, Removals: 6,
 			Counters: vrrp.Counters{Sent: 10, Received: 11, AddressMismatch: 12, Dropped: map[vrrp.Drop]uint64{vrrp.DropTTL: 13}},
 		}},
 		Listeners: []admin.Listener{

@@ -16,7 +16,7 @@ func BenchmarkBatch(b *testing.B) {
 	tracer := trace.New()
 	tracer.Configure(true, 1)
 	buffer := tracer.NewBuffer(rand.NewPCG(1, 2))
-	e := New(tracer, zap.NewNop())
+	e := New(tracer, zap.NewNop(), nil)
 	e.Configure("http://receiver", Resource{Instance: "lb1", Version: "1"})
 	start := time.Unix(1, 0)
 	peer := netip.MustParseAddrPort("192.0.2.1:1234")

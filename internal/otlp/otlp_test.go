@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -49,7 +51,7 @@ func start(t *testing.T, answer func(n int, r *http.Request) (*http.Response, er
 	tracer.Configure(true, 1)
 	core, logs := observer.New(zap.InfoLevel)
 	f := &fake{
-		Exporter: New(tracer, zap.New(core)), t: t, buffer: tracer.NewBuffer(rand.NewPCG(1, 2)), began: time.Now(),
+		Exporter: New(tracer, zap.New(core), nil), t: t, buffer: tracer.NewBuffer(rand.NewPCG(1, 2)), began: time.Now(),
 		answer: answer, logs: logs,
 	}
 	f.client = &http.Client{Transport: f}
@@ -187,7 +189,7 @@ func TestRepeating(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := start(t, func(n int, _ *http.Request) (*http.Response, error) { return tt.answer(n) })
-				f.client.CheckRedirect = newClient().CheckRedirect
+				f.client.CheckRedirect = newClient(nil).CheckRedirect
 				f.record(2)
 				time.Sleep(time.Hour)
 				synctest.Wait()
@@ -341,6 +343,40 @@ func TestReload(t *testing.T) {
 	})
 }
 
+// What fails is told of the receiver that it failed with, though there is another by then.
+func TestAFaultIsThatOfItsReceiver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answerC := make(chan int)
+		f := start(t, func(int, *http.Request) (*http.Response, error) { return answers(<-answerC) })
+		f.record(1)
+		time.Sleep(every)
+		synctest.Wait() // the call is on its way
+		f.Configure("http://other", Resource{})
+		answerC <- 503
+		synctest.Wait()
+		if got := f.Stats(); got.Receiver != "http://other" || got.Error != "" {
+			t.Errorf("of a receiver that was not asked yet: %+v", got)
+		}
+		answerC <- 503
+		synctest.Wait()
+		f.Configure("http://other", Resource{}) // which changes nothing
+		if got := f.Stats(); got.Error == "" {
+			t.Errorf("of a receiver that is busy: %+v", got)
+		}
+		go func() {
+			for range tries {
+				answerC <- 200
+			}
+		}()
+		time.Sleep(time.Minute)
+		f.stop()
+		f.check(1, 0)
+		for range tries - 1 {
+			<-answerC
+		}
+	})
+}
+
 func TestRetryAfter(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for value, want := range map[string]time.Duration{
@@ -384,7 +420,7 @@ func TestTLS(t *testing.T) {
 		tracer := trace.New()
 		tracer.Configure(true, 1)
 		b := tracer.NewBuffer(rand.NewPCG(1, 2))
-		e := New(tracer, zap.NewNop())
+		e := New(tracer, zap.NewNop(), nil)
 		if known {
 			e.client.Transport.(*http.Transport).TLSClientConfig = s.Client().Transport.(*http.Transport).TLSClientConfig
 		}
@@ -403,4 +439,59 @@ func TestTLS(t *testing.T) {
 			t.Errorf("stats %+v with a certificate that is unknown", got)
 		}
 	}
+}
+
+// A receiver is found by what the lookup says, at the first of its addresses that answers.
+func TestReceiverByName(t *testing.T) {
+	s := httptest.NewServer(http.NotFoundHandler())
+	defer s.Close()
+	_, port, err := net.SplitHostPort(s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name, host, want string
+		found            []string
+	}{
+		{"an address", "127.0.0.1", "", nil},
+		{"a name", "collector.example", "", []string{"::ffff:127.0.0.1"}},
+		{"the second address answers", "collector.example", "", []string{"127.0.0.99", "127.0.0.1"}},
+		{"nobody answers", "collector.example", "127.0.0.99:" + port, []string{"127.0.0.99"}},
+		{"no such name", "collector.example", "no such host", nil},
+	} {
+		client := newClient(func(_ context.Context, host string) ([]netip.Addr, error) {
+			if host != "collector.example" {
+				t.Errorf("%s: asked for %q", tc.name, host)
+			}
+			if tc.found == nil {
+				return nil, errors.New("no such host")
+			}
+			var all []netip.Addr
+			for _, a := range tc.found {
+				all = append(all, netip.MustParseAddr(a))
+			}
+			return all, nil
+		})
+		res, err := client.Get("http://" + net.JoinHostPort(tc.host, port))
+		if err == nil {
+			res.Body.Close()
+		}
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+		client.CloseIdleConnections()
+	}
+}
+
+// FuzzRetryAfter reads how long a receiver asks to wait.
+func FuzzRetryAfter(f *testing.F) {
+	for _, v := range []string{"", "1", "-1", "99999999999", "Wed, 21 Oct 2026 07:28:00 GMT", "soon"} {
+		f.Add(v)
+	}
+	now := time.Date(2026, 10, 21, 7, 27, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, value string) {
+		if d := retryAfter(value, now); d < 0 || d > maxAfter {
+			t.Errorf("%q: %v", value, d)
+		}
+	})
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -26,16 +27,43 @@ const (
 )
 
 // newClient returns a client that speaks to one receiver.
-func newClient() *http.Client {
+func newClient(lookup Lookup) *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
-			DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
+			DialContext:         dial(lookup),
 			TLSHandshakeTimeout: dialTimeout,
 			MaxIdleConns:        1,
 			IdleConnTimeout:     time.Minute,
 		},
 		// A receiver that has moved is for the config to name.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// dial connects to a host by its addresses, one after the other.
+func dial(lookup Lookup) func(ctx context.Context, network, address string) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: dialTimeout}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		host, port, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := netip.ParseAddr(host); err == nil {
+			return dialer.DialContext(ctx, network, address)
+		}
+		all, err := lookup(ctx, host)
+		if err != nil {
+			return nil, err
+		}
+		var failed error
+		for _, a := range all {
+			c, err := dialer.DialContext(ctx, network, net.JoinHostPort(a.Unmap().String(), port))
+			if err == nil {
+				return c, nil
+			}
+			failed = errors.Join(failed, err)
+		}
+		return nil, failed
 	}
 }
 

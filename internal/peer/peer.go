@@ -48,10 +48,13 @@ type Cluster struct {
 	mu    sync.Mutex
 	own   State
 	views map[string]*View
-	list  *memberlist.Memberlist // nil while it could not be started
+	list  *memberlist.Memberlist // nil while it could not be started; written by Run alone
 	err   error                  // why not
-	sendC chan struct{}          // capacity 1: own has changed, or there is something to tell
+	sendC chan struct{}          // capacity 1: own has changed
 	tell  []told
+	tellC chan struct{} // capacity 1: there is something to tell
+
+	deliver func(*memberlist.Memberlist, *memberlist.Node, []byte) error // over TCP, but in tests
 }
 
 // told is what another node is to be told beside the state.
@@ -68,7 +71,10 @@ const tellMark = 'T'
 
 // New returns a Cluster that knows the others but has not heard of them.
 func New(o Options) *Cluster {
-	c := &Cluster{o: o, views: map[string]*View{}, sendC: make(chan struct{}, 1), err: errors.New("not started yet")}
+	c := &Cluster{
+		o: o, views: map[string]*View{}, sendC: make(chan struct{}, 1), tellC: make(chan struct{}, 1),
+		err: errors.New("not started yet"), deliver: (*memberlist.Memberlist).SendReliable,
+	}
 	now := time.Now()
 	c.own = State{Node: o.Self.Name, Started: now}
 	for _, n := range o.Others {
@@ -82,6 +88,10 @@ func New(o Options) *Cluster {
 func (c *Cluster) Run(ctx context.Context) error {
 	ticker := time.NewTicker(rejoinEvery)
 	defer ticker.Stop()
+	// What is told may be large, and the state must not wait for it.
+	var teller sync.WaitGroup
+	defer teller.Wait()
+	teller.Go(func() { c.runTeller(ctx) })
 	defer c.stop()
 	c.connect()
 	for {
@@ -90,7 +100,6 @@ func (c *Cluster) Run(ctx context.Context) error {
 			return nil
 		case <-c.sendC:
 			c.send()
-			c.tellAll()
 		case <-ticker.C:
 			c.connect()
 		}
@@ -108,7 +117,7 @@ func (c *Cluster) Publish(change func(*State)) {
 	}
 	c.own.Seq++
 	c.mu.Unlock()
-	c.wake()
+	wake(c.sendC)
 }
 
 // Tell sends body to another node, which gives it to its Receive. It may be lost, and
@@ -119,12 +128,12 @@ func (c *Cluster) Tell(node string, body []byte) {
 		c.tell = append(c.tell, told{node, append([]byte{tellMark}, body...)})
 	}
 	c.mu.Unlock()
-	c.wake()
+	wake(c.tellC)
 }
 
-func (c *Cluster) wake() {
+func wake(c chan<- struct{}) {
 	select {
-	case c.sendC <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -152,8 +161,9 @@ func (c *Cluster) connect() {
 	if c.list == nil {
 		list, err := memberlist.Create(c.config())
 		c.mu.Lock()
-		c.list = list
-		if err != nil {
+		if err == nil {
+			c.list = list
+		} else {
 			err = fmt.Errorf("join the cluster from %s: %w", netip.AddrPortFrom(c.o.Self.Address, c.o.Port), err)
 		}
 		if err != nil && (c.err == nil || c.err.Error() != err.Error()) {
@@ -162,7 +172,6 @@ func (c *Cluster) connect() {
 		c.err = err
 		c.mu.Unlock()
 		if err != nil {
-			c.list = nil
 			return
 		}
 	}
@@ -245,27 +254,43 @@ func (c *Cluster) send() {
 		if m.Name == c.o.Self.Name {
 			continue
 		}
-		if err := c.list.SendReliable(m, b); err != nil {
+		if err := c.deliver(c.list, m, b); err != nil {
 			c.o.Log.Debug("send state to the peer", zap.String("peer", m.Name), zap.Error(err))
 		}
 	}
 }
 
-// tellAll sends what is to be told.
-func (c *Cluster) tellAll() {
+// runTeller sends what is to be told, until ctx is done.
+func (c *Cluster) runTeller(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.tellC:
+			c.tellAll(ctx)
+		}
+	}
+}
+
+// tellAll sends what is to be told. Who does not take something is told nothing more of
+// it.
+func (c *Cluster) tellAll(ctx context.Context) {
 	c.mu.Lock()
-	all := c.tell
+	all, list := c.tell, c.list
 	c.tell = nil
 	c.mu.Unlock()
-	if c.list == nil {
+	if list == nil {
 		return
 	}
-	for _, m := range c.list.Members() {
+	for _, m := range list.Members() {
 		for _, t := range all {
 			if t.node != m.Name || m.Name == c.o.Self.Name {
 				continue
 			}
-			if err := c.list.SendReliable(m, t.body); err != nil {
+			if ctx.Err() != nil {
+				return
+			}
+			if err := c.deliver(list, m, t.body); err != nil {
 				c.o.Log.Debug("tell the peer", zap.String("peer", m.Name), zap.Error(err))
 				break
 			}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/memberlist"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -347,6 +348,50 @@ func TestWhatIsToldArrives(t *testing.T) {
 	}
 	if len(lone.tell) != maxTold {
 		t.Errorf("%d wait", len(lone.tell))
+	}
+}
+
+// What is told may be large, and its reader slow: what the node says of itself is not
+// behind it.
+func TestTheStateDoesNotWaitForWhatIsTold(t *testing.T) {
+	port := freePort(t)
+	b := join(t, lb2, lb1, port, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	a := New(Options{Self: lb1, Others: []Node{lb2}, Port: port, Log: zap.NewNop()})
+	stuckC, goOnC := make(chan struct{}, 1), make(chan struct{})
+	send := a.deliver
+	a.deliver = func(list *memberlist.Memberlist, m *memberlist.Node, body []byte) error {
+		if body[0] == tellMark {
+			wake(stuckC)
+			<-goOnC
+			return errors.New("too slow")
+		}
+		return send(list, m, body)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { a.Run(ctx) })
+	t.Cleanup(wg.Wait)
+	defer close(goOnC)
+	defer cancel()
+	eventually(t, "they know each other", func() (bool, string) {
+		v := a.Views()[0]
+		return v.Alive, fmt.Sprintf("%+v", v)
+	})
+	a.Tell("lb2", []byte("much"))
+	<-stuckC
+	for range 2 * maxTold {
+		a.Tell("lb2", []byte("more"))
+	}
+	a.Publish(func(s *State) { s.ConfigHash = "new" })
+	eventually(t, "the state arrives meanwhile", func() (bool, string) {
+		v := b.Views()[0]
+		return v.State != nil && v.State.ConfigHash == "new", fmt.Sprintf("%+v", v.State)
+	})
+	a.mu.Lock()
+	waiting := len(a.tell)
+	a.mu.Unlock()
+	if waiting != maxTold {
+		t.Errorf("%d wait to be told, want the bound of %d", waiting, maxTold)
 	}
 }
 

@@ -22,13 +22,30 @@ func Schedule() error {
 	for pass := 0; pass < 10; pass++ {
 		changed, err := realtimeThreads()
 		if err != nil {
-			return fmt.Errorf("run under SCHED_RR: %w (needs CAP_SYS_NICE or a limit for real-time priority)", err)
+			return fmt.Errorf("run under SCHED_RR: %w (%s)", err, hint(mayAskFor()))
 		}
 		if changed == 0 {
 			return nil
 		}
 	}
 	return nil
+}
+
+// mayAskFor reports whether this process has the capability for it.
+func mayAskFor() bool {
+	var data [2]unix.CapUserData
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	return unix.Capget(&header, &data[0]) == nil && data[0].Effective&(1<<unix.CAP_SYS_NICE) != 0
+}
+
+// hint says what a process lacks that may not run in real time. One with the
+// capability is refused by a cgroup of version 1 whose share of real time is nothing,
+// which is what a new one has (CONFIG_RT_GROUP_SCHED).
+func hint(capable bool) string {
+	if capable {
+		return "has CAP_SYS_NICE, but its cpu cgroup no real-time share: cpu.rt_runtime_us is 0 there; a container gets some with --cpu-rt-runtime"
+	}
+	return "needs CAP_SYS_NICE or a limit for real-time priority; a container gets it with --cap-add SYS_NICE"
 }
 
 func realtimeThreads() (changed int, err error) {
@@ -59,7 +76,7 @@ func realtimeThreads() (changed int, err error) {
 // locked at once: the runtime reserves far more than it uses.
 func LockMemory() error {
 	if err := unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE | unix.MCL_ONFAULT); err != nil {
-		return fmt.Errorf("lock memory: %w (needs CAP_IPC_LOCK or a larger limit for locked memory)", err)
+		return fmt.Errorf("lock memory: %w (needs CAP_IPC_LOCK or a larger limit for locked memory; a container gets it with --cap-add IPC_LOCK)", err)
 	}
 	if err := touchText(); err != nil {
 		return fmt.Errorf("load the program text into memory: %w", err)

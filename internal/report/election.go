@@ -86,8 +86,11 @@ func observe(v *admin.VIP, s ipc.RouterState, now time.Time) {
 	for _, l := range s.Lost {
 		v.Lost = append(v.Lost, admin.Lost(l))
 	}
-	if k := s.Conflict; k != nil && now.Sub(k.At) < conflictOver {
-		v.Conflict = &admin.AddressClaim{Address: k.Address, MAC: k.MAC, At: k.At, Count: k.Count}
+	if k := s.Conflict; k != nil {
+		v.Conflicts = k.Count
+		if now.Sub(k.At) < conflictOver {
+			v.Conflict = &admin.AddressClaim{Address: k.Address, MAC: k.MAC, At: k.At, Count: k.Count}
+		}
 	}
 }
 
@@ -131,7 +134,7 @@ func Peers(views []peer.View, hash string, doubts map[string]judge.Doubt) []admi
 	for _, v := range views {
 		doubt := doubts[v.Name]
 		p := admin.Peer{Name: v.Name, Address: v.Address, Alive: v.Alive, Since: v.Since, Drift: v.Drifts(hash),
-			Error: text(v.Err), Verdict: string(doubt.Verdict), Explained: doubt.Verdict.Explain(), VerdictSince: doubt.Since}
+			Error: Text(v.Err), Verdict: string(doubt.Verdict), Explained: doubt.Verdict.Explain(), VerdictSince: doubt.Since}
 		if v.State != nil {
 			p.Fit, p.Demoted, p.Unfit, p.Version, p.Hash = v.State.Fit, v.State.Demoted, v.State.Reason, v.State.Version, v.State.ConfigHash
 			p.Servers, p.Reachable, p.Slept = v.State.Servers, v.State.Reachable, Sleep(v.State.Slept)
@@ -162,7 +165,8 @@ func Sleep(s peer.Sleep) *admin.Sleep {
 	return &admin.Sleep{At: s.At, For: s.For, Count: s.Count}
 }
 
-func text(err error) string {
+// Text is what the API says of an error; empty: there is none.
+func Text(err error) string {
 	if err == nil {
 		return ""
 	}

@@ -53,7 +53,7 @@ func TestVIPs(t *testing.T) {
 			p.AddressesDiffer, p.Heard = true, noon.Add(-mismatchOver)
 		}, func(v admin.VIP) bool { return !v.AddressMismatch }},
 		"a conflict":       {func(e *Election) { e.States[0].Conflict = &ipc.Conflict{At: noon.Add(-time.Second)} }, func(v admin.VIP) bool { return v.Conflict != nil }},
-		"a conflict, once": {func(e *Election) { e.States[0].Conflict = &ipc.Conflict{At: noon.Add(-conflictOver)} }, func(v admin.VIP) bool { return v.Conflict == nil }},
+		"a conflict, once": {func(e *Election) { e.States[0].Conflict = &ipc.Conflict{At: noon.Add(-conflictOver), Count: 3} }, func(v admin.VIP) bool { return v.Conflict == nil && v.Conflicts == 3 }},
 	} {
 		e := election()
 		tc.change(&e)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tandemlb/tandem/internal/child"
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/report"
 )
 
 // patience bounds what a test waits for; nothing takes that long.
@@ -55,6 +56,9 @@ func play(name, conduct string) {
 				conn.Send(ipc.FromAgent{State: &ipc.AgentState{Realtime: "no SCHED_RR", Locked: "no mlockall"}})
 			}
 		}
+	}
+	if conduct == "begins late" {
+		<-time.After((silentPings + 2) * pingEvery)
 	}
 	conn, err := ipc.New[ipc.ToWorker, ipc.FromWorker](control)
 	if err != nil {
@@ -98,7 +102,11 @@ func play(name, conduct string) {
 		case m.Files != nil:
 			given.Listeners = append(given.Listeners, ipc.ListenerState{Name: "files", Accepted: uint64(len(m.Files.Files))})
 			conn.Send(ipc.FromWorker{State: &given})
-			conn.Send(ipc.FromWorker{Applied: &ipc.Applied{Generation: m.Files.Generation}})
+			applied := ipc.Applied{Generation: m.Files.Generation}
+			if conduct == "refuses files" {
+				applied.Error = "no room for files"
+			}
+			conn.Send(ipc.FromWorker{Applied: &applied})
 		}
 	}
 }
@@ -221,7 +229,7 @@ func TestReasonOfAnEndIsKept(t *testing.T) {
 		background(t, w.run)
 		eventually(t, "it has ended", func() bool { return w.view().ends.count > 0 })
 		const want = "the worker refuses the config: no socket was handed over"
-		if got := text(w.view().ends.last); !strings.Contains(got, want) {
+		if got := report.Text(w.view().ends.last); !strings.Contains(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	})
@@ -231,7 +239,7 @@ func TestReasonOfAnEndIsKept(t *testing.T) {
 		eventually(t, "it serves", func() bool { return w.view().ready })
 		kill(t, w.view().pid)
 		eventually(t, "it serves again", func() bool { v := w.view(); return v.ready && v.ends.count == 1 })
-		if got := text(w.view().why()); !strings.Contains(got, "signal: killed") {
+		if got := report.Text(w.view().why()); !strings.Contains(got, "signal: killed") {
 			t.Errorf("got %q", got)
 		}
 	})
@@ -254,12 +262,40 @@ func kill(t *testing.T, pid int) {
 	}
 }
 
+// A program takes its time to begin on a crowded host: longer than one that has begun
+// may be silent.
+func TestWorkerMayBeginLate(t *testing.T) {
+	t.Setenv(conduct, "begins late")
+	w := newWorkerLink()
+	background(t, w.run)
+	eventually(t, "it serves", func() bool { return w.view().ready })
+	if ends := w.view().ends.count; ends != 0 {
+		t.Errorf("%d workers ended before", ends)
+	}
+}
+
+func TestWorkerThatIsGivenUpIsNotReadyAgain(t *testing.T) {
+	t.Setenv(conduct, "slow")
+	w := newWorkerLink()
+	background(t, w.run)
+	eventually(t, "it serves", func() bool { return w.view().ready })
+	done := background(t, func(ctx context.Context) {
+		_ = w.apply(ctx, serving{config: ipc.WorkerConfig{Generation: 2}})
+	})
+	eventually(t, "it was given the config", func() bool { return len(w.view().state.Listeners) == 2 })
+	w.unready("the worker does not answer")
+	await(t, "it has taken the config", done)
+	if v := w.view(); v.ready || v.err == nil || v.err.Error() != "the worker does not answer" {
+		t.Errorf("ready %t, %v", v.ready, v.err)
+	}
+}
+
 func TestStartThatHangsSaysSo(t *testing.T) {
 	s := &Supervisor{worker: newWorkerLink()}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	err := s.awaitFirst(ctx)
-	if want := "start: the worker does not serve within 10s"; err == nil || err.Error() != want {
+	if want := "start: the worker does not serve within 30s"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,17 +39,15 @@ func (s *Supervisor) takeFiles(ctx context.Context, k *certs.Keeper) {
 	}
 	now := time.Now()
 	c := k.Take(now)
-	var refused error // by the worker, though found good here
+	events := c.Events
 	if len(c.Files) > 0 {
 		s.generation++
-		if refused = s.worker.renew(context.WithoutCancel(ctx), ipc.Files{Generation: s.generation, Files: c.Files}); refused != nil {
-			s.o.Log.Error("the worker does not take changed files", zap.Error(refused))
+		// The worker may refuse what was found good here.
+		if err := s.worker.renew(context.WithoutCancel(ctx), ipc.Files{Generation: s.generation, Files: c.Files}); err != nil {
+			events = k.Refused(c, err, time.Now())
 		}
 	}
-	for _, e := range c.Events {
-		if e.Err == nil {
-			e.Err = refused
-		}
+	for _, e := range events {
 		s.history.Add(fileEvent(now, e))
 		paths := zap.Strings("files", e.Paths)
 		if e.Err != nil {
@@ -58,9 +57,23 @@ func (s *Supervisor) takeFiles(ctx context.Context, k *certs.Keeper) {
 		}
 	}
 	for _, n := range c.Notices {
-		s.history.Add(admin.Event{At: now, Kind: admin.CertificateEvent, Subject: n.Path, What: n.Text})
 		s.o.Log.Warn("certificates", zap.Stringer("notice", n))
 	}
+	for _, e := range noticeEvents(now, c.Notices) {
+		s.history.Add(e)
+	}
+}
+
+// noticeEvents tells of each file once, however many use it.
+func noticeEvents(now time.Time, notices []certs.Notice) []admin.Event {
+	var all []admin.Event
+	for _, n := range notices {
+		e := admin.Event{At: now, Kind: admin.CertificateEvent, Subject: n.Path, What: n.Text}
+		if !slices.Contains(all, e) {
+			all = append(all, e)
+		}
+	}
+	return all
 }
 
 func fileEvent(now time.Time, e certs.Event) admin.Event {
@@ -71,21 +84,23 @@ func fileEvent(now time.Time, e certs.Event) admin.Event {
 	return event
 }
 
-// certificates describes the files of k for the status.
-func certificates(k *certs.Keeper, now time.Time) admin.Certificates {
-	counts := k.Counts()
-	st := admin.Certificates{Reloads: counts.Reloads, Errors: counts.Errors}
-	for _, c := range k.Certificates(now) {
+// certificates says for the API what there is to say of files.
+func certificates(files certs.Status) admin.Certificates {
+	st := admin.Certificates{Reloads: files.Reloads, Errors: files.Errors}
+	for _, c := range files.Certificates {
 		st.List = append(st.List, admin.Certificate{
 			Listener: c.Listener, Pool: c.Pool, Path: c.Path, Subject: c.Subject, Names: c.Names,
 			NotBefore: c.NotBefore, NotAfter: c.NotAfter, Issuer: c.Issuer, Serial: c.Serial, Key: c.Key,
 			Fingerprint: c.Fingerprint, Warnings: c.Warnings,
 		})
 	}
-	for _, p := range k.Problems() {
+	for _, l := range files.Lists {
+		st.Revoked = append(st.Revoked, admin.RevokedList{Listener: l.Listener, Path: l.Path, Issuer: l.Issuer, Revoked: l.Revoked, Next: l.Next})
+	}
+	for _, p := range files.Problems {
 		st.Problems = append(st.Problems, admin.FilesProblem{Paths: p.Paths, Error: p.Err.Error(), Since: p.Since})
 	}
-	for _, n := range k.Notices(now) {
+	for _, n := range files.Notices {
 		st.Warnings = append(st.Warnings, n.String())
 	}
 	return st

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/internal/admin"
+	"github.com/tandemlb/tandem/internal/certs"
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/proxy/secure/securetest"
 )
@@ -92,6 +93,39 @@ func TestAConfigWithBadFilesIsRefused(t *testing.T) {
 	}
 }
 
+// What the worker refuses is not in use: neither the status says so, nor is the next
+// worker given it.
+func TestFilesThatTheWorkerRefusesAreNotInUse(t *testing.T) {
+	t.Setenv(conduct, "refuses files")
+	ca := securetest.New(t, "Root")
+	path := filepath.Join(t.TempDir(), "web.pem")
+	issue := func(serial int64) {
+		store(t, path, ca.Issue(t, securetest.Leaf{Names: []string{"web.example"}, Serial: serial}))
+	}
+	issue(1)
+	before, _ := os.ReadFile(path)
+	s := newPlainNode(t, secureConfig(freeAddress(t), path))
+	issue(2)
+	background(t, s.runFiles)
+	var st admin.Certificates
+	eventually(t, "the status says that they are refused", func() bool {
+		st = s.status(time.Now()).Certificates
+		return len(st.Problems) == 1
+	})
+	if p := st.Problems[0]; !strings.Contains(p.Error, "no room for files") || st.List[0].Serial != "1" || st.Reloads != 0 || st.Errors != 1 {
+		t.Errorf("status = %+v", st)
+	}
+	if got := s.worker.view().serving.Files[path]; string(got) != string(before) {
+		t.Error("the next worker is to be given what this one has refused")
+	}
+	if err := s.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if st := s.status(time.Now()).Certificates; st.List[0].Serial != "2" || len(st.Problems) != 0 {
+		t.Errorf("after a reload, which offers all files again, status = %+v", st)
+	}
+}
+
 // Addresses of servers change often, and files may be large.
 func TestTheWorkerIsNotGivenAgainTheFilesThatItHas(t *testing.T) {
 	ca := securetest.New(t, "Root")
@@ -131,5 +165,19 @@ func TestTheWorkerIsNotGivenAgainTheFilesThatItHas(t *testing.T) {
 	}
 	if got := files(2); got != 1 {
 		t.Errorf("with another file comes %d", got)
+	}
+}
+
+func TestAFileOfManyListenersIsOneEvent(t *testing.T) {
+	now := time.Unix(1000, 0)
+	var got []string
+	for _, e := range noticeEvents(now, []certs.Notice{
+		{Listener: "a", Path: "/x.pem", Text: "expires"}, {Listener: "b", Path: "/x.pem", Text: "expires"},
+		{Listener: "b", Path: "/x.pem", Text: "is weak"}, {Pool: "p", Path: "/y.pem", Text: "expires"},
+	}) {
+		got = append(got, e.Subject+" "+e.What)
+	}
+	if want := "/x.pem expires, /x.pem is weak, /y.pem expires"; strings.Join(got, ", ") != want {
+		t.Errorf("events %q, want %s", got, want)
 	}
 }

@@ -12,44 +12,12 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tandemlb/tandem/internal/admin"
-	"github.com/tandemlb/tandem/internal/config"
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/listen"
-	"github.com/tandemlb/tandem/internal/place"
 	"github.com/tandemlb/tandem/internal/roster"
 	"github.com/tandemlb/tandem/internal/sdnotify"
 	"github.com/tandemlb/tandem/internal/telemetry"
 )
-
-// load reads the config file, and the files that it names, and judges them on this
-// host. Nothing is changed. before, which may be nil, is what is in force.
-func load(o Options, generation uint64, before *loaded) (*loaded, error) {
-	src, err := os.ReadFile(o.ConfigPath)
-	if err != nil {
-		return nil, fmt.Errorf("read config: %w", err)
-	}
-	cfg, err := config.Parse(o.ConfigPath, src)
-	if err != nil {
-		return nil, err
-	}
-	host, err := place.Interfaces()
-	if err != nil {
-		return nil, err
-	}
-	self, err := cfg.Local(o.Node, place.Addresses(host))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", o.ConfigPath, err)
-	}
-	r, err := place.Routers(cfg, self, host)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", o.ConfigPath, err)
-	}
-	files, err := loadFiles(cfg, before)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", o.ConfigPath, err)
-	}
-	return &loaded{config: cfg, files: files, hash: cfg.Hash(), self: self, routers: r, generation: generation, at: time.Now()}, nil
-}
 
 // Reload reads the config file again and changes what differs. On an error
 // everything is as it was, and the status says so. It is not interrupted by the
@@ -102,7 +70,7 @@ func (s *Supervisor) reloadOn(ctx context.Context, signals <-chan os.Signal) {
 func (s *Supervisor) reload(ctx context.Context) error {
 	old := s.current()
 	s.generation++ // also of those that are refused: their answers must not be mistaken
-	next, err := load(s.o, s.generation, old)
+	next, err := s.loader.load(s.o, s.generation, old)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/internal/listen"
@@ -186,5 +187,49 @@ func TestOverlapWithTheRunningConfigIsNamed(t *testing.T) {
 	err := s.Reload(t.Context())
 	if want := "the running config listens on " + a; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %q", err, want)
+	}
+}
+
+// A server of files that does not answer: nothing interrupts who reads from it.
+func TestAReloadDoesNotWaitForFilesForEver(t *testing.T) {
+	s := newPlainNode(t, proxyConfig(freeAddress(t)))
+	path := s.o.ConfigPath
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.loader.within = 10 * time.Millisecond
+	for _, want := range []string{"not read within 10ms", "an earlier reload has not read"} {
+		if err := s.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Reload = %v, want %q", err, want)
+		}
+	}
+	release := func() {
+		w, err := os.OpenFile(path, os.O_WRONLY, 0) // when it is being read
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.WriteString("nothing")
+		w.Close()
+		<-s.loader.busy
+	}
+	release()
+
+	stopC := make(chan struct{})
+	close(stopC)
+	s.loader.within, s.loader.stopC = time.Hour, stopC
+	if err := s.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "stopping") {
+		t.Errorf("Reload of a node that stops = %v", err)
+	}
+	release()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	s.loader.stopC = nil
+	rewrite(t, s.o, proxyConfig(freeAddress(t)))
+	if err := s.Reload(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

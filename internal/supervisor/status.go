@@ -31,15 +31,15 @@ func (s *Supervisor) status(now time.Time) *admin.Status {
 	w, servers := sc.worker, sc.worker.servers()
 	st := &admin.Status{
 		Node: sc.loaded.self.Name, Version: s.o.Version, Started: s.started, Fit: fit.Fit, Demoted: fit.Demoted, Unfit: fit.Reason,
-		Config:    admin.Config{Path: s.o.ConfigPath, Hash: sc.loaded.hash, Loaded: sc.loaded.at, Refused: text(refused)},
-		Worker:    admin.Process{PID: w.pid, Restarts: w.ends.count, Error: text(w.why())},
+		Config:    admin.Config{Path: s.o.ConfigPath, Hash: sc.loaded.hash, Loaded: sc.loaded.at, Refused: report.Text(refused)},
+		Worker:    admin.Process{PID: w.pid, Restarts: w.ends.count, Error: report.Text(w.why())},
 		VIPs:      []admin.VIP{},
 		Peers:     report.Peers(sc.views, sc.loaded.hash, verdicts),
 		Listeners: report.Listeners(w.serving.Spec, w.state), Pools: report.Pools(w.state), Servers: servers.Checked, Reachable: servers.Reachable,
 		RuntimeChanges: runtimeChanges(overlay), Names: report.Names(s.servers.resolver.Answers()),
-		Certificates: certificates(sc.loaded.files, now),
+		Certificates: certificates(sc.loaded.files.Status(now)),
 		Tickets:      ticketStatus(sc.loaded, keys),
-		Timeline:     text(s.history.Err()),
+		Timeline:     report.Text(s.history.Err()),
 		Console:      s.console.View(),
 	}
 	for _, n := range notes {
@@ -47,6 +47,7 @@ func (s *Supervisor) status(now time.Time) *admin.Status {
 	}
 	if w.state != nil {
 		st.Overload = admin.Overload(w.state.Overload)
+		st.Sandbox = new(admin.Sandbox(w.state.Sandbox))
 		st.LogDropped, st.Panics, st.Traces = w.state.LogDropped, w.state.Panics, admin.Traces(w.state.Traces)
 	}
 	if s.agent != nil {
@@ -59,13 +60,13 @@ func (s *Supervisor) status(now time.Time) *admin.Status {
 		st.VIPs[i].Activations = activations[st.VIPs[i].Name]
 	}
 	if s.cluster != nil {
-		st.Cluster = text(s.cluster.Err())
+		st.Cluster = report.Text(s.cluster.Err())
 	}
 	return st
 }
 
 func agentProcess(a agentView) *admin.Process {
-	p := &admin.Process{PID: a.pid, Restarts: a.ends.count, Error: text(a.ends.last), Slept: report.Sleep(peer.Sleep(a.slept()))}
+	p := &admin.Process{PID: a.pid, Restarts: a.ends.count, Error: report.Text(a.ends.last), Slept: report.Sleep(peer.Sleep(a.slept()))}
 	if a.state != nil {
 		p.Realtime, p.MemoryLocked = granted(a.state.Realtime), granted(a.state.Locked)
 		p.Lateness, p.Dropped, p.Notice = a.state.Lateness, a.state.Dropped, a.state.Notice
@@ -78,11 +79,4 @@ func granted(whyNot string) string {
 		return "yes"
 	}
 	return whyNot
-}
-
-func text(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
 }

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandemlb/tandem/internal/admin"
+	"github.com/tandemlb/tandem/internal/capability"
 	"github.com/tandemlb/tandem/internal/certs"
 	"github.com/tandemlb/tandem/internal/child"
 	"github.com/tandemlb/tandem/internal/config"
@@ -28,6 +29,7 @@ import (
 	"github.com/tandemlb/tandem/internal/listen"
 	"github.com/tandemlb/tandem/internal/metrics"
 	"github.com/tandemlb/tandem/internal/peer"
+	"github.com/tandemlb/tandem/internal/place"
 	"github.com/tandemlb/tandem/internal/sdnotify"
 	"github.com/tandemlb/tandem/internal/telemetry"
 	"github.com/tandemlb/tandem/internal/tickets"
@@ -40,7 +42,7 @@ import (
 const (
 	leaveTimeout = 3 * time.Second  // for the agent to hand its addresses over
 	drainTimeout = 10 * time.Second // for the worker to finish what it has begun
-	startTimeout = 10 * time.Second // for the worker to serve for the first time
+	startTimeout = 30 * time.Second // for the worker to serve for the first time, or its successor
 )
 
 // Options configures a Supervisor.
@@ -76,6 +78,7 @@ type Supervisor struct {
 	console *console.Console  // nil: nobody asks on TCP
 
 	reloading  sync.Mutex // one reload at a time
+	loader     loader     // owned by reloading, once the node serves
 	generation uint64     // of the newest config that was tried; owned by reloading
 	stopping   bool       // the sockets are closed; owned by reloading
 	stickyKey  []byte     // constant; see ipc.WorkerConfig
@@ -110,10 +113,8 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if len(first.routers) > 0 {
-		if err := requireCapabilities(); err != nil {
-			return err
-		}
+	if err := capability.Require(len(first.routers) > 0, child.Unprivileged() != nil); err != nil {
+		return err
 	}
 	level, err := zap.ParseAtomicLevel(first.config.Log.Level)
 	if err != nil {
@@ -258,6 +259,7 @@ func (s *Supervisor) serve(ctx context.Context, api func(context.Context) error)
 	defer parts.Wait()
 	defer stop()
 
+	s.loader.stopC = ctx.Done()
 	failedC := make(chan error, 1)
 	parts.Go(func() { _ = s.servers.resolver.Run(inner) }) // it returns nil
 	s.awaitAnswers(ctx)
@@ -289,6 +291,7 @@ func (s *Supervisor) serve(ctx context.Context, api func(context.Context) error)
 	parts.Go(func() { s.reloadOn(coordinated, s.o.ReloadC) })
 	parts.Go(func() { s.runServers(coordinated) })
 	parts.Go(func() { s.runFiles(coordinated) })
+	parts.Go(func() { place.Run(coordinated, s.placed, s.move) })
 	parts.Go(func() { failedC <- s.awaitFirst(coordinated) })
 
 	var err error

@@ -4,8 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/tandemlb/tandem/internal/config"
 )
 
@@ -24,31 +22,6 @@ vip: 192.0.2.100/24
 listeners:
   web: {bind: ":80", servers: [192.0.2.21:8080]}
 `
-
-func TestMissingCapabilitiesAreNamed(t *testing.T) {
-	all := uint64(1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_NET_RAW)
-	for name, tc := range map[string]struct {
-		effective uint64
-		want      []string
-	}{
-		"all":        {all, nil},
-		"no raw":     {all &^ (1 << unix.CAP_NET_RAW), []string{"lacks CAP_NET_RAW (to send VRRP and ARP)", "--cap-add NET_RAW"}},
-		"none":       {0, []string{"CAP_NET_ADMIN (to set addresses) and CAP_NET_RAW", "--cap-add NET_ADMIN --cap-add NET_RAW", "AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW"}},
-		"other ones": {1 << unix.CAP_CHOWN, []string{"CAP_NET_ADMIN", "CAP_NET_RAW"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			err := missing(tc.effective)
-			if (err == nil) != (tc.want == nil) {
-				t.Fatalf("got %v", err)
-			}
-			for _, part := range tc.want {
-				if !strings.Contains(err.Error(), part) {
-					t.Errorf("%q does not say %q", err, part)
-				}
-			}
-		})
-	}
-}
 
 func TestWhatAReloadCannotChangeIsNamed(t *testing.T) {
 	old := &loaded{config: parse(t, pairConfig)}

@@ -29,6 +29,9 @@ const (
 	// it counts as hung. A busy Go process on a crowded machine was seen to be
 	// late by half a second; a hung one is never going to answer.
 	silentPings = 8
+	// firstPings is the same for one that has yet to answer for the first time: on a
+	// crowded or emulated host, a program takes seconds to begin.
+	firstPings = uint64(beginWithin / pingEvery)
 	// applyTimeout bounds the time a worker takes to change its config.
 	applyTimeout = 5 * time.Second
 )
@@ -61,6 +64,7 @@ type workerLink struct {
 	files    proxy.Files // that the running worker has; nil: it is to be given them
 	waiting  map[uint64]chan ipc.Applied
 	ready    bool
+	lost     bool   // it is given up, whatever it still says
 	answered uint64 // sequence of the newest pong
 	state    *ipc.WorkerState
 	err      error // why it is not ready; nil while it starts
@@ -113,7 +117,11 @@ func (w *workerLink) session(ctx context.Context) error {
 		}
 		restoredC <- err
 	}()
-	err = w.receive(conn)
+	askedC := make(chan ipc.Lookup, 1)
+	var answering sync.WaitGroup
+	answering.Go(func() { w.lookup(watched, conn, askedC) })
+	err = w.receive(conn, askedC)
+	close(askedC)
 	w.unready("the worker has ended")
 	select {
 	case <-proc.Done:
@@ -122,6 +130,7 @@ func (w *workerLink) session(ctx context.Context) error {
 	}
 	err = errors.Join(err, proc.Ending())
 	stop()
+	answering.Wait()
 	if cause := <-restoredC; cause != nil && !errors.Is(cause, errEnded) {
 		err = fmt.Errorf("%w (%w)", cause, err)
 	}
@@ -144,7 +153,7 @@ func (w *workerLink) admit(conn *workerConn, proc *child.Process) bool {
 	if w.leaving {
 		return false
 	}
-	w.conn, w.proc, w.err, w.files = conn, proc, nil, nil
+	w.conn, w.proc, w.lost, w.err, w.files = conn, proc, false, nil, nil
 	w.sent, w.waiting, w.answered = map[ipc.Socket]bool{}, map[uint64]chan ipc.Applied{}, 0
 	w.sendTickets()
 	return true
@@ -153,7 +162,7 @@ func (w *workerLink) admit(conn *workerConn, proc *child.Process) bool {
 // unready has the node yield before anything else is done about the worker.
 func (w *workerLink) unready(reason string) {
 	w.mu.Lock()
-	w.ready, w.err = false, errors.New(reason)
+	w.ready, w.lost, w.err = false, true, errors.New(reason)
 	w.mu.Unlock()
 	w.changed()
 }
@@ -189,9 +198,12 @@ func (w *workerLink) watch(ctx context.Context, conn *workerConn, proc *child.Pr
 		case <-ticker.C:
 		}
 		w.mu.Lock()
-		silent := seq - 1 - w.answered
+		silent, allowed := seq-1-w.answered, uint64(silentPings)
+		if w.answered == 0 {
+			allowed = firstPings
+		}
 		w.mu.Unlock()
-		if silent >= silentPings {
+		if silent >= allowed {
 			w.log.Error("the worker does not answer, ending it", zap.Uint64("pings", silent), telemetry.Always())
 			w.unready("the worker does not answer")
 			proc.Kill()
@@ -203,7 +215,7 @@ func (w *workerLink) watch(ctx context.Context, conn *workerConn, proc *child.Pr
 	}
 }
 
-func (w *workerLink) receive(conn *workerConn) error {
+func (w *workerLink) receive(conn *workerConn, asked chan<- ipc.Lookup) error {
 	for {
 		m, files, err := conn.Receive()
 		for _, f := range files {
@@ -220,7 +232,15 @@ func (w *workerLink) receive(conn *workerConn) error {
 		case m.Pong != nil:
 			w.answered = max(w.answered, m.Pong.Seq)
 		case m.State != nil:
+			if w.state == nil && len(m.State.Sandbox.Missing) > 0 {
+				w.log.Info("the worker runs without a part of its sandbox", zap.Strings("missing", m.State.Sandbox.Missing))
+			}
 			w.state = m.State
+		case m.Lookup != nil:
+			select {
+			case asked <- *m.Lookup:
+			default: // it asks too much
+			}
 		case m.Counts != nil:
 			w.scraper.Answered(m.Counts)
 		case m.Applied != nil:
@@ -271,7 +291,7 @@ func (w *workerLink) give(ctx context.Context, s serving) error {
 	}
 	w.mu.Lock()
 	w.serving, w.sent, w.files = s, g.sockets, s.config.Files
-	if !w.leaving {
+	if !w.leaving && !w.lost && w.proc == g.proc {
 		w.ready, w.err = true, nil
 	}
 	w.mu.Unlock()
@@ -280,21 +300,26 @@ func (w *workerLink) give(ctx context.Context, s serving) error {
 }
 
 // renew has the running worker, and those after it, take changed files of what it
-// serves.
+// serves. On an error those after it are given the files of before.
 func (w *workerLink) renew(ctx context.Context, f ipc.Files) error {
 	w.applying.Lock()
 	defer w.applying.Unlock()
+	w.mu.Lock()
+	before := w.serving.config.Files
+	w.mu.Unlock()
 	g, err := w.sendFiles(f)
-	if err != nil || g.proc == nil {
-		return err
-	}
-	if err := g.await(ctx); err != nil {
-		return err
+	if err == nil && g.proc != nil {
+		err = g.await(ctx)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.files = w.serving.config.Files
-	return nil
+	switch {
+	case err != nil:
+		w.serving.config.Files = before
+	case g.proc != nil:
+		w.files = w.serving.config.Files
+	}
+	return err
 }
 
 // sendFiles gives the worker f. Without one that serves the next is given all files,
@@ -313,12 +338,12 @@ func (w *workerLink) sendFiles(f ipc.Files) (given, error) {
 	if err := w.conn.Send(ipc.ToWorker{Files: &f}); err != nil {
 		return given{}, err
 	}
-	return given{proc: w.proc, answer: answer}, nil
+	return given{proc: w.proc, answer: answer, within: applyTimeout}, nil
 }
 
 // await waits until the worker has what was sent to it.
 func (g given) await(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
+	ctx, cancel := context.WithTimeout(ctx, g.within)
 	defer cancel()
 	select {
 	case a := <-g.answer:
@@ -334,7 +359,7 @@ func (g given) await(ctx context.Context) error {
 		// It may take the config yet, or have taken it: then it would serve another
 		// one than this process believes. The next worker gets the old one.
 		g.proc.Kill()
-		return fmt.Errorf("the worker did not take the config within %v", applyTimeout)
+		return fmt.Errorf("the worker did not take the config within %v", g.within)
 	}
 	return nil
 }
@@ -343,6 +368,7 @@ func (g given) await(ctx context.Context) error {
 type given struct {
 	proc    *child.Process // the worker that it was sent to
 	answer  <-chan ipc.Applied
+	within  time.Duration       // that the worker may take
 	sockets map[ipc.Socket]bool // with those of the config
 }
 
@@ -393,7 +419,11 @@ func (w *workerLink) send(s serving) (given, error) {
 	if err := w.conn.Send(ipc.ToWorker{Config: &config}); err != nil {
 		return given{}, err
 	}
-	return given{proc: w.proc, answer: answer, sockets: wanted}, nil
+	within := applyTimeout
+	if w.answered == 0 { // it has yet to begin
+		within = beginWithin
+	}
+	return given{proc: w.proc, answer: answer, within: within, sockets: wanted}, nil
 }
 
 // drain has the worker finish what it has begun, and waits until it has ended.

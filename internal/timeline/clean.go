@@ -16,6 +16,10 @@ const (
 	maxEvidence = 4 << 10
 )
 
+// maxNumber bounds the numbers of events: far beyond milliseconds since 1970, it leaves
+// room to count on, and is exact in JSON.
+const maxNumber = 1 << 53
+
 // cleaned returns e as every node accepts it: with texts of one line that are not
 // too long.
 func cleaned(e Event) Event {
@@ -50,6 +54,8 @@ func valid(e Event) error {
 	switch {
 	case e.Boot == 0 || e.Seq == 0:
 		return errors.New("it has no number")
+	case e.Boot > maxNumber || e.Seq > maxNumber:
+		return errors.New("its number is out of range")
 	case e.Kind == "" || e.What == "":
 		return errors.New("it says nothing")
 	case e.At.Before(time.Unix(0, 0)) || e.At.After(latest):

@@ -66,9 +66,10 @@ func (x *exchange) restore(kept []Event) bool {
 }
 
 // after has the own events come after m, which is of an earlier process: it is, when a
-// clock was set back and the file is lost, later than this one.
+// clock was set back and the file is lost, later than this one. A mark that no process
+// gets to is none of an earlier one.
 func (x *exchange) after(m Mark) (later bool) {
-	if m.Boot < x.boot {
+	if m.Boot < x.boot || m.Boot >= maxNumber {
 		return false
 	}
 	x.boot = m.Boot + 1

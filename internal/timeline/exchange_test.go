@@ -3,6 +3,7 @@ package timeline
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -162,6 +163,19 @@ func TestANodeThatForgotAsksItsPeer(t *testing.T) {
 	}
 }
 
+// Whatever a peer says, a node numbers its events so that others take them.
+func TestMarksThatNoNodeGetsTo(t *testing.T) {
+	for _, far := range []uint64{maxNumber, maxNumber + 1, math.MaxUint64} {
+		s := New(Options{Node: "lb1", Others: []string{"lb2"}, Boot: noon})
+		have := map[string]Mark{"lb1": {Boot: far, Seq: 1}}
+		s.Letters(noon, []peer.View{{Name: "lb2", Alive: true, State: &peer.State{Events: &peer.Events{Boot: 5, Have: have}}}})
+		s.Add(Event{At: noon, Kind: admin.ConfigEvent, What: "loaded"})
+		if e := s.Events(time.Time{}, 1)[0]; valid(e) != nil {
+			t.Errorf("a peer that has %d: %+v: %v", far, e, valid(e))
+		}
+	}
+}
+
 func TestAPeerThatTakesNoEventsIsSentNone(t *testing.T) {
 	s := New(Options{Node: "lb1", Others: []string{"lb2"}, Boot: noon})
 	s.Add(Event{At: noon, Kind: admin.ConfigEvent, What: "loaded"})
@@ -206,6 +220,8 @@ func TestLettersThatNoNodeSends(t *testing.T) {
 		"out of order":     {letter{Of: "lb2", Events: []Event{at("lb2", 5, 2, 0), good}}, "number 2 is out of order"},
 		"twice":            {letter{Of: "lb2", Events: []Event{good, good}}, "number 2 is out of order"},
 		"no number":        {letter{Of: "lb2", Events: bad(func(e *Event) { e.Seq = 0 })}, "has no number"},
+		"a wild number":    {letter{Of: "lb2", Events: bad(func(e *Event) { e.Boot = maxNumber + 1 })}, "its number is out of range"},
+		"a wild sequence":  {letter{Of: "lb2", Events: bad(func(e *Event) { e.Seq = maxNumber + 1 })}, "its number is out of range"},
 		"nothing said":     {letter{Of: "lb2", Events: bad(func(e *Event) { e.What = "" })}, "says nothing"},
 		"terminal control": {letter{Of: "lb2", Events: bad(func(e *Event) { e.What = "\x1b[2J" })}, "is not a line"},
 		"a long text":      {letter{Of: "lb2", Events: bad(func(e *Event) { e.Evidence = strings.Repeat("x", maxEvidence+1) })}, "is not a line"},

@@ -31,7 +31,10 @@ func (j *judge) pool(p admin.Pool) {
 			usable++
 		}
 	}
-	if len(p.Servers) > 0 && usable == 0 {
+	switch {
+	case len(p.Servers) == 0:
+		j.say(Alarm, p.Name, "it has no server: names may have no address yet")
+	case usable == 0:
 		j.say(Alarm, p.Name, "no server can take new work")
 	}
 	j.each(Warn, p, down, "down")
@@ -117,7 +120,7 @@ func holders(s *admin.Status) []string {
 		}
 		names[who] = append(names[who], v.Name)
 	}
-	var lines []string
+	lines := []string{}
 	for _, who := range slices.Sorted(maps.Keys(names)) {
 		line := who + " is active for " + enumerate(names[who])
 		if standby := other(s, who); standby != "" {

@@ -5,6 +5,7 @@ package verdict
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -208,8 +209,8 @@ func (j *judge) peer(p admin.Peer) {
 	if p.Drift {
 		j.say(Warn, p.Name, "runs another config: %s, this node %s", p.Hash, j.s.Config.Hash)
 	}
-	for group, lost := range p.Lost {
-		for _, l := range lost {
+	for _, group := range slices.Sorted(maps.Keys(p.Lost)) {
+		for _, l := range p.Lost[group] {
 			j.say(Warn, p.Name, "misses %s (group %s)", l.What, group)
 		}
 	}

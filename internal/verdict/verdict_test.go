@@ -101,7 +101,7 @@ func TestJudge(t *testing.T) {
 		{"the breaker of a server", func(s *admin.Status) { servers(s)[0].Breaker.State = "half-open" }, Warn, "web: s1: its breaker is half-open"},
 		{"the breaker of the pool", func(s *admin.Status) { s.Pools[0].Breaker.State = "open" }, Alarm, "web: the breaker of the pool is open"},
 		{"a full queue", func(s *admin.Status) { s.Pools[0].QueueLength, s.Pools[0].Waiting = 5, 5 }, Warn, "web: its queue is full"},
-		{"a pool without servers yet", func(s *admin.Status) { s.Pools[0].Servers = nil }, OK, ""},
+		{"a pool without servers yet", func(s *admin.Status) { s.Pools[0].Servers = nil }, Alarm, "web: it has no server"},
 		{"a name", func(s *admin.Status) { s.Names = []admin.Name{{Name: "web.internal", Error: "no such host"}} }, Warn, "web.internal: cannot be looked up: no such host"},
 		{"events that are not kept", func(s *admin.Status) { s.Timeline = "why" }, Note, "events: they are forgotten with the process: why"},
 		{"a weight", func(s *admin.Status) {
@@ -154,6 +154,10 @@ func TestHeadlinesAndLines(t *testing.T) {
 			backup(s)
 			s.Peers[0].Roles = nil
 		}, "All is well", []string{"192.0.2.12 is active for main; lb1 stands by."}},
+		{"nobody is active yet", func(s *admin.Status) {
+			backup(s)
+			s.Peers[0].Roles, s.VIPs[0].Active, s.VIPs[0].Since = nil, netip.Addr{}, now
+		}, "All is well", []string{}},
 		{"many VIPs", func(s *admin.Status) {
 			for _, name := range []string{"b", "c", "d", "e", "f"} {
 				s.VIPs = append(s.VIPs, admin.VIP{Name: name, Role: vrrp.Active, Holds: true})
@@ -183,5 +187,20 @@ func TestManyServersAreCounted(t *testing.T) {
 	v := Judge(now, s)
 	if len(v.Points) != 1 || v.Points[0].Text != "10 of 12 servers are down" {
 		t.Errorf("points %+v", v.Points)
+	}
+}
+
+// What is said stays where it is from one second to the next.
+func TestPointsKeepTheirOrder(t *testing.T) {
+	s := pair()
+	s.Peers[0].Lost = map[string][]admin.Lost{}
+	for _, group := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+		s.Peers[0].Lost[group] = []admin.Lost{{What: "interface eth1"}}
+	}
+	first := Judge(now, s)
+	for range 10 {
+		if diff := cmp.Diff(first.Points, Judge(now, s).Points); diff != "" {
+			t.Fatalf("points (-first +again):\n%s", diff)
+		}
 	}
 }

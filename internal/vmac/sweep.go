@@ -99,7 +99,7 @@ func explain(err error) error {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		return fmt.Errorf("%w: virtual MAC addresses need CAP_NET_ADMIN: run as root, or set AmbientCapabilities=CAP_NET_ADMIN in the systemd unit, or --cap-add NET_ADMIN for a container", err)
 	case errors.Is(err, unix.EROFS):
-		return fmt.Errorf("%w: virtual MAC addresses need settings of the kernel: set ProtectKernelTunables=no in the systemd unit, or start a container with /proc/sys writable", err)
+		return fmt.Errorf("%w: virtual MAC addresses need settings of the kernel: set ProtectKernelTunables=no in the systemd unit, or start a container with /proc/sys writable: docker with --security-opt systempaths=unconfined, podman with --security-opt unmask=/proc/sys", err)
 	}
 	return err
 }

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"crypto/tls"
 	"math/rand/v2"
 	"sync"
 
@@ -30,10 +29,10 @@ func newChecks(observe func(*upstream.Server, upstream.Verdict)) *checks {
 	return &checks{observe: observe, running: make(map[*upstream.Server]running)}
 }
 
-// checked is a server to be checked, and how TLS is spoken with it; nil: in plain.
+// checked is a server to be checked, and how it is spoken to.
 type checked struct {
 	*upstream.Server
-	tls *tls.Config
+	way check.Way
 }
 
 // set makes servers the ones that are checked. Those that were stay as they are.
@@ -44,7 +43,7 @@ func (c *checks) set(servers []checked) {
 	c.running = make(map[*upstream.Server]running, len(servers))
 	for _, s := range servers {
 		if r, ok := gone[s.Server]; ok {
-			r.checker.Secure(s.tls)
+			r.checker.Speak(s.way)
 			c.running[s.Server] = r
 			delete(gone, s.Server)
 		} else if s.Check().Kind != proxy.CheckNone {
@@ -59,7 +58,7 @@ func (c *checks) set(servers []checked) {
 func (c *checks) start(s checked) running {
 	ctx, stop := context.WithCancel(context.Background())
 	checker := check.New(s.Server, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), c.observe)
-	checker.Secure(s.tls)
+	checker.Speak(s.way)
 	c.wg.Go(func() { _ = checker.Run(ctx) }) // it returns nil
 	return running{checker: checker, stop: stop}
 }

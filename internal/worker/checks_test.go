@@ -36,3 +36,15 @@ func TestChecksFollowTheServers(t *testing.T) {
 		t.Errorf("running after close = %v", c.running)
 	}
 }
+
+func TestChecksGoTheWayOfThePool(t *testing.T) {
+	spec := newSpecPool("db", netip.MustParseAddrPort("127.0.0.1:1"))
+	spec.SendProxy = proxy.ProxyV2
+	p, err := upstream.NewPool(spec, nil, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if way := (&pool{servers: p}).checked()[0].way; way.Header != proxy.ProxyV2 || way.TLS != nil {
+		t.Errorf("checks go %+v", way)
+	}
+}

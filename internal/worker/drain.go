@@ -73,7 +73,7 @@ func (w *worker) publish(now time.Time) {
 }
 
 func (w *worker) state(now time.Time) *ipc.WorkerState {
-	st := ipc.WorkerState{Overload: w.pressure.state(), LogDropped: w.access.Dropped(), Traces: ipc.Traces(w.exporter.Stats()), Panics: w.loops.Panics()}
+	st := ipc.WorkerState{Overload: w.pressure.state(), LogDropped: w.access.Dropped(), Traces: ipc.Traces(w.exporter.Stats()), Panics: w.loops.Panics(), Sandbox: w.sandbox}
 	for _, l := range w.listeners {
 		t := l.service.Traffic()
 		st.Listeners = append(st.Listeners, ipc.ListenerState{

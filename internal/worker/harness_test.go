@@ -65,7 +65,7 @@ func startLogging(t testing.TB, log *zap.Logger, access io.Writer) *supervisor {
 		pongs:   make(chan ipc.Ping, 16),
 		counts:  make(chan ipc.Counts, 16),
 	}
-	go func() { s.result <- Run(ctx, theirs, log, s.level, access) }()
+	go func() { s.result <- Run(ctx, theirs, Options{Log: log, Level: s.level, Access: access}) }()
 	received := make(chan struct{})
 	go func() {
 		defer close(received)

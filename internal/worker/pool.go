@@ -8,6 +8,7 @@ import (
 	"github.com/tandemlb/tandem/internal/ipc"
 	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/proxy/backend"
+	"github.com/tandemlb/tandem/proxy/check"
 	"github.com/tandemlb/tandem/proxy/secure"
 	"github.com/tandemlb/tandem/proxy/stats"
 	"github.com/tandemlb/tandem/proxy/upstream"
@@ -67,9 +68,9 @@ func (p *pool) checked() []checked {
 		if s.State() == proxy.Maintenance {
 			continue
 		}
-		c := checked{Server: s}
+		c := checked{Server: s, way: check.Way{Header: p.servers.Spec().SendProxy}}
 		if p.identity != nil {
-			c.tls = p.identity.Config(p.identity.NameOf(p.servers.Spec().Servers[i]))
+			c.way.TLS = p.identity.Config(p.identity.NameOf(p.servers.Spec().Servers[i]))
 		}
 		all = append(all, c)
 	}

@@ -39,6 +39,7 @@ type Conn = ipc.Conn[ipc.ToWorker, ipc.FromWorker]
 type worker struct {
 	log       *zap.Logger
 	level     zap.AtomicLevel // of log
+	sandbox   ipc.Sandbox
 	out       *outbox
 	loops     *reactor.Reactor
 	engine    *l7.Engine
@@ -49,6 +50,7 @@ type worker struct {
 	checks    *checks
 	pressure  *pressure
 	stats     *stats.Registry
+	names     *names
 
 	end     context.CancelFunc // of what follows
 	running sync.WaitGroup     // the loops, the access log and the traces
@@ -77,23 +79,34 @@ type message struct {
 	files []*os.File
 }
 
+// Options are what a worker is started with.
+type Options struct {
+	Log    *zap.Logger
+	Level  zap.AtomicLevel // of Log; it is set to the config's
+	Access io.Writer       // gets the access log
+	// Sandbox is what confines the process, for the supervisor to know.
+	Sandbox ipc.Sandbox
+}
+
 // Run serves until the supervisor asks for a drain, or dies, and the connections
 // have finished; then it returns nil. The end of ctx ends everything at once. Run
-// closes conn, and sets level, which is that of log, to the config's.
-func Run(ctx context.Context, conn *Conn, log *zap.Logger, level zap.AtomicLevel, accessLog io.Writer) error {
+// closes conn.
+func Run(ctx context.Context, conn *Conn, o Options) error {
 	w := &worker{
-		log:      log,
-		level:    level,
+		log:      o.Log,
+		level:    o.Level,
+		sandbox:  o.Sandbox,
 		out:      newOutbox(),
 		sockets:  make(map[ipc.Socket]*socket),
 		drained:  make(chan struct{}),
 		changedC: make(chan struct{}, 1),
 		brokenC:  make(chan error, 1),
 	}
+	w.names = newNames(w.out.put)
 	w.ctx, w.cut = context.WithCancel(context.Background())
 	w.checks = newChecks(w.observe)
-	w.pressure = newPressure(log, w.changed)
-	if err := w.run(accessLog); err != nil {
+	w.pressure = newPressure(o.Log, w.changed)
+	if err := w.run(o.Access); err != nil {
 		w.cut()
 		_ = conn.Close()
 		return err
@@ -127,7 +140,7 @@ func (w *worker) run(accessLog io.Writer) error {
 	w.loops, w.access = loops, accesslog.New(accessLog)
 	w.stats = stats.NewRegistry(len(loops.Loops()))
 	w.tracer = trace.New()
-	w.exporter = otlp.New(w.tracer, w.log)
+	w.exporter = otlp.New(w.tracer, w.log, w.names.lookup)
 	w.datagrams = udp.NewEngine(loops)
 	w.engine = l7.NewEngine(loops, l7.Options{
 		Observe: w.observe, Overloaded: w.pressure.overloaded, Access: w.access, Tracer: w.tracer, Stats: w.stats,
@@ -188,6 +201,10 @@ func (w *worker) receive(conn *Conn, inbox chan<- message) {
 		if err != nil {
 			w.log.Info("control socket closed", zap.Error(err))
 			return
+		}
+		if m.Found != nil {
+			w.names.found(*m.Found) // the loop may be waiting for who has asked
+			continue
 		}
 		inbox <- message{m, files}
 	}

@@ -147,6 +147,3 @@ func hashKey(spec *proxy.Pool) proxy.Key {
 	}
 	return proxy.Key{}
 }
-
-// Identity returns what TLS is spoken with to the servers; nil: it is not.
-func (b *Backend) Identity() *secure.Identity { return b.identity }

@@ -24,13 +24,30 @@ type Checker struct {
 	observe func(*upstream.Server, upstream.Verdict)
 
 	probe probe
-	tls   atomic.Pointer[tls.Config] // nil: the server is spoken to in plain
-	nowC  chan struct{}              // holds a request for an immediate probe
+	way   atomic.Pointer[Way]
+	nowC  chan struct{} // holds a request for an immediate probe
 }
 
-// A probe looks at a server once, with TLS if there is a config of it. Evidence says
-// what it saw, good or bad.
-type probe func(context.Context, *tls.Config) (evidence string, ok bool)
+// Way is how a server is spoken to. The zero value is in plain.
+type Way struct {
+	// TLS names the server, and is not changed any more; nil: there is none.
+	TLS *tls.Config
+	// Header of the PROXY protocol, that begins each connection. It says that the
+	// connection is this node's own.
+	Header proxy.ProxyVersion
+}
+
+// A probe looks at a server once. Evidence says what it saw, good or bad.
+type probe func(context.Context, Way) (evidence string, saw sight)
+
+// sight is what a probe saw of a server.
+type sight uint8
+
+const (
+	sawGood    sight = iota
+	sawBad           // it is the server's fault, as far as can be known
+	sawNothing       // this host had no descriptor, port or memory to look
+)
 
 // New returns a checker of server, whose check must be of a kind other than
 // proxy.CheckNone. It owns random, the source of the jitter. Observe is called
@@ -44,12 +61,12 @@ func New(server *upstream.Server, random *rand.Rand, observe func(*upstream.Serv
 		nowC:    make(chan struct{}, 1),
 	}
 	c.probe = newProbe(server.Address(), c.check)
+	c.Speak(Way{})
 	return c
 }
 
-// Secure has the probes that begin from now on speak TLS by config, which names the
-// server, and is not changed any more; nil: in plain.
-func (c *Checker) Secure(config *tls.Config) { c.tls.Store(config) }
+// Speak has the probes that begin from now on go that way.
+func (c *Checker) Speak(w Way) { c.way.Store(&w) }
 
 // Now asks for a probe at once. Requests that come while one waits or is being
 // served become one.
@@ -105,12 +122,12 @@ func (c *Checker) drop() {
 func (c *Checker) once(ctx context.Context) {
 	probeCtx, cancel := context.WithTimeout(ctx, c.check.Timeout)
 	defer cancel()
-	evidence, ok := c.probe(probeCtx, c.tls.Load())
-	if ctx.Err() != nil {
-		return // stopped: the probe was cut short
+	evidence, saw := c.probe(probeCtx, *c.way.Load())
+	if ctx.Err() != nil || saw == sawNothing {
+		return // it was stopped, and the probe cut short; or there is nothing to be said
 	}
 	verdict := c.server.CheckFailed
-	if ok {
+	if saw == sawGood {
 		verdict = c.server.CheckPassed
 	}
 	if v := verdict(time.Now(), evidence); v.Changed {

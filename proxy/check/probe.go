@@ -2,7 +2,6 @@ package check
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -21,39 +20,45 @@ const maxHead = 64 << 10
 func newProbe(address netip.AddrPort, check proxy.Check) probe {
 	switch check.Kind {
 	case proxy.CheckTCP:
-		return func(ctx context.Context, config *tls.Config) (string, bool) { return probeTCP(ctx, address, config) }
+		return func(ctx context.Context, way Way) (string, sight) { return probeTCP(ctx, target{address, way}) }
 	case proxy.CheckHTTP:
-		return func(ctx context.Context, config *tls.Config) (string, bool) {
-			return probeHTTP(ctx, target{address, config}, check)
-		}
+		return func(ctx context.Context, way Way) (string, sight) { return probeHTTP(ctx, target{address, way}, check) }
 	default:
 		panic(fmt.Sprintf("check: unhandled kind %q", check.Kind))
 	}
 }
 
-func probeTCP(ctx context.Context, address netip.AddrPort, config *tls.Config) (string, bool) {
-	c, err := target{address, config}.dial(ctx)
+func probeTCP(ctx context.Context, to target) (string, sight) {
+	c, err := to.dial(ctx)
 	if err != nil {
-		return dial.Evidence(err), false
+		return dial.Evidence(err), blame(err)
 	}
 	c.Close()
-	if config != nil {
-		return "TLS: connected", true
+	if to.TLS != nil {
+		return "TLS: connected", sawGood
 	}
-	return "connected", true
+	return "connected", sawGood
 }
 
-func probeHTTP(ctx context.Context, to target, check proxy.Check) (string, bool) {
+// blame says what an error tells of the server.
+func blame(err error) sight {
+	if dial.Blames(err) {
+		return sawBad
+	}
+	return sawNothing
+}
+
+func probeHTTP(ctx context.Context, to target, check proxy.Check) (string, sight) {
 	what := check.Method + " " + check.Path
 	status, err := ask(ctx, to, check)
 	switch {
 	case err != nil:
-		return what + ": " + evidence(err), false
+		return what + ": " + evidence(err), blame(err)
 	// A redirect is an answer, not something to follow.
 	case !check.Expect.Contains(status):
-		return fmt.Sprintf("%s: status %d, expected %d-%d", what, status, check.Expect.Low, check.Expect.High), false
+		return fmt.Sprintf("%s: status %d, expected %d-%d", what, status, check.Expect.Low, check.Expect.High), sawBad
 	}
-	return fmt.Sprintf("%s: status %d", what, status), true
+	return fmt.Sprintf("%s: status %d", what, status), sawGood
 }
 
 // ask sends a request and returns the status of the answer, on a connection of its
@@ -97,7 +102,7 @@ func ask(ctx context.Context, to target, check proxy.Check) (int, error) {
 		buf = buf[:len(buf)+k]
 		switch {
 		case k > 0 || err == nil:
-		case to.config != nil && dial.Rejected(err):
+		case to.TLS != nil && dial.Rejected(err):
 			return 0, &dial.HandshakeError{Err: err}
 		default:
 			return 0, err

@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/proxy/dial"
+	"github.com/tandemlb/tandem/proxy/proxyproto"
 )
 
 // target is a server, and how it is spoken to.
 type target struct {
 	address netip.AddrPort
-	config  *tls.Config // nil: in plain
+	Way
 }
 
 // dial connects to the server. With TLS one of protocols is spoken on the connection;
@@ -22,10 +23,21 @@ type target struct {
 func (t target) dial(ctx context.Context, protocols ...string) (net.Conn, error) {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "tcp", t.address.String())
-	if err != nil || t.config == nil {
-		return c, err
+	if err != nil {
+		return nil, err
 	}
-	config := t.config.Clone()
+	// None of the connection's addresses is that of a client. What is sent first on it
+	// waits for nobody.
+	if header := proxyproto.Append(nil, t.Header, netip.AddrPort{}, netip.AddrPort{}); len(header) > 0 {
+		if _, err := c.Write(header); err != nil {
+			c.Close()
+			return nil, err
+		}
+	}
+	if t.TLS == nil {
+		return c, nil
+	}
+	config := t.TLS.Clone()
 	config.NextProtos = protocols
 	shown := false
 	if own := config.GetClientCertificate; own != nil {
@@ -63,8 +75,8 @@ func accepted(ctx context.Context, c *tls.Conn) error {
 // host returns what the server is called in a request: by its address, or with TLS by
 // the name that its certificate is to have, since it may have several.
 func (t target) host() string {
-	if t.config == nil || t.config.ServerName == "" || t.config.ServerName == t.address.Addr().Unmap().String() {
+	if t.TLS == nil || t.TLS.ServerName == "" || t.TLS.ServerName == t.address.Addr().Unmap().String() {
 		return t.address.String()
 	}
-	return net.JoinHostPort(t.config.ServerName, strconv.Itoa(int(t.address.Port())))
+	return net.JoinHostPort(t.TLS.ServerName, strconv.Itoa(int(t.address.Port())))
 }

@@ -113,10 +113,10 @@ func TestProbesOverTLS(t *testing.T) {
 				tt.http: {Kind: proxy.CheckHTTP, Method: http.MethodGet, Path: "/", Expect: proxy.StatusRange{Low: 200, High: 200}},
 			} {
 				ctx, cancel := context.WithTimeout(t.Context(), within)
-				evidence, ok := newProbe(tt.address, check)(ctx, config)
+				evidence, saw := newProbe(tt.address, check)(ctx, Way{TLS: config})
 				cancel()
-				if !strings.HasPrefix(evidence, want) || ok != tt.ok {
-					t.Errorf("probe = %q, %v; want %q, %v", evidence, ok, want, tt.ok)
+				if !strings.HasPrefix(evidence, want) || saw == sawNothing || (saw == sawGood) != tt.ok {
+					t.Errorf("probe = %q, %v; want %q, %v", evidence, saw, want, tt.ok)
 				}
 			}
 		})
@@ -135,14 +135,14 @@ func TestACheckerTakesAnotherConfig(t *testing.T) {
 	s := server(t, at.String(), proxy.Check{Kind: proxy.CheckTCP, Every: time.Hour, Timeout: 10 * time.Second, Rise: 1, Fall: 1})
 	healths := make(chan upstream.Health, 10)
 	c := New(s, rand.New(rand.NewPCG(1, 2)), func(s *upstream.Server, _ upstream.Verdict) { healths <- s.Status(time.Now()).Health })
-	c.Secure(id.Config("another.internal"))
+	c.Speak(Way{TLS: id.Config("another.internal")})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- c.Run(ctx) }()
 	if got := <-healths; got != upstream.Down {
 		t.Errorf("health by a wrong name = %v", got)
 	}
-	c.Secure(id.Config("127.0.0.1"))
+	c.Speak(Way{TLS: id.Config("127.0.0.1")})
 	c.Now()
 	if got := <-healths; got != upstream.Up {
 		t.Errorf("health by the right name = %v", got)

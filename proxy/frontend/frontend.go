@@ -69,6 +69,7 @@ type Frontend struct {
 	mu       sync.Mutex // of changes to sockets
 	sockets  atomic.Pointer[sockets]
 	clients  census.Census
+	door     *door
 	draining atomic.Bool
 	closed   chan struct{} // holds word that a connection was closed
 
@@ -78,7 +79,7 @@ type Frontend struct {
 
 // New returns a frontend on the loops of r.
 func New(r *reactor.Reactor, o Options) *Frontend {
-	f := &Frontend{reactor: r, options: o, closed: make(chan struct{}, 1)}
+	f := &Frontend{reactor: r, options: o, closed: make(chan struct{}, 1), door: newDoor(time.Now())}
 	f.limits.Store(&proxy.ListenerLimits{})
 	f.expected.Store(&[]netip.Prefix{})
 	f.sockets.Store(&sockets{})
@@ -145,6 +146,7 @@ func (f *Frontend) admit(c *reactor.Conn) (wait bool) {
 	if most := int64(limits.Connections); most > 0 {
 		if n := f.open(); n > most {
 			c.State = &origin{refused: Connections, security: security}
+			f.turnedAway(c)
 			return n <= most+most/8 && !f.options.AtOnce && security == nil
 		}
 	}

@@ -92,14 +92,18 @@ func (x *exchange) keep(q asked) {
 			x.sticky = b.Find(value)
 		}
 	}
-	if b.HashOn.Kind == "" {
+	switch b.HashOn.Kind {
+	case "":
 		return
+	case proxy.KeyClient:
+	default:
+		if key, ok := route.AppendKey(x.key[:0], b.HashOn, q, x.origin.Client()); ok {
+			x.hash = balance.Hash(key)
+			return
+		}
+		// All that lack the key would meet at one server.
 	}
-	if key, ok := route.AppendKey(x.key[:0], b.HashOn, q, x.origin.Client()); ok && b.HashOn.Kind != proxy.KeyClient {
-		x.hash = balance.Hash(key)
-	} else { // all that lack the key would meet at one server
-		x.hash = balance.HashClient(x.origin.Client())
-	}
+	x.hash = balance.HashClient(x.origin.Client())
 }
 
 // by returns when d from now is up, or the time of the route, if that is earlier. It is

@@ -82,7 +82,7 @@ func TestLimitsOfConnections(t *testing.T) {
 				c.send(t, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 				res := c.response(t, http.MethodGet)
 				body(t, res)
-				if res.StatusCode != http.StatusOK && (!res.Close || res.Header.Get("Retry-After") == "") {
+				if res.StatusCode != http.StatusOK && (!res.Close || res.Header.Get("Retry-After") == "" || res.Header.Get(reasonField) == "") {
 					t.Errorf("response = %s, %v; want it to close, and to say when to come again", res.Status, res.Header)
 				}
 				return res.StatusCode

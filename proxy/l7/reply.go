@@ -15,8 +15,8 @@ import (
 
 // The answers to connections beyond a limit.
 const (
-	tooManyOpen      = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
-	tooManyOfAClient = "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
+	tooManyOpen      = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nX-Tandem-Reason: connections\r\nConnection: close\r\n\r\n"
+	tooManyOfAClient = "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\nRetry-After: 1\r\nX-Tandem-Reason: connections-per-client\r\nConnection: close\r\n\r\n"
 )
 
 // turnAway answers a connection beyond a limit.
@@ -49,10 +49,11 @@ type reply struct {
 	location []byte // of a redirect
 }
 
-// reasonField is the name of the field that tells the 503s of a proxy apart.
+// reasonField is the name of the field that tells the 503s and 429s of a proxy from those
+// of servers.
 const reasonField = "x-tandem-reason"
 
-// reasons are what clients are told of why there is no server for them.
+// reasons are what clients are told of why they are not served.
 var reasons = map[accesslog.Reason]string{
 	accesslog.NoServer:      "no-server",
 	accesslog.QueueFull:     "queue-full",
@@ -60,6 +61,7 @@ var reasons = map[accesslog.Reason]string{
 	accesslog.BreakerOpen:   "breaker-open",
 	accesslog.Overload:      "overload",
 	accesslog.ServerDrained: "server-drained",
+	accesslog.RateLimited:   "rate-limit",
 }
 
 // fieldsOf returns the fields of an answer, beside those that frame it.
@@ -74,7 +76,7 @@ func (x *exchange) fieldsOf(r *reply) []http1.Addition {
 	if r.status == statusServiceUnavailable && r.reason != accesslog.OK || r.status == statusTooManyRequests {
 		f = append(f, http1.Addition{Name: "Retry-After", Value: seconds(nil, r.after)})
 	}
-	if why := reasons[r.reason]; why != "" && r.status == statusServiceUnavailable {
+	if why := reasons[r.reason]; why != "" && (r.status == statusServiceUnavailable || r.status == statusTooManyRequests) {
 		f = append(f, http1.Addition{Name: reasonField, Value: []byte(why)})
 	}
 	x.fields = f

@@ -122,8 +122,8 @@ func TestRateLimit(t *testing.T) {
 	for i, want := range []int{200, 200, 429, 429} {
 		if res := ask("a"); res.StatusCode != want {
 			t.Errorf("request %d: %s, want %d", i, res.Status, want)
-		} else if after := res.Header.Get("Retry-After"); want == 429 && after != "3600" {
-			t.Errorf("request %d: Retry-After %q, want 3600", i, after)
+		} else if h := res.Header; want == 429 && (h.Get("Retry-After") != "3600" || h.Get(reasonField) != "rate-limit") {
+			t.Errorf("request %d: %v, want Retry-After 3600 and the reason rate-limit", i, h)
 		}
 	}
 	if res := ask("b"); res.StatusCode != 200 {

@@ -63,7 +63,9 @@ func TestConnectionsAreOfOneIdentity(t *testing.T) {
 		}
 	})
 	p := pool(t, address)
-	r := startSecure(t, tr, p)
+	identity := tr.identity(t)
+	r := startWith(t, generous(), p)
+	r.use(t, backend.New(r.engine.reactor.Loops(), p, nil, backend.Options{Identity: identity}))
 	busy, waiting := r.dial(t), r.dial(t)
 	busy.send(t, "GET /held HTTP/1.1\r\nHost: a\r\n\r\n")
 	<-held
@@ -76,7 +78,7 @@ func TestConnectionsAreOfOneIdentity(t *testing.T) {
 		t.Errorf("%q and %q without a change", before, again)
 	}
 	old := r.config.Backends["web"]
-	if same := backend.New(r.engine.reactor.Loops(), p, old, backend.Options{Identity: old.Identity()}); same != old {
+	if same := backend.New(r.engine.reactor.Loops(), p, old, backend.Options{Identity: identity}); same != old {
 		t.Error("a reload without a change has made another backend")
 	}
 

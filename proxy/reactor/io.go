@@ -24,16 +24,17 @@ func (c *Conn) Read(b []byte) (int, error) {
 }
 
 // TryRead is Read, except that it returns ErrWouldBlock instead of waiting. It
-// may be called by any code on the loop.
+// may be called by any code on the loop. Of an empty b it is known without a
+// system call: nil means that there may be something to read.
 func (c *Conn) TryRead(b []byte) (int, error) {
 	if err := c.usable(c.readBy); err != nil {
 		return 0, err
 	}
-	if len(b) == 0 {
-		return 0, nil
-	}
 	if c.flags&drained != 0 {
 		return 0, ErrWouldBlock
+	}
+	if len(b) == 0 {
+		return 0, nil
 	}
 	n, errno := socket.Recv(c.fd, b, 0)
 	c.loop.spend(n)

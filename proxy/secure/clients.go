@@ -210,6 +210,23 @@ func (t *Terms) Warnings(now time.Time) []Warning {
 	return all
 }
 
+// List is what there is to say of a list of revoked certificates.
+type List struct {
+	Path    string    // of the file that has it
+	Issuer  string    // as RFC 4514 writes it
+	Revoked int       // how many are in it
+	Next    time.Time // when another one is due; zero: it does not say
+}
+
+// Lists returns the lists of revoked certificates, in the order of their file.
+func (t *Terms) Lists() []List {
+	var all []List
+	for _, l := range t.lists {
+		all = append(all, List{Path: t.spec.ClientCRL, Issuer: l.issuer.Subject.String(), Revoked: len(l.serials), Next: l.next})
+	}
+	return all
+}
+
 func (t *Terms) listed(authority *x509.Certificate) bool {
 	for _, l := range t.lists {
 		if same(l.issuer, authority) {

@@ -9,8 +9,6 @@ import (
 
 // Visitor is who a client is by its certificate, which was verified.
 type Visitor struct {
-	Subject     []byte // as RFC 4514 has it, in ASCII
-	Fingerprint []byte // SHA-256 of the certificate, in hexadecimal
 	// Lines are the fields that tell a server of HTTP, each with its line end. What
 	// clients send under these names is to be dropped, see package forward.
 	Lines []byte
@@ -24,14 +22,13 @@ func VisitorOf(s tls.ConnectionState) *Visitor {
 	}
 	cert := s.PeerCertificates[0]
 	digest := sha256.Sum256(cert.Raw)
-	v := &Visitor{Subject: appendEscaped(nil, cert.Subject.String()), Fingerprint: hex.AppendEncode(nil, digest[:])}
+	subject := cert.Subject.String() // as RFC 4514 has it
 	// RFC 9440, section 2: a sequence of bytes is base64 between colons.
-	b := make([]byte, 0, base64.StdEncoding.EncodedLen(len(cert.Raw))+len(v.Subject)+256)
+	b := make([]byte, 0, base64.StdEncoding.EncodedLen(len(cert.Raw))+len(subject)+256)
 	b = base64.StdEncoding.AppendEncode(append(b, "Client-Cert: :"...), cert.Raw)
-	b = append(append(b, ":\r\nX-Client-Cert-Subject: "...), v.Subject...)
-	b = append(append(b, "\r\nX-Client-Cert-Fingerprint: "...), v.Fingerprint...)
-	v.Lines = append(b, "\r\nX-Client-Verified: true\r\n"...)
-	return v
+	b = appendEscaped(append(b, ":\r\nX-Client-Cert-Subject: "...), subject)
+	b = hex.AppendEncode(append(b, "\r\nX-Client-Cert-Fingerprint: "...), digest[:])
+	return &Visitor{Lines: append(b, "\r\nX-Client-Verified: true\r\n"...)}
 }
 
 // appendEscaped appends a name with all but what is visible in ASCII escaped (RFC 4514,

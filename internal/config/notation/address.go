@@ -5,7 +5,10 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
+
+	"github.com/tandemlb/tandem/internal/config/source"
 )
 
 // ParseAddr parses an IP address. IPv4 in IPv6 clothes is IPv4.
@@ -99,6 +102,40 @@ func (d *Decoder) Bind(f Field) (netip.AddrPort, bool) {
 		d.Invalid(f, "%s", err)
 	}
 	return addr, err == nil
+}
+
+// bound is an address in use, and where the file says so.
+type bound struct {
+	addr netip.AddrPort
+	udp  bool
+	at   source.Place
+}
+
+// Occupy refuses f when its address cannot be bound beside those before. The ports of
+// TCP and of UDP are two sets.
+func (d *Decoder) Occupy(f Field, addr netip.AddrPort, udp bool) {
+	clash := slices.IndexFunc(d.bound, func(b bound) bool { return b.udp == udp && overlap(b.addr, addr) })
+	switch {
+	case clash < 0:
+	case d.bound[clash].addr == addr:
+		d.Invalid(f, "%s is already bound at %s", FormatBind(addr), d.At(d.bound[clash].at))
+	default:
+		d.Invalid(f, "%s overlaps %s, bound at %s: the kernel gives a port to one of them",
+			FormatBind(addr), FormatBind(d.bound[clash].addr), d.At(d.bound[clash].at))
+	}
+	d.bound = append(d.bound, bound{addr, udp, d.Place(f.Value)})
+}
+
+// overlap reports whether a connection could be for both a and b. The
+// unspecified address of IPv6 stands for both families.
+func overlap(a, b netip.AddrPort) bool {
+	if a.Port() != b.Port() {
+		return false
+	}
+	covers := func(a, b netip.Addr) bool {
+		return a == b || a.IsUnspecified() && (a.Is6() || b.Is4())
+	}
+	return covers(a.Addr(), b.Addr()) || covers(b.Addr(), a.Addr())
 }
 
 // Destination returns the address of f to connect to.

@@ -18,6 +18,7 @@ import (
 type Decoder struct {
 	*source.File
 	places map[string]source.Place // where what must be unique was first seen, see Claim
+	bound  []bound                 // see Occupy
 }
 
 // Field is a value of the file. The zero Field stands for a key that the file

@@ -6,7 +6,6 @@ import (
 
 	"github.com/tandemlb/tandem/internal/config/notation"
 	"github.com/tandemlb/tandem/internal/config/secure"
-	"github.com/tandemlb/tandem/internal/config/source"
 	"github.com/tandemlb/tandem/proxy"
 )
 
@@ -101,46 +100,16 @@ func (d *decoder) proxyProtocol(f notation.Field, protocol proxy.Protocol) []net
 	return d.distinctNetworks(f)
 }
 
-// bound is an address in use, and where the file says so.
-type bound struct {
-	addr netip.AddrPort
-	udp  bool
-	at   source.Place
-}
-
 // binds returns the addresses of f, which nobody else has.
 func (d *decoder) binds(f notation.Field, protocol proxy.Protocol) []netip.AddrPort {
 	var addrs []netip.AddrPort
-	udp := protocol == proxy.UDP
 	for _, e := range d.List(f, "address") {
 		addr, ok := d.Bind(e)
 		if !ok {
 			continue
 		}
-		// The ports of TCP and of UDP are two sets.
-		clash := slices.IndexFunc(d.taken, func(b bound) bool { return b.udp == udp && overlap(b.addr, addr) })
-		switch {
-		case clash < 0:
-		case d.taken[clash].addr == addr:
-			d.Invalid(e, "%s is already bound at %s", notation.FormatBind(addr), d.At(d.taken[clash].at))
-		default:
-			d.Invalid(e, "%s overlaps %s, bound at %s: the kernel gives a port to one of them",
-				notation.FormatBind(addr), notation.FormatBind(d.taken[clash].addr), d.At(d.taken[clash].at))
-		}
+		d.Occupy(e, addr, protocol == proxy.UDP)
 		addrs = append(addrs, addr)
-		d.taken = append(d.taken, bound{addr, udp, d.Place(e.Value)})
 	}
 	return addrs
-}
-
-// overlap reports whether a connection could be for both a and b. The
-// unspecified address of IPv6 stands for both families.
-func overlap(a, b netip.AddrPort) bool {
-	if a.Port() != b.Port() {
-		return false
-	}
-	covers := func(a, b netip.Addr) bool {
-		return a == b || a.IsUnspecified() && (a.Is6() || b.Is4())
-	}
-	return covers(a.Addr(), b.Addr()) || covers(b.Addr(), a.Addr())
 }

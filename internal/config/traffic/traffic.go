@@ -15,7 +15,6 @@ import (
 type decoder struct {
 	*notation.Decoder
 	requestID string                     // the field with the identity of a request
-	taken     []bound                    // the addresses of the listeners so far
 	keys      map[string]notation.Fields // of each pool, by its name: what the file sets
 	uses      map[string][]use           // of each pool: who sends to it
 	hints     map[string]string          // of each unknown pool: which might be meant

@@ -63,7 +63,7 @@ func TestRequest(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			target := serve(t, test.answer)
-			if got := request(t.Context(), target, time.Now()); got != test.want {
+			if got := request(t.Context(), target, time.Now(), defaultDialWithin); got != test.want {
 				t.Errorf("got %+v, want %+v", got, test.want)
 			}
 		})
@@ -73,7 +73,7 @@ func TestRequest(t *testing.T) {
 func TestRequestOutOfTime(t *testing.T) {
 	target := serve(t, reply("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\ns1"))
 	long := time.Now().Add(-2 * requestWithin)
-	if got, want := request(t.Context(), target, long), (outcome{failure: Slow}); got != want {
+	if got, want := request(t.Context(), target, long, defaultDialWithin), (outcome{failure: Slow}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
@@ -93,7 +93,7 @@ func TestRequestRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	target := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(sa.(*unix.SockaddrInet4).Port))
-	if got, want := request(t.Context(), target, time.Now()), (outcome{failure: Refused}); got != want {
+	if got, want := request(t.Context(), target, time.Now(), defaultDialWithin), (outcome{failure: Refused}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
@@ -126,7 +126,7 @@ func TestProberReports(t *testing.T) {
 	probed, recorded := make(chan error, 1), make(chan error, 1)
 	probing, stop := context.WithCancel(ctx)
 	go func() {
-		err := Prober{Target: target, Every: time.Millisecond}.Run(probing, out)
+		err := Prober{Target: target, Every: time.Millisecond, DialWithin: requestWithin}.Run(probing, out)
 		out.Close()
 		probed <- err
 	}()
@@ -201,4 +201,12 @@ type writer []byte
 func (w *writer) Write(p []byte) (int, error) {
 	*w = append(*w, p...)
 	return len(p), nil
+}
+
+func TestRequestGivesUpAConnectionInTime(t *testing.T) {
+	// Documentation's addresses lead nowhere; what is tested is whose patience counts.
+	got := request(t.Context(), netip.MustParseAddrPort("192.0.2.1:80"), time.Now(), time.Nanosecond)
+	if got != (outcome{failure: Timeout}) {
+		t.Errorf("got %+v, want a timeout", got)
+	}
 }

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	dialWithin    = 50 * time.Millisecond
-	requestWithin = time.Second // from the start of the dial to the end of the answer
+	defaultDialWithin = 50 * time.Millisecond
+	requestWithin     = time.Second // from the start of the dial to the end of the answer
 )
 
 // outcome is the server that answered, or the failure.
@@ -27,7 +27,7 @@ type outcome struct {
 
 // request connects, sends a request that began at start, and reads the answer:
 // status 200 with a server's name for a body.
-func request(ctx context.Context, target netip.AddrPort, start time.Time) outcome {
+func request(ctx context.Context, target netip.AddrPort, start time.Time, dialWithin time.Duration) outcome {
 	d := net.Dialer{Timeout: dialWithin, KeepAlive: -1}
 	conn, err := d.DialContext(ctx, "tcp", target.String())
 	if err != nil {

@@ -54,13 +54,17 @@ function show() {
 
 function add(sample) {
   if (!sample) return;
-  if (!samples.length || sample.at > samples.at(-1).at) samples.push(sample);
+  // The node's clock may have been set back.
+  const at = Date.parse(sample.at);
+  samples = samples.filter((s) => Date.parse(s.at) < at);
+  samples.push(sample);
   if (samples.length > SAMPLES) samples = samples.slice(-SAMPLES);
 }
 
 function on(event, data) {
   if (event === "history") {
-    samples = data || [];
+    samples = [];
+    for (const sample of data || []) add(sample);
     return;
   }
   if (event !== "snapshot" || !data) return;
@@ -110,7 +114,7 @@ async function run() {
     try {
       await follow(on, PATIENCE);
     } catch (e) {
-      if (e instanceof Refused && (e.status === 401 || e.status === 429 || e.status === 503 && !latest)) {
+      if (e instanceof Refused && e.status === 401) {
         await askToken(e);
         continue;
       }
@@ -141,6 +145,8 @@ $("ask").addEventListener("submit", (e) => {
   e.preventDefault();
   token.set($("token").value.trim());
   $("token").value = "";
+  $("ask").hidden = true;
+  connection();
   if (asked) asked();
 });
 

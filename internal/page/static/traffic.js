@@ -88,13 +88,14 @@ const serverColumns = [{ name: "Server" }, { name: "Health" }, { name: "In progr
 
 function pool(p, rates, snapshot, now) {
   const able = usable(p, now);
-  const level = able === p.servers.length ? "ok" : able ? "warn" : "alarm";
+  const level = !able ? "alarm" : able === p.servers.length ? "ok" : "warn";
+  const work = p.servers.length ? `${able} of ${p.servers.length} take work` : "it has no server";
   const facts = [`${count(p.active)} in progress`];
   if (p.queueLength) facts.push(`${count(p.waiting)} of ${count(p.queueLength)} wait`);
   if (p.retries) facts.push(`${count(p.retries)} retries`);
   if (p.breaker && p.breaker.state && p.breaker.state !== "closed") facts.push(`breaker ${p.breaker.state}`);
   return el("article", { class: "card list pool", "data-key": `pool-${p.name}`, "aria-label": `Pool ${p.name}` },
-    el("div", { class: "pool-head" }, el("h3", null, p.name), state(level, `${able} of ${p.servers.length} take work`), el("span", { class: "soft" }, facts.join(", "))),
+    el("div", { class: "pool-head" }, el("h3", null, p.name), state(level, work), el("span", { class: "soft" }, facts.join(", "))),
     table(`Servers of ${p.name}`, serverColumns, p.servers.map((s) => server(p, s, rates, snapshot, now))));
 }
 

@@ -113,6 +113,20 @@ func TestWhatOthersDoForEverIsSaidSeldom(t *testing.T) {
 	sees(time.Second, 90, "02::67", "conflict main: 02::67 answers for 192.0.2.100", "removal main: someone else removed an address, 90 times by now")
 }
 
+// A clock that is set back by an hour hides nothing for an hour.
+func TestConflictsAfterAClockIsSetBack(t *testing.T) {
+	s := newStory(t)
+	sees := func(after time.Duration, mac string, want ...string) {
+		t.Helper()
+		s.sees(after, Scene{Routers: []ipc.RouterState{{Name: "main", Conflict: &ipc.Conflict{
+			Address: netip.MustParseAddr("192.0.2.100"), MAC: mac, At: s.now.Add(after)}}}}, want...)
+	}
+	sees(0, "02::66", "conflict main: 02::66 answers for 192.0.2.100")
+	sees(-time.Hour, "02::66", "conflict main: 02::66 answers for 192.0.2.100")
+	sees(time.Second, "02::67")
+	sees(time.Minute, "02::67", "conflict main: 02::67 answers for 192.0.2.100")
+}
+
 func TestPeers(t *testing.T) {
 	s := newStory(t)
 	p := Peer{View: peer.View{Name: "lb2", Since: noon}}
@@ -123,7 +137,10 @@ func TestPeers(t *testing.T) {
 	s.sees(0, Scene{Hash: "aa", Peers: []Peer{p}}, "gossip lb2: alive")
 	p.Drifts = true
 	s.sees(0, Scene{Hash: "aa", Peers: []Peer{p}}, "drift lb2: runs bb, this node aa")
-	p.Drifts, p.Verdict = false, "death"
+	t.Log("# it is started anew, and has not said yet which config it runs")
+	p.Drifts, p.State = false, &peer.State{}
+	s.sees(0, Scene{Hash: "aa", Peers: []Peer{p}})
+	p.Verdict, p.State = "death", &peer.State{ConfigHash: "aa"}
 	s.sees(time.Second, Scene{Hash: "aa", Peers: []Peer{p}}, "verdict lb2: death (gossip alive for 1s)", "drift lb2: "+DriftOver)
 	p.Verdict = ""
 	s.sees(0, Scene{Hash: "aa", Peers: []Peer{p}}, "verdict lb2: no doubt any more (gossip alive for 1s)")
@@ -190,6 +207,9 @@ func TestEjectionsAndBreakers(t *testing.T) {
 	sees(ipc.Ejection{}, closed)
 	sees(ipc.Ejection{Count: 1, Until: noon.Add(32 * time.Second), Reason: "3 failures in a row"}, closed, "ejection web/s0: set aside for 30s (3 failures in a row)")
 	e := ipc.Ejection{Count: 1}
+	t.Log("# it is over before anybody looks")
+	e = ipc.Ejection{Count: 2, Reason: "3 failures in a row"}
+	sees(e, closed, "ejection web/s0: set aside for a moment (3 failures in a row)")
 	sees(e, ipc.Breaker{State: "open", Requests: 20, Failed: 12, Opens: 1}, "breaker web: open (12 of 20 failed)")
 	sees(e, ipc.Breaker{State: "half-open", Opens: 1})
 	sees(e, ipc.Breaker{State: "open", Requests: 20, Failed: 12, Opens: 2})
@@ -197,5 +217,5 @@ func TestEjectionsAndBreakers(t *testing.T) {
 	sees(e, ipc.Breaker{State: "closed", Opens: 3, Requests: 9, Failed: 8}, "breaker web: open, and closed again (8 of 9 failed)")
 	t.Log("# a new worker counts anew")
 	sees(ipc.Ejection{}, closed)
-	sees(ipc.Ejection{Count: 1, Until: noon.Add(39 * time.Second), Reason: "again"}, closed, "ejection web/s0: set aside for 30s (again)")
+	sees(ipc.Ejection{Count: 1, Until: noon.Add(40 * time.Second), Reason: "again"}, closed, "ejection web/s0: set aside for 30s (again)")
 }

@@ -95,7 +95,7 @@ func (s *server) look(now time.Time, is ipc.ServerState) []admin.Event {
 	}
 	if c := is.Ejected.Count; c != s.ejected {
 		if c > 0 {
-			all = append(all, admin.Event{At: now, Kind: admin.EjectionEvent, What: fmt.Sprintf("set aside for %v", is.Ejected.Until.Sub(now).Round(time.Second)), Evidence: is.Ejected.Reason})
+			all = append(all, admin.Event{At: now, Kind: admin.EjectionEvent, What: "set aside for " + span(now, is.Ejected.Until), Evidence: is.Ejected.Reason})
 		}
 		s.ejected = c // less than before: of a new worker
 	}
@@ -104,6 +104,14 @@ func (s *server) look(now time.Time, is ipc.ServerState) []admin.Event {
 		all = append(all, e)
 	}
 	return all
+}
+
+// span says how long it is until a time, which is zero when it is over already.
+func span(now, until time.Time) string {
+	if left := until.Sub(now).Round(time.Second); left > 0 {
+		return left.String()
+	}
+	return "a moment"
 }
 
 // later is t, unless that says nothing or is ahead of now.

@@ -108,9 +108,20 @@ func (c *Conn) TryRead(b []byte) (n int, err error) {
 }
 
 func (c *Conn) read(b []byte) (int, error) {
+	if c.raw.got.none() {
+		if _, err := c.raw.TryRead(nil); err != nil {
+			return 0, err
+		}
+	}
 	c.raw.try = true
 	n, err := c.tls.Read(b)
 	c.raw.try = false
+	switch {
+	case err == reactor.ErrWouldBlock: //nolint:errorlint // never wrapped
+		c.raw.got.starved()
+	case n > 0 && n < len(b):
+		c.raw.got.read()
+	}
 	if n > 0 {
 		return n, nil // an error comes again: it was about to look for the end
 	}
@@ -165,17 +176,32 @@ func (c *Conn) Write(b []byte) (written int, err error) {
 // write writes at most a chunk. What of it is several records goes to the socket at
 // once.
 func (c *Conn) write(b []byte) (int, error) {
-	c.raw.writer, c.raw.hold = true, len(b) > record
-	n, err := c.tls.Write(b)
-	c.raw.writer, c.raw.hold = false, false
+	n, err := c.encrypt(b)
 	if err != nil {
 		return n, err
 	}
 	return n, c.raw.wait()
 }
 
+// encrypt is write, except that it does not wait for what the socket does not take.
+func (c *Conn) encrypt(b []byte) (int, error) {
+	c.raw.writer, c.raw.hold = true, len(b) > record
+	n, err := c.tls.Write(b)
+	c.raw.writer, c.raw.hold = false, false
+	return n, err
+}
+
 // writeBuffers writes all of bufs in order. The first ones share a record.
 func (c *Conn) writeBuffers(bufs [][]byte) (written int64, err error) {
+	for len(bufs) > 0 && len(bufs[0]) == 0 {
+		bufs = bufs[1:]
+	}
+	if len(bufs) == 0 {
+		return 0, nil
+	}
+	if len(bufs) == 1 || len(bufs[0]) >= record {
+		return c.writeEach(bufs, 0)
+	}
 	loop := c.raw.Loop()
 	b := loop.Borrow()
 	n, skip := 0, 0 // of the first buffer
@@ -188,15 +214,29 @@ func (c *Conn) writeBuffers(bufs [][]byte) (written int64, err error) {
 		}
 		bufs = bufs[1:]
 	}
-	k, err := c.write(b[:n])
-	loop.GiveBack(b)
-	written = int64(k)
-	for i := 0; err == nil && i < len(bufs); i++ {
-		k, err = c.Write(bufs[i][skip:])
-		skip = 0
-		written += int64(k)
+	n, err = c.encrypt(b[:n])
+	loop.GiveBack(b) // before it waits
+	if err == nil {
+		err = c.raw.wait()
 	}
-	return written, err
+	if err != nil {
+		return int64(n), err
+	}
+	written, err = c.writeEach(bufs, skip)
+	return int64(n) + written, err
+}
+
+// writeEach writes bufs one after the other, without the first skip bytes.
+func (c *Conn) writeEach(bufs [][]byte, skip int) (written int64, err error) {
+	for _, b := range bufs {
+		n, err := c.Write(b[skip:])
+		skip = 0
+		written += int64(n)
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, nil
 }
 
 // TryWrite takes some of b without waiting, and returns reactor.ErrWouldBlock while the

@@ -14,6 +14,7 @@ type transport struct {
 	*reactor.Conn
 	try   bool // reading does not wait either
 	ended bool // the peer has closed the connection
+	got   records
 
 	queue  []byte // what is to be sent; a buffer of the loop, or nil
 	hold   bool   // more will be written at once
@@ -29,6 +30,7 @@ func (t *transport) Read(b []byte) (n int, err error) {
 	} else {
 		n, err = t.Conn.Read(b)
 	}
+	t.got.take(b[:n])
 	t.ended = t.ended || err == io.EOF //nolint:errorlint // never wrapped
 	return n, err
 }
@@ -71,6 +73,9 @@ func (t *transport) send() {
 		t.queue = nil
 		_, t.err = t.Conn.Write(b)
 		t.Loop().GiveBack(b)
+	}
+	if t.queue != nil {
+		t.Loop().GiveBack(t.queue) // what came while the last of it failed
 	}
 	t.queue, t.sender, t.task = nil, false, nil
 }

@@ -107,7 +107,8 @@ func (s System) Begin(backend string, visit func(address string) error) (i *Inst
 	var log bytes.Buffer
 	args := s.Args(config)
 	i.cmd = exec.Command(args[0], args[1:]...)
-	i.cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	// What tandem keeps beyond its end is not to lie in the folder of a node of this host.
+	i.cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "STATE_DIRECTORY="+filepath.Join(i.dir, "state"))
 	i.cmd.Stdout, i.cmd.Stderr = &log, &log
 	i.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := i.cmd.Start(); err != nil {
@@ -176,14 +177,19 @@ func FreePort(network string) (string, error) {
 // Behind starts this program anew, with -backend and f as its descriptor 3, as the server
 // behind the proxies, so that its time is not that of the load. f stays the caller's.
 func Behind(f *os.File) (end func(), err error) {
+	_, end, err = behind(f)
+	return end, err
+}
+
+func behind(f *os.File) (pid int, end func(), err error) {
 	cmd := exec.Command("/proc/self/exe", "-backend")
 	cmd.ExtraFiles = []*os.File{f}
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start the server behind the proxies: %w", err)
+		return 0, nil, fmt.Errorf("start the server behind the proxies: %w", err)
 	}
-	return func() {
+	return cmd.Process.Pid, func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM) // or it has ended
 		_ = cmd.Wait()                          // it was ended
 	}, nil
@@ -191,18 +197,24 @@ func Behind(f *os.File) (end func(), err error) {
 
 // Backend starts this program anew, as Behind does, with a TCP listener on the loopback.
 func Backend() (address string, end func(), err error) {
+	address, _, end, err = BackendProcess()
+	return address, end, err
+}
+
+// BackendProcess is Backend, and returns the server's process id, too.
+func BackendProcess() (address string, pid int, end func(), err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", nil, fmt.Errorf("listen for the backend: %w", err)
+		return "", 0, nil, fmt.Errorf("listen for the backend: %w", err)
 	}
 	defer l.Close()
 	f, err := l.(*net.TCPListener).File()
 	if err != nil {
-		return "", nil, fmt.Errorf("hand over the backend's listener: %w", err)
+		return "", 0, nil, fmt.Errorf("hand over the backend's listener: %w", err)
 	}
 	defer f.Close()
-	end, err = Behind(f)
-	return l.Addr().String(), end, err
+	pid, end, err = behind(f)
+	return l.Addr().String(), pid, end, err
 }
 
 // Serve passes the connections of l to serve, each on a goroutine of its own and closed

@@ -31,13 +31,13 @@ type part struct {
 // The names of parts, in their order; that of the failover is not among them.
 func names() []string {
 	var all []string
-	for _, p := range parts("", files{}) {
+	for _, p := range parts("", side.Files{}) {
 		all = append(all, p.name)
 	}
 	return all
 }
 
-func parts(binary string, f files) []part {
+func parts(binary string, f side.Files) []part {
 	pair := []side.System{haproxy("haproxy", f, extras{}), tandem("tandem", binary, f, extras{})}
 	own := []side.System{
 		tandem("tandem", binary, f, extras{}),

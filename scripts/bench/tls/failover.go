@@ -16,6 +16,7 @@ import (
 	"github.com/tandemlb/tandem/internal/lab"
 	"github.com/tandemlb/tandem/internal/lab/failover"
 	"github.com/tandemlb/tandem/internal/lab/report"
+	"github.com/tandemlb/tandem/scripts/bench/side"
 	"github.com/tandemlb/tandem/scripts/bench/web"
 	"github.com/tandemlb/tandem/vrrp"
 )
@@ -31,7 +32,7 @@ type rounded struct{ rounds, clients int }
 
 // failoverRounds measures how many clients resume their sessions with the node that has
 // taken over. It needs root, for network namespaces.
-func failoverRounds(ctx context.Context, binary, dir string, f files, r rounded) error {
+func failoverRounds(ctx context.Context, binary, dir string, f side.Files, r rounded) error {
 	var shares []float64
 	for round := range r.rounds {
 		resumed, err := resumedAfterFailover(ctx, binary, filepath.Join(dir, fmt.Sprint("pair", round)), f, r.clients)
@@ -52,7 +53,7 @@ func failoverRounds(ctx context.Context, binary, dir string, f files, r rounded)
 }
 
 // resumedAfterFailover returns how many clients resume.
-func resumedAfterFailover(ctx context.Context, binary, dir string, f files, clients int) (resumed int, err error) {
+func resumedAfterFailover(ctx context.Context, binary, dir string, f side.Files, clients int) (resumed int, err error) {
 	scene, err := failover.NewScene(failover.Spec{})
 	if err != nil {
 		return 0, err
@@ -103,7 +104,7 @@ func resumedAfterFailover(ctx context.Context, binary, dir string, f files, clie
 }
 
 // pairConfig makes the folder of a pair, and the key of its cluster in it.
-func pairConfig(binary, dir string, f files) (string, error) {
+func pairConfig(binary, dir string, f side.Files) (string, error) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return "", fmt.Errorf("make a folder for the pair: %w", err)
 	}
@@ -135,7 +136,7 @@ pools:
   web:
     check: GET /
     servers:
-%s`, nodes, path, failover.VIP(), f.cert, f.key, servers), nil
+%s`, nodes, path, failover.VIP(), f.Cert, f.Key, servers), nil
 }
 
 // await waits until the node has the role, knows its peer if it has one, and finds every

@@ -55,7 +55,7 @@ func run(ctx context.Context) (err error) {
 		return fmt.Errorf("make a folder for the certificate: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	f, err := certify(dir)
+	f, err := side.Certify(dir)
 	if err != nil {
 		return err
 	}

@@ -16,13 +16,10 @@ type extras struct{ accessLog, metrics bool }
 // what it needs for itself, it asks for no more descriptors than any user may have it.
 const maxConnections = 8000
 
-// files are those of the certificate that all systems show, and its key.
-type files struct{ cert, key, both string }
-
 // haproxy is HAProxy as a user would have it for production. So many idle connections to
 // the server may stay open that none is closed during a measurement. It has one suite and
 // one group, those that Tandem chooses by itself, for both to do the same arithmetic.
-func haproxy(name string, f files, e extras) side.System {
+func haproxy(name string, f side.Files, e extras) side.System {
 	log := ""
 	if e.accessLog {
 		log = "  log global\n  option httplog\n"
@@ -49,12 +46,12 @@ frontend web
   default_backend web
 backend web
   server a BACKEND pool-max-conn -1 pool-purge-delay 75s
-`, maxConnections, log, f.both),
+`, maxConnections, log, f.Both),
 	}
 }
 
 // tandem is Tandem with what the other has.
-func tandem(name, binary string, f files, e extras) side.System {
+func tandem(name, binary string, f side.Files, e extras) side.System {
 	var more strings.Builder
 	fmt.Fprintf(&more, "log: {access: %v}\n", e.accessLog)
 	if e.metrics {
@@ -71,7 +68,7 @@ func tandem(name, binary string, f files, e extras) side.System {
 pools:
   web: {servers: ["BACKEND"]}
 admin: {socket: "DIR/admin.sock"}
-%s`, f.cert, f.key, &more),
+%s`, f.Cert, f.Key, &more),
 	}
 }
 

@@ -16,11 +16,11 @@ import (
 // serve serves TLS until the end of the test, and returns its address.
 func serve(t *testing.T, change func(*tls.Config)) string {
 	t.Helper()
-	f, err := certify(t.TempDir())
+	f, err := side.Certify(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert, err := tls.LoadX509KeyPair(f.both, f.both)
+	cert, err := tls.LoadX509KeyPair(f.Both, f.Both)
 	if err != nil {
 		t.Fatal(err)
 	}

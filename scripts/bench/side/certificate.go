@@ -1,4 +1,4 @@
-package main
+package side
 
 import (
 	"crypto/ecdsa"
@@ -15,9 +15,13 @@ import (
 	"time"
 )
 
-// certify writes a new certificate with an ECDSA key on P-256 into dir.
-func certify(dir string) (files, error) {
-	f := files{filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), filepath.Join(dir, "both.pem")}
+// Files are those of the certificate that all systems show, and its key; Both has the
+// two in one.
+type Files struct{ Cert, Key, Both string }
+
+// Certify writes a new certificate with an ECDSA key on P-256 into dir.
+func Certify(dir string) (Files, error) {
+	f := Files{filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), filepath.Join(dir, "both.pem")}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return f, fmt.Errorf("make a key: %w", err)
@@ -38,8 +42,8 @@ func certify(dir string) (files, error) {
 	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	secret := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
 	return f, errors.Join(
-		os.WriteFile(f.cert, cert, 0o644),
-		os.WriteFile(f.key, secret, 0o600),
-		os.WriteFile(f.both, append(cert, secret...), 0o600),
+		os.WriteFile(f.Cert, cert, 0o644),
+		os.WriteFile(f.Key, secret, 0o600),
+		os.WriteFile(f.Both, append(cert, secret...), 0o600),
 	)
 }

@@ -1,4 +1,4 @@
-package console
+package gate
 
 import (
 	"net"
@@ -6,10 +6,11 @@ import (
 	"sync"
 )
 
-const (
-	maxConnections = 128
-	maxPerAddress  = 32 // a browser opens six
-)
+// MaxPerCaller is how many connections one caller may have. A browser opens six.
+const MaxPerCaller = 32
+
+// maxConnections is how many there may be in all.
+const maxConnections = 128
 
 // bounded is a listener that closes what is beyond its bounds at once: whoever holds
 // connections open must not keep others out.
@@ -22,7 +23,9 @@ type bounded struct {
 	from map[netip.Prefix]int
 }
 
-func newBounded(l net.Listener, refused func(netip.Addr)) *bounded {
+// Bound returns a listener that takes no more connections of l than it can bear; refused
+// is told of each that is closed.
+func Bound(l net.Listener, refused func(netip.Addr)) net.Listener {
 	return &bounded{Listener: l, refused: refused, from: make(map[netip.Prefix]int)}
 }
 
@@ -33,9 +36,10 @@ func (b *bounded) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		from := remote(c.RemoteAddr().String())
-		if b.enter(guesser(from)) {
-			return &boundedConn{Conn: c, leave: sync.OnceFunc(func() { b.leave(guesser(from)) })}, nil
+		from := Remote(c.RemoteAddr().String())
+		who := Caller(from)
+		if b.enter(who) {
+			return &boundedConn{Conn: c, leave: sync.OnceFunc(func() { b.leave(who) })}, nil
 		}
 		b.refused(from)
 		c.Close()
@@ -45,7 +49,7 @@ func (b *bounded) Accept() (net.Conn, error) {
 func (b *bounded) enter(who netip.Prefix) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.all >= maxConnections || b.from[who] >= maxPerAddress {
+	if b.all >= maxConnections || b.from[who] >= MaxPerCaller {
 		return false
 	}
 	b.all++
@@ -74,11 +78,25 @@ func (c *boundedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// remote returns the address of ADDRESS:PORT; the zero Addr when it is none.
-func remote(s string) netip.Addr {
+// Remote returns the address of ADDRESS:PORT; the zero Addr when it is none.
+func Remote(s string) netip.Addr {
 	a, err := netip.ParseAddrPort(s)
 	if err != nil {
 		return netip.Addr{}
 	}
 	return a.Addr().Unmap()
+}
+
+// Caller is who an address stands for: of IPv6, a host has a subnet to choose from.
+func Caller(a netip.Addr) netip.Prefix {
+	a = a.Unmap().WithZone("")
+	bits := a.BitLen()
+	if a.Is6() {
+		bits = 64
+	}
+	p, err := a.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return p
 }

@@ -1,0 +1,71 @@
+package probe
+
+import (
+	"slices"
+	"time"
+)
+
+// Outages finds the stretches without an answer in what a prober reports, as it comes.
+// The zero value is ready. It keeps no more than what is not settled.
+type Outages struct {
+	Total Totals
+	// Longest is the longest outage that is over.
+	Longest time.Duration
+
+	waiting  []Sample // not settled
+	last     time.Duration
+	failed   int
+	failures map[Failure]int
+	before   string
+}
+
+// An Outage is a stretch in which no request was answered, from the start of the last
+// one that was to the start of the next one. It had at least one that failed.
+type Outage struct {
+	From, For     time.Duration // From is since the prober's beginning
+	Failed        int
+	Failures      map[Failure]int // Failed by kind
+	Before, After string          // who answered; Before is empty when nobody ever had
+}
+
+// Add takes in a batch, and returns the outages that are known to be over.
+func (o *Outages) Add(b Batch) []Outage {
+	o.waiting = append(o.waiting, b.Samples...)
+	Sort(o.waiting)
+	settled := slices.IndexFunc(o.waiting, func(s Sample) bool { return s.Start >= b.Settled })
+	if settled < 0 {
+		settled = len(o.waiting)
+	}
+	var over []Outage
+	for _, s := range o.waiting[:settled] {
+		o.Total.Requests++
+		if s.Failure != "" {
+			o.Total.Failed++
+			o.fail(s.Failure)
+			continue
+		}
+		if o.failed > 0 {
+			over = append(over, Outage{
+				From: o.last, For: s.Start - o.last, Failed: o.failed, Failures: o.failures, Before: o.before, After: s.Server,
+			})
+			o.Longest = max(o.Longest, s.Start-o.last)
+		}
+		o.last, o.before, o.failed, o.failures = s.Start, s.Server, 0, nil
+	}
+	o.waiting = slices.Delete(o.waiting, 0, settled)
+	return over
+}
+
+func (o *Outages) fail(f Failure) {
+	o.failed++
+	if o.failures == nil {
+		o.failures = map[Failure]int{}
+	}
+	o.failures[f]++
+}
+
+// Ongoing returns the outage that lasts, as of the newest batch, which was about the
+// time until then; ok is false when there is none.
+func (o *Outages) Ongoing(until time.Duration) (outage Outage, ok bool) {
+	return Outage{From: o.last, For: until - o.last, Failed: o.failed, Failures: o.failures, Before: o.before}, o.failed > 0
+}

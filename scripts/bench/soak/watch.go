@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tandemlb/tandem/internal/lab/failover"
+)
+
+// watchEvery is how often every process is looked at.
+const watchEvery = 5 * time.Second
+
+// A watcher follows what the processes of both nodes use. It is for one goroutine.
+type watcher struct {
+	scene   *failover.Scene
+	began   time.Time
+	clients map[string]*http.Client
+	lives   []life
+	current map[string]int    // by name, the index of its life
+	births  map[string]string // by name, what changes when it is started anew
+}
+
+func newWatcher(scene *failover.Scene, began time.Time) *watcher {
+	w := &watcher{
+		scene: scene, began: began, clients: make(map[string]*http.Client),
+		current: make(map[string]int), births: make(map[string]string),
+	}
+	for _, n := range failover.Nodes() {
+		w.clients[n.Name] = &http.Client{
+			Timeout: 2 * time.Second, Transport: &http.Transport{DialContext: scene.Lab.Host(n.Name).DialContext, DisableKeepAlives: true},
+		}
+	}
+	return w
+}
+
+// look takes a reading of all processes. A node that does not answer is left out, as
+// some are down at times.
+func (w *watcher) look(ctx context.Context) {
+	for _, n := range failover.Nodes() {
+		values, err := w.scrape(ctx, n.Name, n.Addresses[0].Addr())
+		if err != nil {
+			continue
+		}
+		at := time.Since(w.began)
+		for _, process := range []string{"supervisor", "worker", "agent"} {
+			if process == "worker" && values["tandem_worker_scrape_ok"] != 1 {
+				continue // its values are older
+			}
+			label := fmt.Sprintf("{process=%q}", process)
+			birth := fmt.Sprint(values["tandem_node_start_time_seconds"], values["tandem_process_restarts_total"+label])
+			w.add(n.Name, process, birth, reading{
+				At: at, Memory: values["tandem_process_resident_memory_bytes"+label],
+				Descriptors: values["tandem_process_open_fds"+label], Goroutines: values["tandem_process_goroutines"+label],
+			})
+		}
+	}
+}
+
+func (w *watcher) add(node, process, birth string, r reading) {
+	name := node + " " + process
+	if w.births[name] != birth || len(w.lives) == 0 {
+		w.births[name], w.current[name] = birth, len(w.lives)
+		w.lives = append(w.lives, life{Node: node, Process: process, Began: r.At})
+	}
+	if r.Memory == 0 {
+		return // it has just been started, and has said nothing yet
+	}
+	l := &w.lives[w.current[name]]
+	l.Readings = append(l.Readings, r)
+}
+
+// newest returns the newest reading of every life that goes on, by its index.
+func (w *watcher) newest() map[int]reading {
+	all := make(map[int]reading)
+	for _, at := range w.current {
+		if r := w.lives[at].Readings; len(r) > 0 {
+			all[at] = r[len(r)-1]
+		}
+	}
+	return all
+}
+
+// scrape asks a node for its metrics, from within its own host.
+func (w *watcher) scrape(ctx context.Context, node string, address netip.Addr) (map[string]float64, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/metrics", netip.AddrPortFrom(address, metricsPort)), http.NoBody)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s for metrics: %w", node, err)
+	}
+	resp, err := w.clients[node].Do(r)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s for metrics: %w", node, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("ask %s for metrics: status %d", node, resp.StatusCode)
+	}
+	return parseMetrics(resp.Body)
+}
+
+// parseMetrics reads the lines of the text format, each by its name with its labels.
+func parseMetrics(r io.Reader) (map[string]float64, error) {
+	values := make(map[string]float64)
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		line := lines.Text()
+		at := strings.LastIndexByte(line, ' ')
+		if strings.HasPrefix(line, "#") || at < 0 {
+			continue
+		}
+		v, err := strconv.ParseFloat(line[at+1:], 64)
+		if err != nil {
+			return nil, fmt.Errorf("parse %q: %w", line, err)
+		}
+		values[line[:at]] = v
+	}
+	return values, lines.Err()
+}

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Installs and starts Tandem, from the files that were brought to /tmp, on the machine
+# NAME with the advertisement interval ADVERTISE. May be run again.
+set -eu
+name=$1 advertise=$2
+
+install -m 755 /tmp/tandem /usr/local/bin/tandem
+install -m 644 /tmp/tandem.service /etc/systemd/system/tandem.service
+sed -e "s/advertise: 100ms/advertise: $advertise/" -e "s/body: NAME/body: $name/" /tmp/tandem.yaml |
+  install -D -m 644 /dev/stdin /etc/tandem/tandem.yaml
+rm -f /tmp/tandem /tmp/tandem.service /tmp/tandem.yaml
+
+tandem check
+systemctl daemon-reload
+systemctl enable -q tandem
+systemctl restart tandem
