@@ -2,7 +2,6 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 BUILD    = CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' Makefile
 
 build: ## build bin/tandem, one static binary
@@ -20,13 +19,13 @@ demo-active-active: build ## two VIPs, both nodes serve, and each backs the othe
 demo-faults: build ## a server fails in one way after another, under traffic (root)
 	./bin/tandem demo --faults
 
-test: ## gofmt, vet and all tests (root for those in network namespaces)
+test: ## gofmt, vet, all tests and some fuzzing (root for those in network namespaces)
 	./scripts/test
 
 container: build ## a container image of bin/tandem, with podman or docker
 	./scripts/container/build $(VERSION)
 
-lint: ## golangci-lint with .golangci.yml
+lint: ## golangci-lint with .golangci.yml, and govulncheck
 	./scripts/lint
 
 package: ## dist/*.deb, *.rpm and *.tar.gz, for amd64 and arm64
@@ -56,6 +55,7 @@ soak: ## simulated nodes through random faults for a while (DURATION=10m)
 
 chaos: build ## random faults to a pair under traffic, its promises checked from outside (DURATION=10m SEED=, root)
 	go run ./scripts/chaos -duration $(or $(DURATION),10m) -seed $(or $(SEED),0)
+
 soak-load: ## a pair under load with reloads and failovers; memory, descriptors, goroutines (root; DURATION=30m)
 	./scripts/bench/soak.sh
 

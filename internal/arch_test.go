@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 		"internal/vip", "internal/vmac", "proxy/stats", "vrrp",
 	},
 	"internal/await":           {},
+	"internal/capability":      {},
 	"internal/certs":           {"proxy", "proxy/secure"},
 	"internal/child":           {"internal/telemetry"},
 	"internal/config":          {"internal/config/notation", "internal/config/source", "internal/config/traffic", "proxy", "vrrp"},
@@ -81,7 +82,7 @@ var mayImport = map[string][]string{
 	"internal/sandbox":  {},
 	"internal/sdnotify": {},
 	"internal/supervisor": {
-		"internal/admin", "internal/certs", "internal/child", "internal/config", "internal/console", "internal/ipc",
+		"internal/admin", "internal/capability", "internal/certs", "internal/child", "internal/config", "internal/console", "internal/ipc",
 		"internal/judge", "internal/listen", "internal/metrics", "internal/peer", "internal/place", "internal/report",
 		"internal/resolve", "internal/roster", "internal/sdnotify", "internal/telemetry", "internal/tickets",
 		"internal/timeline", "internal/timeline/notes", "internal/usage", "internal/vip", "internal/vmac", "proxy",

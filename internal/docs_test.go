@@ -3,6 +3,9 @@ package internal_test
 import (
 	"go/ast"
 	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -143,4 +146,70 @@ func TestKindsOfEventsAreInTheManual(t *testing.T) {
 			t.Errorf("docs/events.md does not say what %q is", k)
 		}
 	}
+}
+
+// Whoever is woken by an alert finds what to do; and what he is told to look at exists.
+func TestAlertsAreInTheManual(t *testing.T) {
+	page, metrics := manual(t, "troubleshooting.md"), manual(t, "metrics.md")
+	alerts := regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(manual(t, "alerts.yml"), -1)
+	if len(alerts) < 25 {
+		t.Fatalf("found only %d alerts", len(alerts))
+	}
+	for _, a := range alerts {
+		if !strings.Contains(page, "`"+a[1]+"`") {
+			t.Errorf("docs/troubleshooting.md does not say what to do about %s", a[1])
+		}
+	}
+	for _, m := range regexp.MustCompile(`tandem_\w+`).FindAllString(page, -1) {
+		if !strings.Contains(metrics, "| `"+m+"` |") {
+			t.Errorf("docs/troubleshooting.md names %s, which docs/metrics.md does not have", m)
+		}
+	}
+}
+
+// A link of the manual leads to a file, and to a heading of it if it names one.
+func TestLinksOfTheManualLeadSomewhere(t *testing.T) {
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	found := 0
+	for _, page := range append(pages, "../README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range link.FindAllStringSubmatch(string(text), -1) {
+			to, heading, _ := strings.Cut(l[1], "#")
+			if strings.Contains(to, "://") {
+				continue
+			}
+			found++
+			target := page
+			if to != "" {
+				target = filepath.Join(filepath.Dir(page), to)
+			}
+			text, err := os.ReadFile(target)
+			if err != nil {
+				t.Errorf("%s links to %s, which is not there", page, l[1])
+			} else if heading != "" && !slices.Contains(anchors(string(text)), heading) {
+				t.Errorf("%s links to %s, which has no such heading", page, l[1])
+			}
+		}
+	}
+	if found < 60 {
+		t.Errorf("found only %d links", found)
+	}
+}
+
+// anchors are the names that a browser knows the headings of a page by.
+func anchors(page string) (all []string) {
+	for line := range strings.Lines(page) {
+		if title := strings.TrimLeft(line, "#"); title != line {
+			title = regexp.MustCompile(`[^\w\- ]`).ReplaceAllString(strings.ToLower(strings.TrimSpace(title)), "")
+			all = append(all, strings.ReplaceAll(title, " ", "-"))
+		}
+	}
+	return all
 }

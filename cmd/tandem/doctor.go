@@ -35,7 +35,7 @@ is 1 when it finds an error; warnings are none.`
 // Run prints what is found.
 func (c *doctorCmd) Run(ctx context.Context, o output) error {
 	facts := exam.Examine(ctx, exam.Options{
-		Config: c.Config, Node: c.Node, Socket: c.Socket, State: stateDir(), WorkerUser: child.UnprivilegedName(), Listen: c.Listen,
+		Path: c.Config, Node: c.Node, Socket: c.Socket, State: stateDir(), WorkerUser: child.UnprivilegedName(), Listen: c.Listen,
 	})
 	findings := doctor.Examine(facts)
 	worst := doctor.Worst(findings)
@@ -81,7 +81,6 @@ func printFindings(w io.Writer, findings []doctor.Finding, unknown []string) err
 	for _, f := range findings {
 		count[f.Severity]++
 	}
-	_, err := fmt.Fprintf(w, "\n%d errors, %d warnings, %d in order\n", count[doctor.Error], count[doctor.Warning], count[doctor.OK])
+	_, err := fmt.Fprintf(w, "\nerrors: %d, warnings: %d, in order: %d\n", count[doctor.Error], count[doctor.Warning], count[doctor.OK])
 	return err
 }
-

@@ -12,7 +12,7 @@ import (
 // TestMain makes the test binary the program too: a node of a test runs this
 // very binary, race detector included, and its children are that binary again.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && slices.Contains([]string{"run", "agent", "worker", "status", "reload", "events"}, os.Args[1]) {
+	if len(os.Args) > 1 && slices.Contains([]string{"run", "agent", "worker", "status", "reload", "events", "doctor"}, os.Args[1]) {
 		main()
 		os.Exit(0)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"github.com/tandemlb/tandem/vrrp"
 )
@@ -104,6 +105,42 @@ func TestSocketIsClosedToOthers(t *testing.T) {
 	}
 	if mode := info.Mode().Perm(); mode != 0o660 {
 		t.Errorf("mode %04o, want 0660", mode)
+	}
+}
+
+// Whatever the process has for a umask, nobody else may write to the socket.
+func TestSocketModeIsNotTheUmasks(t *testing.T) {
+	for _, mask := range []int{0, 0o777} {
+		path := filepath.Join(t.TempDir(), "admin.sock")
+		old := unix.Umask(mask)
+		l, err := Listen(path)
+		unix.Umask(old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Lstat(path)
+		l.Close()
+		if err != nil || info.Mode().Perm() != 0o660 {
+			t.Errorf("umask %03o: %v, %v", mask, info.Mode(), err)
+		}
+	}
+}
+
+func TestSocketInTheFolderOfAnother(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to make a folder of another user")
+	}
+	dir := t.TempDir()
+	if err := os.Chown(dir, 1234, 1234); err != nil {
+		t.Fatal(err)
+	}
+	for user, ok := range map[int]bool{0: true, 1234: true, 1235: false} {
+		if err := ownFolder(dir, user); (err == nil) != ok {
+			t.Errorf("user %d: %v", user, err)
+		}
+	}
+	if err := ownFolder("/", 1235); err != nil {
+		t.Errorf("a folder of root: %v", err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -37,6 +38,9 @@ func Listen(path string) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("open admin socket: %w", err)
 	}
+	if err := ownFolder(filepath.Dir(path), os.Geteuid()); err != nil {
+		return nil, fmt.Errorf("open admin socket: %w", err)
+	}
 	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
 		c.Close()
 		return nil, fmt.Errorf("open admin socket: another process answers on %s (is tandem running already?)", path)
@@ -57,6 +61,20 @@ func Listen(path string) (net.Listener, error) {
 		return nil, fmt.Errorf("open admin socket: %w", err)
 	}
 	return l, nil
+}
+
+// ownFolder refuses a folder that belongs to another user than root and user, who could
+// put a socket of his own in the place of this one, and hear what operators say. Root
+// may put its socket where it likes.
+func ownFolder(dir string, user int) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if st, is := info.Sys().(*syscall.Stat_t); is && user != 0 && st.Uid != 0 && int(st.Uid) != user {
+		return fmt.Errorf("the folder %s belongs to another user, uid %d (hint: name one of your own with --socket)", dir, st.Uid)
+	}
+	return nil
 }
 
 // Serve has h answer on l until ctx is done. It closes l.

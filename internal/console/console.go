@@ -66,6 +66,7 @@ type Console struct {
 
 	mu      sync.Mutex
 	guesses guesses
+	session session
 }
 
 // Open binds the address and reads the files. It answers from Run on; a Console that
@@ -148,6 +149,9 @@ func (c *Console) Run(ctx context.Context) error {
 	defer parts.Wait()
 	defer cancel()
 	parts.Go(func() { c.feed.Run(ctx) })
+	if c.token != nil {
+		parts.Go(func() { c.watchToken(ctx) })
+	}
 
 	s := &http.Server{
 		Handler:           c,

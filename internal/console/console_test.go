@@ -352,6 +352,65 @@ func TestWhatIsFollowedLasts(t *testing.T) {
 	t.Errorf("it ended after %v: %v", time.Since(began), lines.Err())
 }
 
+// Who follows something with a token that is good no longer must show the new one.
+func TestWhatIsFollowedEndsWithTheToken(t *testing.T) {
+	path := tokenFile(t)
+	c := open(t, Options{TokenFile: path, Node: &historian{}})
+	url := run(t, c)
+	follow := func(path, token string) *http.Response {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { resp.Body.Close() })
+		return resp
+	}
+	next := strings.Repeat("n", tokenMin)
+	for _, token := range []string{token, next} {
+		var all []*http.Response
+		for _, path := range []string{"/v1/feed", "/v1/events?follow=1"} {
+			resp := follow(path, token)
+			if resp.StatusCode != http.StatusOK {
+				t.Fatalf("%s: %s", path, resp.Status)
+			}
+			all = append(all, resp)
+		}
+		if token == next {
+			if err := os.Remove(path); err != nil { // there is no token
+				t.Fatal(err)
+			}
+		} else {
+			replace(t, path, next)
+		}
+		for _, resp := range all {
+			if _, err := io.Copy(io.Discard, resp.Body); err != nil { // to its end
+				t.Errorf("%s: %v", resp.Request.URL, err)
+			}
+		}
+		if code := follow("/v1/feed", token).StatusCode; code != http.StatusUnauthorized && code != http.StatusServiceUnavailable {
+			t.Errorf("the old token is let in again: %d", code)
+		}
+	}
+}
+
+// historian is a node on which nothing happens.
+type historian struct{ fakeNode }
+
+func (h *historian) Timeline() admin.Timeline { return h }
+
+func (*historian) Events(time.Time, int) []admin.Event { return nil }
+
+func (*historian) Follow(ctx context.Context, _ time.Time, _ int) ([]admin.Event, <-chan admin.Event) {
+	nextC := make(chan admin.Event)
+	context.AfterFunc(ctx, func() { close(nextC) })
+	return nil, nextC
+}
+
 // A body that is announced and does not come holds no connection: there are few, and
 // nobody needs a token for this.
 func TestABodyThatDoesNotComeHoldsNothing(t *testing.T) {

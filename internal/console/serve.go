@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
@@ -40,10 +41,13 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 
 	isPage, isAccess := page.Has(r.URL.Path), r.URL.Path == "/v1/access"
-	if why, wait := c.judge(time.Now(), callOf(r, isPage || isAccess), r); why != granted {
-		c.refuse(w, r, why, wait)
+	v := c.judge(time.Now(), callOf(r, isPage || isAccess), r)
+	if v.refusal != granted {
+		c.refuse(w, r, v.refusal, v.wait)
 		return
 	}
+	r, done := within(r, v.session)
+	defer done()
 	if r.Method == http.MethodGet && r.Body == http.NoBody {
 		// Nothing more is to be read; what is followed lasts. A body that was announced
 		// is waited for before the answer, and must not be for ever.
@@ -61,31 +65,38 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// judge says why a request is refused, and after which time it may come again.
-func (c *Console) judge(now time.Time, k call, r *http.Request) (Refusal, time.Duration) {
+// verdict is what becomes of a request.
+type verdict struct {
+	refusal Refusal
+	wait    time.Duration   // after which it may come again
+	session context.Context // while which it may be answered; nil: for ever
+}
+
+// judge says what becomes of a request.
+func (c *Console) judge(now time.Time, k call, r *http.Request) verdict {
 	if why := c.rules.admits(k); why != granted || !c.rules.needsToken(k) {
-		return why, 0
+		return verdict{refusal: why}
 	}
 	shown := bearer(r)
 	if shown == "" {
-		return NoToken, 0
+		return verdict{refusal: NoToken}
 	}
 	from := gate.Remote(r.RemoteAddr)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if wait := c.guesses.wait(now, from); wait > 0 {
-		return TooMany, wait
+		return verdict{refusal: TooMany, wait: wait}
 	}
 	want, err := c.token.get(now)
 	if err != nil {
-		return TokenFile, 0
+		return verdict{refusal: TokenFile}
 	}
 	got := sha256.Sum256([]byte(shown))
 	if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
 		c.guesses.wrong(now, from)
-		return BadToken, 0
+		return verdict{refusal: BadToken}
 	}
-	return granted, 0
+	return verdict{session: c.session.of(want)}
 }
 
 // refuse answers a request that is refused.

@@ -35,6 +35,19 @@ func healthy() *Facts {
 	}
 }
 
+// Routers of others that are in nobody's way are named, so that nobody takes their number.
+func TestForeignRoutersAreNamed(t *testing.T) {
+	f := healthy()
+	for _, id := range []uint8{60, 9, 60} {
+		f.Heard = append(f.Heard, Advert{Interface: "eth0", From: netip.MustParseAddr("192.0.2.99"), RouterID: id, Version: 2})
+	}
+	for _, x := range Examine(f) {
+		if x.Check == "VRRP" && (x.Severity != OK || !strings.HasSuffix(x.Found, "; others use router_id 9 and 60")) {
+			t.Errorf("%+v", x)
+		}
+	}
+}
+
 func TestHealthyHost(t *testing.T) {
 	all := Examine(healthy())
 	for _, f := range all {

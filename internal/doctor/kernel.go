@@ -117,36 +117,40 @@ func (e *examination) reserved(port int64) bool {
 	return false
 }
 
+// table is one of the kernel's that can be full.
+type table struct {
+	check, what string
+	used, most  string // as the kernel writes them
+	sysctl      string // that sets most
+	why         string // it hurts when it is full
+}
+
 func (e *examination) conntrack() {
-	e.table("conntrack", "connections that the kernel tracks", "net.netfilter.nf_conntrack_count", "net.netfilter.nf_conntrack_max",
-		"beyond that it drops packets of new connections")
+	const most = "net.netfilter.nf_conntrack_max"
+	e.fill(table{"conntrack", "connections that the kernel tracks", e.Kernel.Sysctls["net.netfilter.nf_conntrack_count"], e.Kernel.Sysctls[most],
+		most, "beyond that it drops packets of new connections"})
 	// Three numbers: open, unused, and the most.
-	fields := strings.Fields(e.Kernel.Sysctls["fs.file-nr"])
-	if len(fields) == 3 {
-		e.fill("files", "open files of the whole host", fields[0], fields[2], "fs.file-max", "beyond that nobody can open a file or a socket")
+	if fields := strings.Fields(e.Kernel.Sysctls["fs.file-nr"]); len(fields) == 3 {
+		e.fill(table{"files", "open files of the whole host", fields[0], fields[2], "fs.file-max", "beyond that nobody can open a file or a socket"})
 	}
 }
 
-// table looks at how full a table of the kernel is, by the names of two sysctls.
-func (e *examination) table(check, what, used, most, why string) {
-	e.fill(check, what, e.Kernel.Sysctls[used], e.Kernel.Sysctls[most], most, why)
-}
-
-func (e *examination) fill(check, what, used, most, sysctl, why string) {
-	n, err1 := strconv.ParseUint(strings.TrimSpace(used), 10, 64)
-	of, err2 := strconv.ParseUint(strings.TrimSpace(most), 10, 64)
+// fill looks at how full a table is.
+func (e *examination) fill(t table) {
+	n, err1 := strconv.ParseUint(strings.TrimSpace(t.used), 10, 64)
+	of, err2 := strconv.ParseUint(strings.TrimSpace(t.most), 10, 64)
 	if err1 != nil || err2 != nil || of == 0 {
 		return // the kernel has no such table
 	}
 	percent := n / max(of/100, 1)
-	found := fmt.Sprintf("%d of %d %s", n, of, what)
-	switch fix := set(sysctl, 2*min(of, 1<<40)); {
+	found := fmt.Sprintf("%d of %d %s", n, of, t.what)
+	switch fix := set(t.sysctl, 2*min(of, 1<<40)); {
 	case percent >= full:
-		e.fail(check, found, why, fix)
+		e.fail(t.check, found, t.why, fix)
 	case percent >= nearlyFull:
-		e.warn(check, found, why, fix)
+		e.warn(t.check, found, t.why, fix)
 	default:
-		e.ok(check, found)
+		e.ok(t.check, found)
 	}
 }
 

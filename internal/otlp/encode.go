@@ -32,13 +32,17 @@ func (r Resource) message() *resourcepb.Resource {
 	return &resourcepb.Resource{Attributes: a}
 }
 
-// encode returns the spans of records as a receiver takes them, and their number.
-func encode(records []*trace.Record, of Resource) (*collectorpb.ExportTraceServiceRequest, int) {
-	n := 0
+// spansOf returns how many spans encode makes of records.
+func spansOf(records []*trace.Record) (n int) {
 	for _, r := range records {
 		n += 1 + len(r.Spans)
 	}
-	spans := make([]*tracepb.Span, 0, n)
+	return n
+}
+
+// encode returns the spans of records as a receiver takes them.
+func encode(records []*trace.Record, of Resource) *collectorpb.ExportTraceServiceRequest {
+	spans := make([]*tracepb.Span, 0, spansOf(records))
 	for _, r := range records {
 		spans = append(spans, requestSpan(r))
 		for i := range r.Spans {
@@ -48,7 +52,7 @@ func encode(records []*trace.Record, of Resource) (*collectorpb.ExportTraceServi
 	scope := &commonpb.InstrumentationScope{Name: service, Version: of.Version}
 	return &collectorpb.ExportTraceServiceRequest{ResourceSpans: []*tracepb.ResourceSpans{{
 		Resource: of.message(), ScopeSpans: []*tracepb.ScopeSpans{{Scope: scope, Spans: spans}},
-	}}}, n
+	}}}
 }
 
 // requestSpan is the span of a request as it was to the client.

@@ -52,7 +52,7 @@ func TestEncode(t *testing.T) {
 				Result: trace.Result{Reason: "ok"}},
 		},
 	}
-	m, n := encode([]*trace.Record{r}, Resource{Instance: "lb1"})
+	m, n := encode([]*trace.Record{r}, Resource{Instance: "lb1"}), spansOf([]*trace.Record{r})
 	if _, err := proto.Marshal(m); err != nil {
 		t.Fatal(err)
 	}

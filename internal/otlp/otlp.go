@@ -46,7 +46,6 @@ type Exporter struct {
 
 	sent    atomic.Uint64
 	dropped atomic.Uint64
-	fault   atomic.Pointer[string] // why the last try failed; nil: it did not
 
 	// These are those of Run.
 
@@ -60,6 +59,7 @@ type Exporter struct {
 type target struct {
 	receiver string // its base URL
 	of       Resource
+	fault    atomic.Pointer[string] // why the last try failed; nil: it did not
 }
 
 // batch is a number of spans, ready to be sent.
@@ -84,11 +84,11 @@ func (e *Exporter) Configure(receiver string, of Resource) {
 	if receiver != "" {
 		to = &target{receiver: receiver, of: of}
 	}
-	old := e.target.Swap(to)
-	if old != nil && to != nil && *old == *to {
+	old := e.target.Load()
+	if old != nil && to != nil && old.receiver == to.receiver && old.of == to.of {
 		return
 	}
-	e.fault.Store(nil)
+	e.target.Store(to)
 	select {
 	case e.changedC <- struct{}{}:
 	default:
@@ -108,9 +108,9 @@ func (e *Exporter) Stats() Stats {
 	s := Stats{Sent: e.sent.Load(), Dropped: e.dropped.Load() + e.source.Dropped()}
 	if to := e.target.Load(); to != nil {
 		s.Receiver = to.receiver
-	}
-	if fault := e.fault.Load(); fault != nil {
-		s.Error = *fault
+		if fault := to.fault.Load(); fault != nil {
+			s.Error = *fault
+		}
 	}
 	return s
 }
@@ -158,20 +158,21 @@ func (e *Exporter) next() batch {
 		if len(e.records) == 0 {
 			return batch{}
 		}
-		b, err := e.pack()
+		to := e.target.Load()
+		b, err := e.pack(to)
 		if err == nil && b.body != nil {
 			return b
 		}
 		if err != nil {
-			e.fail(err)
+			e.fail(to, err)
 		}
 		e.drop(b.spans)
 	}
 }
 
-// pack makes a batch of the records, which are given back. It has no body when there is
-// no receiver.
-func (e *Exporter) pack() (b batch, err error) {
+// pack makes a batch of the records for to, and gives them back. It has no body when that
+// is nil.
+func (e *Exporter) pack(to *target) (b batch, err error) {
 	defer func() {
 		for _, r := range e.records {
 			e.drop(r.Lost)
@@ -179,15 +180,10 @@ func (e *Exporter) pack() (b batch, err error) {
 		e.source.Release(e.records)
 		clear(e.records)
 	}()
-	of := Resource{}
-	to := e.target.Load()
-	if to != nil {
-		of = to.of
-	}
-	message, n := encode(e.records, of)
-	if b.spans = n; to == nil {
+	if b.spans = spansOf(e.records); to == nil {
 		return b, nil
 	}
+	message := encode(e.records, to.of)
 	if e.text, err = (proto.MarshalOptions{}).MarshalAppend(e.text[:0], message); err != nil {
 		return b, fmt.Errorf("encode spans: %w", err)
 	}
@@ -213,13 +209,13 @@ func (e *Exporter) send(ctx context.Context, b batch, tries int) (done bool) {
 		}
 		p, err := e.post(ctx, to, b.body)
 		if err == nil {
-			e.took(b.spans, p)
+			e.took(to, b.spans, p)
 			return true
 		}
 		if ctx.Err() != nil {
 			return false
 		}
-		e.fail(err)
+		e.fail(to, err)
 		after, again := mayRepeat(err)
 		if !again || n == tries {
 			e.drop(b.spans)
@@ -245,24 +241,24 @@ func (e *Exporter) pause(ctx context.Context, d time.Duration) bool {
 	return true
 }
 
-// took counts spans that were sent, but for those that were not taken.
-func (e *Exporter) took(spans int, p partly) {
+// took counts spans that to was sent, but for those that it has not taken.
+func (e *Exporter) took(to *target, spans int, p partly) {
 	rejected := int(min(p.rejected, int64(spans)))
 	e.sent.Add(uint64(spans - rejected))
 	e.drop(rejected)
 	if rejected > 0 {
-		e.fail(fmt.Errorf("the receiver rejects %d of %d spans: %q", rejected, spans, p.why))
-	} else if e.fault.Swap(nil) != nil {
+		e.fail(to, fmt.Errorf("the receiver rejects %d of %d spans: %q", rejected, spans, p.why))
+	} else if to.fault.Swap(nil) != nil {
 		e.log.Info("the receiver of traces takes spans again")
 	}
 }
 
 func (e *Exporter) drop(spans int) { e.dropped.Add(uint64(spans)) }
 
-// fail remembers why spans could not be sent, and says so once.
-func (e *Exporter) fail(err error) {
+// fail remembers why spans could not be sent to a receiver, and says so once.
+func (e *Exporter) fail(to *target, err error) {
 	text := err.Error()
-	if e.fault.Swap(&text) == nil {
+	if to.fault.Swap(&text) == nil {
 		e.log.Warn("traces are not sent", zap.Error(err))
 	}
 }

@@ -343,6 +343,40 @@ func TestReload(t *testing.T) {
 	})
 }
 
+// What fails is told of the receiver that it failed with, though there is another by then.
+func TestAFaultIsThatOfItsReceiver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answerC := make(chan int)
+		f := start(t, func(int, *http.Request) (*http.Response, error) { return answers(<-answerC) })
+		f.record(1)
+		time.Sleep(every)
+		synctest.Wait() // the call is on its way
+		f.Configure("http://other", Resource{})
+		answerC <- 503
+		synctest.Wait()
+		if got := f.Stats(); got.Receiver != "http://other" || got.Error != "" {
+			t.Errorf("of a receiver that was not asked yet: %+v", got)
+		}
+		answerC <- 503
+		synctest.Wait()
+		f.Configure("http://other", Resource{}) // which changes nothing
+		if got := f.Stats(); got.Error == "" {
+			t.Errorf("of a receiver that is busy: %+v", got)
+		}
+		go func() {
+			for range tries {
+				answerC <- 200
+			}
+		}()
+		time.Sleep(time.Minute)
+		f.stop()
+		f.check(1, 0)
+		for range tries - 1 {
+			<-answerC
+		}
+	})
+}
+
 func TestRetryAfter(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for value, want := range map[string]time.Duration{
@@ -447,4 +481,17 @@ func TestReceiverByName(t *testing.T) {
 		}
 		client.CloseIdleConnections()
 	}
+}
+
+// FuzzRetryAfter reads how long a receiver asks to wait.
+func FuzzRetryAfter(f *testing.F) {
+	for _, v := range []string{"", "1", "-1", "99999999999", "Wed, 21 Oct 2026 07:28:00 GMT", "soon"} {
+		f.Add(v)
+	}
+	now := time.Date(2026, 10, 21, 7, 27, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, value string) {
+		if d := retryAfter(value, now); d < 0 || d > maxAfter {
+			t.Errorf("%q: %v", value, d)
+		}
+	})
 }

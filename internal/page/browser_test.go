@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/tandemlb/tandem/internal/admin"
 	"github.com/tandemlb/tandem/internal/lab/browser"
 	"github.com/tandemlb/tandem/internal/verdict"
+	"github.com/tandemlb/tandem/vrrp"
 )
 
 // tells serves the page, with a feed of these events that stays open.
@@ -108,4 +110,64 @@ func TestABusyNodeIsAskedAgain(t *testing.T) {
 		tab.Wait(fmt.Sprintf(`document.querySelector("#lost").textContent.includes("come again: %d") && document.querySelector("#ask").hidden`, i+1))
 	}
 	tab.Wait(`document.querySelector("#headline")?.textContent === "All is well" && document.querySelector("#lost").hidden`)
+}
+
+// Whatever state a node is in, the page shows it.
+func TestThePageShowsEachState(t *testing.T) {
+	now := time.Now()
+	vip := func(role vrrp.Role) admin.VIP {
+		return admin.VIP{Name: "main", Role: role, Since: now, Reason: "why", Base: 200, Priority: 200, Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.100/24")}}
+	}
+	peer := admin.Peer{Name: "lb2", Address: netip.MustParseAddr("192.0.2.12")}
+	heard := peer
+	heard.Alive, heard.Fit, heard.Hash = true, true, "aa"
+	heard.Roles, heard.Priorities = map[string]vrrp.Role{"main": vrrp.Backup}, map[string]uint8{"main": 150}
+	states := []struct {
+		change func(*admin.Status)
+		says   string
+	}{
+		{func(*admin.Status) {}, "This node is a plain proxy"},
+		{func(s *admin.Status) { s.VIPs, s.Peers = append(s.VIPs, vip(vrrp.Init)), append(s.Peers, peer) }, "Not heard yet"},
+		{func(s *admin.Status) { s.VIPs, s.Peers = append(s.VIPs, vip(vrrp.Backup)), append(s.Peers, heard) }, "nobody"},
+		{func(s *admin.Status) {
+			heard.Verdict, heard.Explained, heard.Alive = "death", "silent on both channels", false
+			s.VIPs, s.Peers = append(s.VIPs, vip(vrrp.Active)), append(s.Peers, heard)
+		}, "Silent on both channels"},
+		{func(s *admin.Status) {
+			heard.Verdict, heard.Alive, heard.Roles, heard.Priorities = "gossip_cut", false, nil, nil
+			s.VIPs, s.Peers, s.Agent = append(s.VIPs, vip(vrrp.Active)), append(s.Peers, heard), &admin.Process{Error: "it has ended"}
+		}, "it has ended"},
+		{func(s *admin.Status) {
+			s.Pools = append(s.Pools, admin.Pool{Name: "web", Servers: []admin.Server{{Name: "a", Health: "unknown"}}})
+			s.Listeners = append(s.Listeners, admin.Listener{Name: "dns", Protocol: "udp", Bind: []string{":53"}, Refused: map[string]uint64{"full": 3}})
+			s.Names = []admin.Name{{Name: "web.internal", Addresses: []string{}}}
+		}, "not checked"},
+		{func(s *admin.Status) {
+			s.Certificates.List = []admin.Certificate{{Listener: "shop", Subject: "CN=shop", NotAfter: now.Add(-time.Hour)}}
+			s.Config.Refused, s.Timeline = "line one\nline two", "no space left on device"
+		}, "expired 1 h ago"},
+	}
+	next := make(chan Snapshot)
+	tab := tells(t, func(w http.ResponseWriter, r *http.Request) {
+		for {
+			select {
+			case s := <-next:
+				send(w, s)
+			case <-r.Context().Done():
+				return
+			}
+		}
+	})
+	for i, state := range states {
+		s := scene(now)
+		s.Status.Node, s.Status.Fit = fmt.Sprint("state ", i), true
+		state.change(&s.Status)
+		s.Verdict = verdict.Judge(now.Add(time.Minute), &s.Status)
+		next <- s
+		tab.Wait(fmt.Sprintf(`document.querySelector("#name").textContent === %q && document.querySelector("#node").innerText.includes("This node")`, s.Status.Node))
+		tab.Wait(fmt.Sprintf(`document.querySelector("main").innerText.includes(%q)`, state.says))
+	}
+	if said := tab.Said(); len(said) > 0 {
+		t.Errorf("the console says %q", said)
+	}
 }

@@ -96,3 +96,32 @@ func TestRoutersOfBothFamilies(t *testing.T) {
 		t.Errorf("routers\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
 	}
 }
+
+// A container that is connected again has its address on another interface.
+func TestRoutersFollowTheirAddress(t *testing.T) {
+	cfg := parse(t, "nodes: {lb1: 192.0.2.11, lb2: 192.0.2.12}\nvip: 192.0.2.100/24\nlisteners: {web: {bind: \":80\", servers: [\"192.0.2.21:80\"]}}\n")
+	self := cfg.Nodes[0]
+	at := func(name, prefix string) Interface {
+		return Interface{Name: name, Prefixes: []netip.Prefix{netip.MustParsePrefix(prefix)}}
+	}
+	first := []Interface{at("lo", "127.0.0.1/8"), at("eth0", "192.0.2.11/24")}
+	routers, err := Routers(cfg, self, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		host []Interface
+		want string // the interface; empty: nothing is to change
+	}{
+		"the same":                 {first, ""},
+		"its address has moved":    {[]Interface{at("eth0", "192.0.2.9/24"), at("eth1", "192.0.2.11/24")}, ""},
+		"it is gone":               {first[:1], ""},
+		"another in its place":     {[]Interface{first[0], at("eth1", "192.0.2.11/24")}, "eth1"},
+		"another one, not the one": {[]Interface{first[0], at("eth1", "192.0.2.13/24")}, ""},
+	} {
+		next, moved := Follow(Placed{cfg, self, routers}, tc.host)
+		if moved != (tc.want != "") || moved && next[0].Interface != tc.want {
+			t.Errorf("%s: %t, %+v", name, moved, next)
+		}
+	}
+}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tandemlb/tandem/internal/child"
 	"github.com/tandemlb/tandem/internal/ipc"
+	"github.com/tandemlb/tandem/internal/place"
 	"github.com/tandemlb/tandem/internal/telemetry"
 	"github.com/tandemlb/tandem/vrrp"
 )
@@ -25,6 +26,8 @@ const (
 	// endTimeout is how long a child that has closed its control socket, or
 	// whose time is over, has to end.
 	endTimeout = time.Second
+	// beginWithin is how long a child that has been started may take to say anything.
+	beginWithin = 15 * time.Second
 	// silentReports is how many seconds an agent may be silent, which reports
 	// once a second, before it is ended. Its addresses go by their lease anyway.
 	silentReports = 5
@@ -155,8 +158,8 @@ func (a *agentLink) watch(ctx context.Context, proc *child.Process) {
 	// agent is not to blame.
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	silent := 0
-	for silent < silentReports {
+	silent, allowed := 0, int(beginWithin/time.Second)
+	for silent < allowed {
 		select {
 		case <-proc.Done:
 			return
@@ -168,7 +171,7 @@ func (a *agentLink) watch(ctx context.Context, proc *child.Process) {
 		a.mu.Lock()
 		silent++
 		if a.heard > 0 {
-			silent = 0
+			silent, allowed = 0, silentReports
 		}
 		a.heard = 0
 		a.mu.Unlock()
@@ -344,4 +347,26 @@ func (v agentView) slept() ipc.Sleep {
 // run keeps the agent running until it has been told to leave, or ctx is done.
 func (a *agentLink) run(ctx context.Context) {
 	child.Keep(ctx, "agent", a.log, a.session)
+}
+
+// placed returns the virtual routers as they run.
+func (s *Supervisor) placed() place.Placed {
+	l := s.current()
+	return place.Placed{Config: l.config, Self: l.self, Routers: l.routers}
+}
+
+// move runs the virtual routers where p says, unless a reload was quicker.
+func (s *Supervisor) move(p place.Placed) {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	next := *s.current()
+	if next.config != p.Config || s.stopping || s.agent == nil {
+		return
+	}
+	next.routers = p.Routers
+	s.mu.Lock()
+	s.now = &next
+	s.mu.Unlock()
+	s.o.Log.Warn("an interface has been replaced, the VIPs follow it", zap.String("interface", p.Routers[0].Interface))
+	s.agent.configure(ipc.AgentConfig{Routers: p.Routers, Notice: s.notice})
 }

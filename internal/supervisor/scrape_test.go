@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -60,7 +61,12 @@ func TestReloadMovesTheMetrics(t *testing.T) {
 	if err := reload("metrics: {listen: " + a + "}\n"); err != nil || !strings.Contains(get(a), "tandem_worker_scrape_ok 1\n") {
 		t.Errorf("%v, metrics %.100q", err, get(a))
 	}
-	if err := reload("metrics: {listen: " + at + "}\n"); err == nil || !strings.Contains(err.Error(), "open metrics.listen") || get(a) == "" {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	if err := reload("metrics: {listen: " + taken.Addr().String() + "}\n"); err == nil || !strings.Contains(err.Error(), "open metrics.listen") || get(a) == "" {
 		t.Errorf("an address that is taken: %v", err)
 	}
 	if err := reload("metrics: {listen: " + b + "}\n"); err != nil || get(b) == "" || get(a) != "" {

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandemlb/tandem/internal/admin"
+	"github.com/tandemlb/tandem/internal/capability"
 	"github.com/tandemlb/tandem/internal/certs"
 	"github.com/tandemlb/tandem/internal/child"
 	"github.com/tandemlb/tandem/internal/config"
@@ -28,6 +29,7 @@ import (
 	"github.com/tandemlb/tandem/internal/listen"
 	"github.com/tandemlb/tandem/internal/metrics"
 	"github.com/tandemlb/tandem/internal/peer"
+	"github.com/tandemlb/tandem/internal/place"
 	"github.com/tandemlb/tandem/internal/sdnotify"
 	"github.com/tandemlb/tandem/internal/telemetry"
 	"github.com/tandemlb/tandem/internal/tickets"
@@ -40,7 +42,7 @@ import (
 const (
 	leaveTimeout = 3 * time.Second  // for the agent to hand its addresses over
 	drainTimeout = 10 * time.Second // for the worker to finish what it has begun
-	startTimeout = 10 * time.Second // for the worker to serve for the first time
+	startTimeout = 30 * time.Second // for the worker to serve for the first time, or its successor
 )
 
 // Options configures a Supervisor.
@@ -111,7 +113,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := requireCapabilities(len(first.routers) > 0); err != nil {
+	if err := capability.Require(len(first.routers) > 0, child.Unprivileged() != nil); err != nil {
 		return err
 	}
 	level, err := zap.ParseAtomicLevel(first.config.Log.Level)
@@ -289,6 +291,7 @@ func (s *Supervisor) serve(ctx context.Context, api func(context.Context) error)
 	parts.Go(func() { s.reloadOn(coordinated, s.o.ReloadC) })
 	parts.Go(func() { s.runServers(coordinated) })
 	parts.Go(func() { s.runFiles(coordinated) })
+	parts.Go(func() { place.Run(coordinated, s.placed, s.move) })
 	parts.Go(func() { failedC <- s.awaitFirst(coordinated) })
 
 	var err error

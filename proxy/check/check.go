@@ -38,7 +38,16 @@ type Way struct {
 }
 
 // A probe looks at a server once. Evidence says what it saw, good or bad.
-type probe func(context.Context, Way) (evidence string, ok bool)
+type probe func(context.Context, Way) (evidence string, saw sight)
+
+// sight is what a probe saw of a server.
+type sight uint8
+
+const (
+	sawGood    sight = iota
+	sawBad           // it is the server's fault, as far as can be known
+	sawNothing       // this host had no descriptor, port or memory to look
+)
 
 // New returns a checker of server, whose check must be of a kind other than
 // proxy.CheckNone. It owns random, the source of the jitter. Observe is called
@@ -113,12 +122,12 @@ func (c *Checker) drop() {
 func (c *Checker) once(ctx context.Context) {
 	probeCtx, cancel := context.WithTimeout(ctx, c.check.Timeout)
 	defer cancel()
-	evidence, ok := c.probe(probeCtx, *c.way.Load())
-	if ctx.Err() != nil {
-		return // stopped: the probe was cut short
+	evidence, saw := c.probe(probeCtx, *c.way.Load())
+	if ctx.Err() != nil || saw == sawNothing {
+		return // it was stopped, and the probe cut short; or there is nothing to be said
 	}
 	verdict := c.server.CheckFailed
-	if ok {
+	if saw == sawGood {
 		verdict = c.server.CheckPassed
 	}
 	if v := verdict(time.Now(), evidence); v.Changed {

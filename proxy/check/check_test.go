@@ -32,19 +32,26 @@ func server(t *testing.T, address string, check proxy.Check) *upstream.Server {
 // fake is a server that a Checker in a synctest bubble probes.
 type fake struct {
 	bad    atomic.Bool
+	blind  atomic.Bool
 	took   time.Duration // of a probe
 	probes []time.Time   // when each began
 
 	changes []upstream.Health
 }
 
-func (f *fake) probe(ctx context.Context, _ Way) (string, bool) {
+func (f *fake) probe(ctx context.Context, _ Way) (string, sight) {
 	f.probes = append(f.probes, time.Now())
 	select {
 	case <-time.After(f.took):
-		return "as told", !f.bad.Load()
+		if f.blind.Load() {
+			return "as told", sawNothing
+		}
+		if f.bad.Load() {
+			return "as told", sawBad
+		}
+		return "as told", sawGood
 	case <-ctx.Done():
-		return "no answer in time", false
+		return "no answer in time", sawBad
 	}
 }
 
@@ -137,6 +144,22 @@ func TestFollowsTheServer(t *testing.T) {
 		stop()
 		want := []upstream.Health{upstream.Up, upstream.Down, upstream.Up}
 		if diff := cmp.Diff(want, f.changes); diff != "" {
+			t.Errorf("changes (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A host that has no descriptor left says nothing of its servers.
+func TestAProbeThatSeesNothingIsNoVerdict(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		_, stop := f.start(t, every2s)
+		pass(10 * time.Second)
+		f.blind.Store(true)
+		pass(time.Minute)
+		synctest.Wait()
+		stop()
+		if diff := cmp.Diff([]upstream.Health{upstream.Up}, f.changes); diff != "" {
 			t.Errorf("changes (-want +got):\n%s", diff)
 		}
 	})

@@ -89,13 +89,13 @@ func TestProbesBeginWithTheHeaderThatThePoolSends(t *testing.T) {
 					at, began := serve(config)
 					ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 					defer cancel()
-					evidence, ok := newProbe(at, check)(ctx, way)
+					evidence, saw := newProbe(at, check)(ctx, way)
 					err := <-began
-					if header != proxy.ProxyNone && (!ok || err != nil) {
-						t.Errorf("probe = %q, %v; the server: %v", evidence, ok, err)
+					if header != proxy.ProxyNone && (saw != sawGood || err != nil) {
+						t.Errorf("probe = %q, %v; the server: %v", evidence, saw, err)
 					}
-					if header == proxy.ProxyNone && (err == nil || check == get && ok) {
-						t.Errorf("probe = %q, %v, without a header; the server: %v", evidence, ok, err)
+					if header == proxy.ProxyNone && (err == nil || check == get && saw == sawGood) {
+						t.Errorf("probe = %q, %v, without a header; the server: %v", evidence, saw, err)
 					}
 				})
 			}

@@ -20,37 +20,45 @@ const maxHead = 64 << 10
 func newProbe(address netip.AddrPort, check proxy.Check) probe {
 	switch check.Kind {
 	case proxy.CheckTCP:
-		return func(ctx context.Context, way Way) (string, bool) { return probeTCP(ctx, target{address, way}) }
+		return func(ctx context.Context, way Way) (string, sight) { return probeTCP(ctx, target{address, way}) }
 	case proxy.CheckHTTP:
-		return func(ctx context.Context, way Way) (string, bool) { return probeHTTP(ctx, target{address, way}, check) }
+		return func(ctx context.Context, way Way) (string, sight) { return probeHTTP(ctx, target{address, way}, check) }
 	default:
 		panic(fmt.Sprintf("check: unhandled kind %q", check.Kind))
 	}
 }
 
-func probeTCP(ctx context.Context, to target) (string, bool) {
+func probeTCP(ctx context.Context, to target) (string, sight) {
 	c, err := to.dial(ctx)
 	if err != nil {
-		return dial.Evidence(err), false
+		return dial.Evidence(err), blame(err)
 	}
 	c.Close()
 	if to.TLS != nil {
-		return "TLS: connected", true
+		return "TLS: connected", sawGood
 	}
-	return "connected", true
+	return "connected", sawGood
 }
 
-func probeHTTP(ctx context.Context, to target, check proxy.Check) (string, bool) {
+// blame says what an error tells of the server.
+func blame(err error) sight {
+	if dial.Blames(err) {
+		return sawBad
+	}
+	return sawNothing
+}
+
+func probeHTTP(ctx context.Context, to target, check proxy.Check) (string, sight) {
 	what := check.Method + " " + check.Path
 	status, err := ask(ctx, to, check)
 	switch {
 	case err != nil:
-		return what + ": " + evidence(err), false
+		return what + ": " + evidence(err), blame(err)
 	// A redirect is an answer, not something to follow.
 	case !check.Expect.Contains(status):
-		return fmt.Sprintf("%s: status %d, expected %d-%d", what, status, check.Expect.Low, check.Expect.High), false
+		return fmt.Sprintf("%s: status %d, expected %d-%d", what, status, check.Expect.Low, check.Expect.High), sawBad
 	}
-	return fmt.Sprintf("%s: status %d", what, status), true
+	return fmt.Sprintf("%s: status %d", what, status), sawGood
 }
 
 // ask sends a request and returns the status of the answer, on a connection of its

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tandemlb/tandem/proxy"
 	"github.com/tandemlb/tandem/proxy/upstream"
 )
@@ -69,11 +71,33 @@ func TestProbes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), tt.timeout)
 			defer cancel()
-			evidence, ok := newProbe(netip.MustParseAddrPort(tt.address), tt.check)(ctx, Way{})
-			if evidence != tt.evidence || ok != tt.ok {
-				t.Errorf("probe = %q, %v; want %q, %v", evidence, ok, tt.evidence, tt.ok)
+			evidence, saw := newProbe(netip.MustParseAddrPort(tt.address), tt.check)(ctx, Way{})
+			if evidence != tt.evidence || saw == sawNothing || (saw == sawGood) != tt.ok {
+				t.Errorf("probe = %q, %v; want %q, %v", evidence, saw, tt.evidence, tt.ok)
 			}
 		})
+	}
+}
+
+func TestWantOfDescriptorsIsNoFaultOfTheServer(t *testing.T) {
+	web := httptest.NewServer(http.NotFoundHandler())
+	defer web.Close()
+	at := netip.MustParseAddrPort(web.Listener.Addr().String())
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	for _, check := range []proxy.Check{{Kind: proxy.CheckTCP}, {Kind: proxy.CheckHTTP, Method: http.MethodGet, Path: "/"}} {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: limit.Max}); err != nil {
+			t.Fatal(err)
+		}
+		evidence, saw := newProbe(at, check)(t.Context(), Way{})
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			t.Fatal(err)
+		}
+		if saw != sawNothing {
+			t.Errorf("%s: %q, %v", check.Kind, evidence, saw)
+		}
 	}
 }
 

@@ -123,6 +123,9 @@ func (r *Request) Finish(ids *IDs) {
 // peers say. It is the zero Addr when nobody knows.
 func (r *Request) Client() netip.Addr { return r.client }
 
+// Trusted reports whether what the peer says about others is believed.
+func (r *Request) Trusted() bool { return r.trusted }
+
 // HTTPS reports whether the client spoke TLS, to this proxy or to a trusted one.
 func (r *Request) HTTPS() bool { return r.proto == "https" }
 

@@ -280,7 +280,7 @@ func (x *exchange) judge() (reply, bool) {
 		return reply{status: statusMethodNotAllowed, reason: accesslog.ClientError, close: !x.req.Body.Empty()}, false
 	}
 	x.trace()
-	x.record.span.Begin(x.traces, &x.req, x.record.start)
+	x.record.span.Begin(x.traces, &x.req, x.origin.Trusted(), x.record.start)
 	if x.origin.Loops() {
 		return reply{status: statusLoopDetected, reason: accesslog.Loop, close: !x.req.Body.Empty()}, false
 	}

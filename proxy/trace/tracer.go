@@ -17,6 +17,10 @@ const (
 	wakeAt = 256
 )
 
+// maxAsked is how many requests a second of one buffer are recorded because a stranger says
+// that their traces are. More would be for him to keep the receiver busy with.
+const maxAsked = 100
+
 // off is the bound of a tracer that takes no part.
 const off = math.MaxUint64
 
@@ -116,10 +120,23 @@ type Buffer struct {
 	random *rand.PCG
 	doneC  chan *Record // to be collected
 	freeC  chan *Record // to be used again
+
+	asked   int       // by strangers, since askedAt
+	askedAt time.Time // less than a second ago, or nothing is asked
 }
 
 // On reports whether requests are traced at all.
 func (b *Buffer) On() bool { return b.tracer.bound.Load() != off }
+
+// Heeds reports whether a request that began at start is recorded because a stranger says
+// that its trace is: of so many a second.
+func (b *Buffer) Heeds(start time.Time) bool {
+	if d := start.Sub(b.askedAt); d < 0 || d >= time.Second {
+		b.asked, b.askedAt = 0, start
+	}
+	b.asked++
+	return b.asked <= maxAsked
+}
 
 // Begin returns a record for a request that began at start, if it is to be recorded:
 // when the trace that it belongs to is, or it belongs to none and begins one that is

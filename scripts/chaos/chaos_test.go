@@ -37,7 +37,7 @@ func TestAShortRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	binary := filepath.Join(t.TempDir(), "tandem")
-	build := exec.Command("go", "build", "-o", binary, "../../cmd/tandem")
+	build := exec.Command("go", "build", "-trimpath", "-o", binary, "../../cmd/tandem") // as make does: all but the linking is cached
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build tandem: %v\n%s", err, out)

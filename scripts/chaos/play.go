@@ -111,6 +111,6 @@ func playAt(ctx context.Context, p plan.Plan, dir string) (outcome, error) {
 	err = errors.Join(err, s.Finish(context.WithoutCancel(ctx)), s.Logs(), s.Close())
 	end()
 	sitting.Wait()
-	record.Figures = c.judge.Figures
+	record.Figures, record.Excused = c.judge.Figures, c.judge.Excused
 	return outcome{record}, err
 }

@@ -1,8 +1,9 @@
 package container
 
 import (
+	"bytes"
 	"errors"
-	"net/netip"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -75,10 +76,27 @@ func (h *hosts) start(t *testing.T, name, host string, options ...string) {
 	h.run(h.Lab.Host(host), h.args(name, append([]string{"--detach"}, options...)...)...)
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("log of %s:\n%s", name, h.log(name))
+			t.Logf("log of %s:\n%s", name, lastWords(h.log(name)))
 		}
 		h.run(nil, "rm", "--force", "--time", "0", name)
 	})
+}
+
+// owners returns what looks who has the VIP.
+func (h *hosts) owners(t *testing.T) func() ([]string, string) {
+	return func() (owners []string, believed string) {
+		owners, err := h.Owners()
+		neighbour, err1 := h.Lab.Host(failover.Client).Neighbor(failover.VIP().Addr())
+		if err := errors.Join(err, err1); err != nil {
+			t.Error(err)
+		}
+		for _, n := range failover.Nodes() {
+			if mac, err := h.Lab.Host(n.Name).MAC(); err == nil && bytes.Equal(mac, neighbour) {
+				believed = n.Name
+			}
+		}
+		return owners, believed
+	}
 }
 
 func (h *hosts) testFailover(t *testing.T) {
@@ -94,42 +112,33 @@ func (h *hosts) testFailover(t *testing.T) {
 		}
 		return s.Fit && s.VIPs[0].Role == vrrp.Backup && s.VIPs[0].Active.IsValid(), s.VIPs[0].Error
 	})
-	err := h.StartTraffic(func(target netip.Addr) *exec.Cmd {
-		return exec.Command(h.binary, "demo", "--prober", target.String())
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := h.WaitCalm(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for _, event := range []failover.Event{
-		{Name: "kill -9 of the container", Heirs: []string{failover.LB2}, AloneWithin: tooLong, Do: func() error {
+	traffic := startTraffic(t, h.Lab.Host(failover.Client), failover.VIP().Addr())
+	traffic.look = h.owners(t)
+	traffic.served(t)
+	for _, event := range []struct {
+		name, heir string
+		do         func() error
+	}{
+		{"kill -9 of the container", failover.LB2, func() error {
 			_, err := h.try(nil, "kill", "--signal", "KILL", "host1")
 			return err
 		}},
-		{Name: "it starts, and takes over", Heirs: []string{failover.LB1}, AloneWithin: tooLong, Do: func() error {
+		{"it starts, and takes over", failover.LB1, func() error {
 			_, err := h.try(h.Lab.Host(failover.LB1), "start", "host1")
 			return err
 		}},
-		{Name: "podman stop", Heirs: []string{failover.LB2}, AloneWithin: tooLong, Do: func() error {
+		{"podman stop", failover.LB2, func() error {
 			_, err := h.try(nil, "stop", "--time", "20", "host1")
 			return err
 		}},
 	} {
-		all, err := h.Measure(t.Context(), event)
-		if err != nil {
-			t.Fatal(err)
+		if w := traffic.measure(t, event.name, event.heir, event.do); w.Outage > tooLong {
+			t.Errorf("%s: no answer for %v", event.name, w.Outage)
 		}
-		o := all[0]
-		t.Logf("%-28s %s  no answer for %4d ms, %d of %d requests failed %v (the prober itself was held up for %d ms at most)",
-			event.Name, o.Handover(), o.Window.Outage.Milliseconds(), o.Window.Failed, o.Window.Requests, o.Window.Failures, o.Window.Stall.Milliseconds())
-		if o.Window.Outage > tooLong || !slices.Equal(o.After, event.Heirs) {
-			t.Errorf("%s: owners %v, no answer for %v", event.Name, o.After, o.Window.Outage)
-		}
-	}
-	if err := h.StopTraffic(); err != nil {
-		t.Error(err)
+		eventually(t, event.heir+" alone has the VIP", func() (bool, string) {
+			owners, _ := traffic.look()
+			return slices.Equal(owners, []string{event.heir}), fmt.Sprint(owners)
+		})
 	}
 	// What it had is not on its host any more.
 	if has, err := h.Lab.Host(failover.LB1).Has(failover.VIP().Addr()); has || err != nil {

@@ -7,19 +7,15 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 
 	"github.com/tandemlb/tandem/internal/admin"
 	"github.com/tandemlb/tandem/internal/lab"
-	"github.com/tandemlb/tandem/internal/lab/failover"
 	"github.com/tandemlb/tandem/internal/lab/probe"
 )
 
@@ -40,7 +36,7 @@ type pair struct {
 	compose composeFile
 	host    *lab.Host
 	pids    map[string]int
-	flow    *failover.Flow
+	traffic *traffic
 }
 
 // compose starts the services, and waits until the client is served by lb1.
@@ -53,7 +49,7 @@ func (e *engine) compose(t *testing.T, host *lab.Host) *pair {
 	t.Cleanup(func() {
 		if t.Failed() {
 			for _, name := range []string{"lb1", "lb2"} {
-				t.Logf("log of %s:\n%s", name, e.log(name))
+				t.Logf("log of %s:\n%s", name, lastWords(e.log(name)))
 			}
 		}
 		e.run(host, append([]string{"rm", "--force", "--time", "0"}, p.names()...)...)
@@ -63,11 +59,9 @@ func (e *engine) compose(t *testing.T, host *lab.Host) *pair {
 		p.pids[name] = e.pid(name)
 	}
 	p.expectOwner("lb1")
-	p.flow = &failover.Flow{Address: vip, Traffic: probe.NewRecorder()}
-	p.startTraffic()
-	if _, err := p.flow.WaitCalm(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	p.traffic = startTraffic(t, nil, vip.Addr(), "nsenter", fmt.Sprintf("--net=/proc/%d/ns/net", p.pids["client"]))
+	p.traffic.look = p.owners
+	p.traffic.served(t)
 	return p
 }
 
@@ -77,27 +71,6 @@ func (p *pair) names() []string {
 		names = append(names, name)
 	}
 	return names
-}
-
-// startTraffic asks the VIP every millisecond from the network of the client.
-func (p *pair) startTraffic() {
-	p.t.Helper()
-	cmd := exec.Command("nsenter", fmt.Sprintf("--net=/proc/%d/ns/net", p.pids["client"]), p.binary, "demo", "--prober", vip.Addr().String())
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		p.t.Fatal(err)
-	}
-	recorded := make(chan error, 1)
-	go func() { recorded <- p.flow.Traffic.Record(out) }()
-	p.t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-recorded // it ends with the process
-		_ = cmd.Wait()
-	})
 }
 
 // inside calls f for the network of a container; an error when it has none.
@@ -116,16 +89,19 @@ func (p *pair) inside(name string, f func(*netlink.Handle) error) error {
 }
 
 // has reports whether a container that runs has the VIP, and the MAC address of its
-// eth0, which may not be there.
+// interface, which may not be there.
 func (p *pair) has(name string) (has bool, mac net.HardwareAddr) {
 	_ = p.inside(name, func(h *netlink.Handle) error {
-		link, err := h.LinkByName("eth0")
-		if err != nil {
-			return err
+		links, err := h.LinkList()
+		for _, link := range links {
+			if link.Attrs().Name == "lo" {
+				continue
+			}
+			mac = link.Attrs().HardwareAddr
+			all, aerr := h.AddrList(link, netlink.FAMILY_V4)
+			err = errors.Join(err, aerr)
+			has = has || slices.ContainsFunc(all, func(a netlink.Addr) bool { return a.IP.Equal(vip.Addr().AsSlice()) })
 		}
-		mac = link.Attrs().HardwareAddr
-		all, err := h.AddrList(link, netlink.FAMILY_V4)
-		has = slices.ContainsFunc(all, func(a netlink.Addr) bool { return a.IP.Equal(vip.Addr().AsSlice()) })
 		return err
 	})
 	return has, mac
@@ -181,26 +157,10 @@ func (p *pair) expectRole(name, role string) (s *admin.Status) {
 	return s
 }
 
-// measure has an event happen, waits until heir has the VIP and the client is served,
-// and returns what the client felt.
+// measure is that of the traffic.
 func (p *pair) measure(event, heir string, do func() error) probe.Window {
 	p.t.Helper()
-	at := time.Now()
-	if err := do(); err != nil {
-		p.t.Fatal(err)
-	}
-	eventually(p.t, event+": the client is with "+heir, func() (bool, string) {
-		owners, believed := p.owners()
-		return slices.Contains(owners, heir) && believed == heir, fmt.Sprintf("owners %v, the client believes %q", owners, believed)
-	})
-	end, err := p.flow.WaitCalm(p.t.Context())
-	if err != nil {
-		p.t.Fatal(errors.Join(fmt.Errorf("%s: %w", event, err)))
-	}
-	w := p.flow.Traffic.Window(at.Add(-20*time.Millisecond), end)
-	p.t.Logf("%-28s -> %s  no answer for %4d ms, %d of %d requests failed %v (the prober itself was held up for %d ms at most)",
-		event, heir, w.Outage.Milliseconds(), w.Failed, w.Requests, w.Failures, w.Stall.Milliseconds())
-	return w
+	return p.traffic.measure(p.t, event, heir, do)
 }
 
 // podman returns a call of podman on the host, to be made later.
@@ -223,9 +183,7 @@ func (p *pair) returns() {
 	p.t.Helper()
 	p.expectOwner("lb1")
 	p.expectRole("lb1", "active")
-	if _, err := p.flow.WaitCalm(p.t.Context()); err != nil {
-		p.t.Fatal(err)
-	}
+	p.traffic.served(p.t)
 }
 
 func contains(t *testing.T, text string, parts ...string) {

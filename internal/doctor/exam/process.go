@@ -231,7 +231,7 @@ func networkd(_ string, index int) (yes, keeps bool) {
 func keepsAll(text string) bool {
 	keeps := false
 	for line := range strings.Lines(text) {
-		if v, is := strings.CutPrefix(strings.TrimSpace(line), "KeepConfiguration="); is {
+		if key, v, is := strings.Cut(line, "="); is && strings.TrimSpace(key) == "KeepConfiguration" {
 			keeps = slices.Contains([]string{"yes", "true", "on", "1"}, strings.ToLower(strings.TrimSpace(v)))
 		}
 	}

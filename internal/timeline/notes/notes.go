@@ -121,7 +121,7 @@ const seldomEvery = time.Minute
 // seldom is says for what others cause, who may go on for ever.
 func (n *Notes) seldom(e admin.Event) {
 	about := topic{e.Kind, e.Subject}
-	if n.last[about] == e.What || e.At.Sub(n.seldomAt[about]) < seldomEvery {
+	if n.last[about] == e.What || e.At.Sub(n.seldomAt[about]).Abs() < seldomEvery {
 		return
 	}
 	n.seldomAt[about] = e.At
@@ -198,7 +198,7 @@ func (n *Notes) router(now time.Time, r ipc.RouterState) {
 	}
 	if k := r.Conflict; k != nil {
 		about := topic{admin.ConflictEvent, r.Name}
-		if k.At.Sub(n.sighted[r.Name]) > conflictOver {
+		if k.At.Sub(n.sighted[r.Name]).Abs() > conflictOver {
 			delete(n.last, about)
 		}
 		n.sighted[r.Name] = k.At

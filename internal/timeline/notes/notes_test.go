@@ -113,6 +113,20 @@ func TestWhatOthersDoForEverIsSaidSeldom(t *testing.T) {
 	sees(time.Second, 90, "02::67", "conflict main: 02::67 answers for 192.0.2.100", "removal main: someone else removed an address, 90 times by now")
 }
 
+// A clock that is set back by an hour hides nothing for an hour.
+func TestConflictsAfterAClockIsSetBack(t *testing.T) {
+	s := newStory(t)
+	sees := func(after time.Duration, mac string, want ...string) {
+		t.Helper()
+		s.sees(after, Scene{Routers: []ipc.RouterState{{Name: "main", Conflict: &ipc.Conflict{
+			Address: netip.MustParseAddr("192.0.2.100"), MAC: mac, At: s.now.Add(after)}}}}, want...)
+	}
+	sees(0, "02::66", "conflict main: 02::66 answers for 192.0.2.100")
+	sees(-time.Hour, "02::66", "conflict main: 02::66 answers for 192.0.2.100")
+	sees(time.Second, "02::67")
+	sees(time.Minute, "02::67", "conflict main: 02::67 answers for 192.0.2.100")
+}
+
 func TestPeers(t *testing.T) {
 	s := newStory(t)
 	p := Peer{View: peer.View{Name: "lb2", Since: noon}}

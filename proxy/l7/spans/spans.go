@@ -25,16 +25,19 @@ type Request struct {
 const fields = http1.Set(1<<http1.Traceparent | 1<<http1.Tracestate)
 
 // Begin finds out which trace the request m belongs to, that began at start, and whether
-// it is recorded. Without tracing in the config the fields pass as they are, between the
+// it is recorded. Who is trusted has every request recorded that it says is; others some.
+// Without tracing in the config the fields pass as they are, between the
 // client and the server. b may be nil.
-func (r *Request) Begin(b *trace.Buffer, m *http1.Request, start time.Time) {
+func (r *Request) Begin(b *trace.Buffer, m *http1.Request, trusted bool, start time.Time) {
 	if m.Has(http1.Traceparent) {
 		r.parent = parent(m)
 	}
 	if b == nil || !b.On() {
 		return
 	}
-	r.record = b.Begin(r.parent, start)
+	if trusted || !r.parent.Valid() || r.parent.Flags&trace.Sampled == 0 || b.Heeds(start) {
+		r.record = b.Begin(r.parent, start)
+	}
 	switch {
 	case !r.parent.Valid():
 		r.drop = fields // there is no trace that they could belong to

@@ -59,6 +59,44 @@ const (
 	bad  = "traceparent: 00-" + id + "-" + span + "-1\r\n"
 )
 
+// A stranger has some of its requests recorded as it says; in the traces of the others the
+// proxy takes no part.
+func TestStrangersHaveSomeRequestsRecorded(t *testing.T) {
+	tracer := trace.New()
+	b := tracer.NewBuffer(rand.NewPCG(1, 2))
+	tracer.Configure(true, 1)
+	recorded := func(trusted bool, fields string, second int64) (n int) {
+		for range 1000 {
+			m := parse(t, fields)
+			var r Request
+			r.Begin(b, m, trusted, time.Unix(second, 0))
+			if r.Recorded() {
+				n++
+			} else if parents, states := sent(t, &r, m); len(parents) != 1 || len(states) != 1 || "traceparent: "+parents[0]+"\r\n" != on {
+				t.Fatalf("of one that is not recorded the server gets %q, %q", parents, states)
+			}
+		}
+		return n
+	}
+	const state = "tracestate: a=1\r\n"
+	first := recorded(false, on+state, 1)
+	if first == 0 || first > 200 {
+		t.Errorf("%d of a stranger's requests are recorded in a second", first)
+	}
+	if n := recorded(false, on+state, 1); n != 0 {
+		t.Errorf("%d more in the same second", n)
+	}
+	if n := recorded(true, on+state, 1); n != 1000 {
+		t.Errorf("%d of those who are trusted", n)
+	}
+	if n := recorded(false, "", 1); n != 1000 {
+		t.Errorf("%d of those that say nothing, and are chosen", n)
+	}
+	if n := recorded(false, on+state, 2); n != first {
+		t.Errorf("%d in the next second, %d in the first", n, first)
+	}
+}
+
 // What becomes of the fields of a client, by what the config asks for.
 func TestPropagation(t *testing.T) {
 	many := strings.TrimSuffix(strings.Repeat("a=1,", 33), ",")
@@ -108,7 +146,7 @@ func TestPropagation(t *testing.T) {
 			tracer.Configure(tt.share != off, tt.share)
 			m := parse(t, tt.fields)
 			var r Request
-			r.Begin(b, m, time.Unix(1, 0))
+			r.Begin(b, m, true, time.Unix(1, 0))
 			parents, states := sent(t, &r, m)
 			if got := strings.Join(states, "|"); got != tt.state {
 				t.Errorf("tracestate %q, want %q", got, tt.state)
@@ -149,7 +187,7 @@ func TestAttempts(t *testing.T) {
 	m := parse(t, "")
 	at := func(ms int) time.Time { return time.Unix(1, 0).Add(time.Duration(ms) * time.Millisecond) }
 	var r Request
-	r.Begin(b, m, at(0))
+	r.Begin(b, m, true, at(0))
 	r.Queued(at(1), at(2), retry.None)
 	var told [2]string
 	for n := range told {
@@ -207,18 +245,21 @@ func TestUnrecordedAllocatesNothing(t *testing.T) {
 func unrecorded(b *trace.Buffer, m *http1.Request, e *accesslog.Entry) {
 	var r Request
 	var edit http1.Edit
-	r.Begin(b, m, time.Time{})
+	r.Begin(b, m, true, time.Time{})
 	r.Attempt(1, "s", netip.AddrPort{}, time.Time{})
 	r.Propagate(&edit)
 	r.End(b, e, Asked{})
 }
 
 func BenchmarkUnrecorded(b *testing.B) {
-	for _, bm := range []struct{ name, fields string }{{"none", ""}, {"unrecorded", out}} {
+	for _, bm := range []struct {
+		name, fields string
+		on           bool
+	}{{"none, off", "", false}, {"none", "", true}, {"unrecorded, off", out, false}, {"unrecorded", out, true}} {
 		b.Run(bm.name, func(b *testing.B) {
 			tracer := trace.New()
 			buffer := tracer.NewBuffer(rand.NewPCG(1, 2))
-			tracer.Configure(true, 0)
+			tracer.Configure(bm.on, 0)
 			m := parse(b, bm.fields)
 			e := &accesslog.Entry{}
 			b.ReportAllocs()
@@ -240,7 +281,7 @@ func BenchmarkRecorded(b *testing.B) {
 	for b.Loop() {
 		var r Request
 		edit := http1.Edit{Lines: make([]byte, 0, 64)}
-		r.Begin(buffer, m, e.Start)
+		r.Begin(buffer, m, true, e.Start)
 		r.Attempt(1, "s", netip.AddrPort{}, e.Start)
 		r.Propagate(&edit)
 		r.End(buffer, e, Asked{Message: m, Passed: true})

@@ -88,7 +88,7 @@ func (t *tandem) start(ctx context.Context, s site) (*instance, error) {
 	}
 	cmd := exec.Command(t.binary, "run", "-c", s.path("tandem.yaml"))
 	// The worker inherits it, and has one loop for each.
-	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", s.threads))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", s.threads), "STATE_DIRECTORY="+s.path("state"))
 	p, err := launch(cmd, s.path("log"))
 	if err != nil {
 		return nil, err

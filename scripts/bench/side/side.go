@@ -107,7 +107,8 @@ func (s System) Begin(backend string, visit func(address string) error) (i *Inst
 	var log bytes.Buffer
 	args := s.Args(config)
 	i.cmd = exec.Command(args[0], args[1:]...)
-	i.cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	// What tandem keeps beyond its end is not to lie in the folder of a node of this host.
+	i.cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "STATE_DIRECTORY="+filepath.Join(i.dir, "state"))
 	i.cmd.Stdout, i.cmd.Stderr = &log, &log
 	i.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := i.cmd.Start(); err != nil {

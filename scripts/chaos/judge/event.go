@@ -21,7 +21,7 @@ const (
 	State     What = "state"     // Status: what Node says of itself
 	Outcome   What = "outcome"   // of a request of a client, at its end: Text is its class, Span its length, Reason why it failed
 	Late      What = "late"      // Span: Text, see below, was that late
-	Check     What = "check"     // Text was to be so of Node, and was if OK
+	Check     What = "check"     // Text was to be so of Node, of the invariant Reason, in the last Span, and was if OK
 
 	Down    What = "down"    // Part of Node is about to be killed or stopped
 	Up      What = "up"      // Part of Node runs again

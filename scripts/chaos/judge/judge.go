@@ -34,6 +34,8 @@ type Judge struct {
 
 	found   []Violation
 	Figures Figures
+	// Excused is what would be violations of a calm, had the machine not been late.
+	Excused []Violation
 }
 
 // Figures are the worst that was seen, whether promised or not.
@@ -48,7 +50,6 @@ type Figures struct {
 	Announce int // frames of a node in a second
 	Adverts  int
 	Owners   int // how often the owner changed
-	Excused  int // timeouts and moves in a calm while the machine was late
 	Outcomes map[string]Tally
 }
 
@@ -101,9 +102,7 @@ func (j *Judge) Feed(e Event) []Violation {
 	case Bad, Good, Begin, End:
 		j.faulty(e)
 	case Check:
-		if !e.OK {
-			j.violate(e.Reason, "%s", e.Text)
-		}
+		j.check(e)
 	case Outcome:
 		j.outcome(e)
 	case Sample:
@@ -183,6 +182,20 @@ func (j *Judge) faulty(e Event) {
 	j.calm.set(e.At, len(j.faults) == 0)
 }
 
+// check takes something that was to be so. If it took a time, nothing may have been
+// done to the node in that time: it owes nothing otherwise.
+func (j *Judge) check(e Event) {
+	if e.OK {
+		return
+	}
+	if e.Span > 0 && e.Node != Nobody {
+		if able := j.nodes[e.Node].ready; !able.is || able.at > e.At-e.Span {
+			return
+		}
+	}
+	j.violate(e.Reason, "%s", e.Text)
+}
+
 // state takes what a node says of itself.
 func (j *Judge) state(e Event, n *node) {
 	s := e.Status
@@ -193,8 +206,8 @@ func (j *Judge) state(e Event, n *node) {
 	n.priority, n.role, n.servers = s.Priority, s.Role, s.ServersUp
 	able := s.Ready && len(n.down) == 0 && n.off == 0
 	n.ready.set(e.At, able)
-	if was.is && !able && !j.excused(e.At-j.bounds.Settle) {
-		j.violate("calm", "%s is not fit, or takes no part, though nothing is wrong", name(e.Node))
+	if was.is && !able {
+		j.blame(e.At-j.bounds.Settle, "%s is not fit, or takes no part, though nothing is wrong", name(e.Node))
 	}
 	j.confirm(e, able)
 }
@@ -228,8 +241,8 @@ func (j *Judge) evidence() string {
 		}
 		b.WriteString("; ")
 	}
-	fmt.Fprintf(&b, "neighbour entry %s, last announcement %s, last answer %s; heartbeat %v, gossip %v; late %v", name(j.neighbour),
-		name(j.announcer), name(j.answerer), j.heard.text(j.now), j.told.text(j.now), ms(j.late.slack(j.now-time.Second)))
+	fmt.Fprintf(&b, "neighbour entry %s, last announcement %s, last answer %s; heartbeat %v, gossip %v; late %v, ordinary processes %v", name(j.neighbour),
+		name(j.announcer), name(j.answerer), j.heard.text(j.now), j.told.text(j.now), ms(j.late.slack(j.now-time.Second)), ms(j.late.ordinary(j.now-3*time.Second)))
 	ids := make([]int, 0, len(j.all))
 	for id := range j.all {
 		ids = append(ids, id)

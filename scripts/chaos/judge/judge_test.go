@@ -147,6 +147,9 @@ func TestStories(t *testing.T) {
 		{"a client waits in vain, and the machine was late", func(s *story) {
 			s.do(Event{What: Late, Text: Ordinary, Span: time.Second}, Event{What: Outcome, Text: "http", Span: time.Second, Reason: Timeout})
 		}, ""},
+		{"a server's answer is too late, and the machine was", func(s *story) {
+			s.do(Event{What: Late, Text: Ordinary, Span: time.Second}, Event{What: Outcome, Text: "http", Span: time.Second, Reason: GatewayTimeout})
+		}, ""},
 		{"a connection breaks, and the machine was late", func(s *story) {
 			s.do(Event{What: Late, Text: Ordinary, Span: time.Second}, Event{What: Outcome, Text: "http", Span: time.Second, Reason: "reset"})
 		}, "calm"},
@@ -170,6 +173,10 @@ func TestStories(t *testing.T) {
 		}, "I7"},
 		{"a panic", func(s *story) { s.state[0].Panics = 1; s.last(50 * ms1) }, "I5"},
 		{"a check fails", func(s *story) { s.do(Event{What: Check, Reason: "I6", Text: "x"}) }, "I6"},
+		{"a check fails that took its time", func(s *story) { s.do(Event{What: Check, Reason: "I5", Span: 2 * time.Second}) }, "I5"},
+		{"a check fails that was disturbed", func(s *story) {
+			s.do(harm, Event{What: LinkOff, Node: 0}, Event{What: LinkOn, Node: 0}).last(time.Second).do(Event{What: Check, Reason: "I5", Span: 2 * time.Second})
+		}, ""},
 		{"a check holds", func(s *story) { s.do(Event{What: Check, Reason: "I6", OK: true}) }, ""},
 		{"it comes back by itself after a stop", func(s *story) {
 			s.do(harm, down(0, Agent)).last(350*ms1).own(true, true).last(500*ms1).do(up(0, Agent)).last(200*ms1).own(false, true).

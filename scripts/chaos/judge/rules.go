@@ -36,8 +36,8 @@ func (j *Judge) move(e Event, calm since) {
 	}
 	if j.owner != Nobody {
 		j.Figures.Owners++
-		if calm.is && owner != 0 && !j.excused(e.At-j.bounds.Settle) {
-			j.violate("calm", "the address moved from %s to %s though nothing was wrong for %v", name(j.owner), name(owner), ms(e.At-calm.at))
+		if calm.is && owner != 0 {
+			j.blame(e.At-j.bounds.Settle, "the address moved from %s to %s though nothing was wrong for %v", name(j.owner), name(owner), ms(e.At-calm.at))
 		}
 	}
 	j.owner, j.moved = owner, e.At
@@ -147,15 +147,20 @@ func (j *Judge) calmSince() since {
 	return c
 }
 
-// excused reports whether the machine was so late since a time that a node, or
-// a client, may have taken that for a failure.
-func (j *Judge) excused(from time.Duration) bool {
-	const patience = 500 * time.Millisecond
+// patience is how late ordinary processes may have been for nobody to take that for
+// a failure.
+const patience = 500 * time.Millisecond
+
+// blame tells what must not be in a calm; or puts it down to the machine, if that was
+// so late since a time that a node, or a client, may have taken it for a failure.
+func (j *Judge) blame(from time.Duration, format string, args ...any) {
+	j.violate("calm", format, args...)
 	if j.late.slack(from) < j.bounds.DownInterval(200)/2 && j.late.ordinary(from) < patience {
-		return false
+		return
 	}
-	j.Figures.Excused++
-	return true
+	last := len(j.found) - 1
+	j.Excused = append(j.Excused, j.found[last])
+	j.found = j.found[:last]
 }
 
 // agreement is the other half of I1: when all is well again there is one owner, its
@@ -197,14 +202,21 @@ func (j *Judge) outcome(e Event) {
 	}
 	if !e.OK {
 		t.Failed++
-		told, ok := j.failed[e.Text]
-		if quiet && (!ok || told < calm.at) && (e.Reason != Timeout || !j.excused(e.At-e.Span-time.Second)) {
+		if told, ok := j.failed[e.Text]; quiet && (!ok || told < calm.at) {
 			j.failed[e.Text] = e.At
-			j.violate("calm", "a client of %s failed (%s, after %v) though nothing was wrong for %v", e.Text, e.Reason, ms(e.Span), ms(e.At-calm.at+j.bounds.Settle))
+			format, args := "a client of %s failed (%s, after %v) though nothing was wrong for %v", []any{e.Text, e.Reason, ms(e.Span), ms(e.At - calm.at + j.bounds.Settle)}
+			if e.Reason == Timeout || e.Reason == GatewayTimeout {
+				j.blame(e.At-e.Span-time.Second, format, args...)
+			} else {
+				j.violate("calm", format, args...)
+			}
 		}
 	}
 	j.Figures.Outcomes[e.Text] = t
 }
 
-// Timeout is the reason of a request that nobody answered in time.
-const Timeout = "timeout"
+// The reasons of requests that nobody answered in time: the node, or a server for it.
+const (
+	Timeout        = "timeout"
+	GatewayTimeout = "status504"
+)

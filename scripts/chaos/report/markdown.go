@@ -9,6 +9,9 @@ import (
 	"github.com/tandemlb/tandem/scripts/chaos/plan"
 )
 
+// mostExcused bounds the list of what is put down to the machine.
+const mostExcused = 50
+
 // Markdown is the report in words; picture is the path of the picture.
 func (r *Record) Markdown(picture string) string {
 	var b strings.Builder
@@ -18,7 +21,7 @@ func (r *Record) Markdown(picture string) string {
 		verdict = fmt.Sprintf("%d violations", n)
 	}
 	p("# Chaos, seed %d: %s\n", r.Plan.Seed, verdict)
-	p("%d faults in %d episodes, %v of %v.\n", len(r.Plan.Faults()), len(r.Plan.Episodes), r.Lasted.Round(time.Second), r.Plan.Length)
+	p("%d faults, %v of %v.\n", len(r.done()), r.Lasted.Round(time.Second), r.Plan.Length)
 	p("![timeline](%s)\n", picture)
 	for _, v := range r.Violations {
 		p("- **%s** at %.3fs: %s\n  %s", v.Invariant, v.At.Seconds(), v.What, v.Evidence)
@@ -36,7 +39,10 @@ func (r *Record) Markdown(picture string) string {
 	p("| the sampler (real time: %t) | %v |", r.Realtime, ms(f.Gap))
 	p("| the kernel's lock of network configuration | %v |", ms(f.Lock))
 	p("| an ordinary process | %v |", ms(f.Ordinary))
-	p("| failures in a calm that are put down to it | %d |", f.Excused)
+	p("| failures in a calm that are put down to it | %d |", len(r.Excused))
+	for _, v := range r.Excused[:min(len(r.Excused), mostExcused)] {
+		p("| put down to it, at %.1fs | %s |", v.At.Seconds(), v.What)
+	}
 	p("\n| Clients | sent | failed | of them while nothing was wrong: sent | longest without an answer |\n|---|---|---|---|---|")
 	for _, class := range r.classes() {
 		t, o := f.Outcomes[class], r.worst[class]
@@ -45,7 +51,7 @@ func (r *Record) Markdown(picture string) string {
 	p("\n| Faults | |\n|---|---|")
 	for _, kind := range plan.Kinds() {
 		n := 0
-		for _, f := range r.Plan.Faults() {
+		for _, f := range r.done() {
 			if f.Kind == kind {
 				n++
 			}
@@ -53,6 +59,11 @@ func (r *Record) Markdown(picture string) string {
 		p("| %s | %d |", kind, n)
 	}
 	return b.String()
+}
+
+// done returns the faults that the run lasted for.
+func (r *Record) done() []plan.Fault {
+	return slices.DeleteFunc(r.Plan.Faults(), func(f plan.Fault) bool { return f.At > r.Lasted })
 }
 
 // classes returns the classes of requests that were made.

@@ -18,6 +18,7 @@ type Record struct {
 	Lasted     time.Duration
 	Realtime   bool // the observers ran in real time
 	Violations []judge.Violation
+	Excused    []judge.Violation // put down to the machine, which was late
 	Figures    judge.Figures
 
 	holds   [2][]span // by node: when it had the address
@@ -32,7 +33,7 @@ type span struct {
 	what     string
 }
 
-// tally counts requests that ended in a bucket.
+// tally counts requests that were sent in a bucket.
 type tally struct{ answered, failed int }
 
 // outage finds the longest time without an answer of a class.
@@ -89,11 +90,11 @@ func extend(spans []span, at time.Duration, what string) []span {
 }
 
 func (r *Record) outcome(e judge.Event) {
-	buckets := r.clients[e.Text]
-	for len(buckets) <= int(e.At/bucket) {
+	buckets, at := r.clients[e.Text], int(max(0, e.At-e.Span)/bucket)
+	for len(buckets) <= at {
 		buckets = append(buckets, tally{})
 	}
-	b := &buckets[e.At/bucket]
+	b := &buckets[at]
 	o := r.worst[e.Text]
 	if o == nil {
 		o = &outage{last: e.At}

@@ -76,7 +76,7 @@ func (r *Record) SVG() string {
 	rowHeight := lanes*laneHeight + rowGap
 	p := &picture{}
 	p.printf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img">`, width, head+rows*rowHeight)
-	title := fmt.Sprintf("Chaos, seed %d: %d faults in %v, %d violations", r.Plan.Seed, len(r.Plan.Faults()), r.Lasted.Round(time.Second), len(r.Violations))
+	title := fmt.Sprintf("Chaos, seed %d: %d faults in %v, %d violations", r.Plan.Seed, len(r.done()), r.Lasted.Round(time.Second), len(r.Violations))
 	p.printf(`<title>%s</title><style>%s</style>`, escape(title), style)
 	p.printf(`<rect class="page" width="%d" height="%d"/>`, width, head+rows*rowHeight)
 	p.printf(`<text class="title" x="10" y="24">%s</text>`, escape(title))
@@ -94,7 +94,7 @@ func (r *Record) row(p *picture, y int) {
 	top := y
 	for _, lane := range faultLanes {
 		p.name(lane, y)
-		for _, f := range r.Plan.Faults() {
+		for _, f := range r.done() {
 			if laneOf(f) == lane {
 				class := map[bool]string{true: "harmless", false: "fault"}[f.Harmless()]
 				p.bar(class, f.At, max(f.End(), f.At+200*time.Millisecond), y, fmt.Sprintf("#%d %v at %v", f.ID, f, f.At))

@@ -48,7 +48,8 @@ func (s *Stage) malformed(ctx context.Context, f plan.Fault) error {
 	defer unix.Close(raw)
 	var connections sync.WaitGroup
 	defer connections.Wait()
-	end := s.clock() + f.For
+	began := s.clock()
+	end := began + f.For
 	for next := s.clock(); next < end && s.wait(ctx, next); next += malformedEvery {
 		// A raw socket that is full drops it: there are others.
 		_ = unix.Sendto(raw, badAdvertisement(rng), 0, &unix.SockaddrInet4{Addr: [4]byte{224, 0, 0, 18}})
@@ -62,7 +63,7 @@ func (s *Stage) malformed(ctx context.Context, f plan.Fault) error {
 	connections.Wait()
 	for i, n := range s.nodes {
 		if before[i].agent != 0 {
-			s.counted(ctx, n, before[i])
+			s.counted(ctx, n, before[i], began)
 		}
 	}
 	return nil
@@ -94,9 +95,8 @@ func refusedBy(s *admin.Status) (r refused) {
 // reports each second.
 const countedWithin = 4 * time.Second
 
-// counted tells whether a node counted what it refused, if it was there all the
-// time.
-func (s *Stage) counted(ctx context.Context, n *node, before refused) {
+// counted tells whether a node counted what it refused since a time.
+func (s *Stage) counted(ctx context.Context, n *node, before refused, began time.Duration) {
 	tick := time.NewTicker(askEvery)
 	defer tick.Stop()
 	for end := s.clock() + countedWithin; ; {
@@ -117,7 +117,7 @@ func (s *Stage) counted(ctx context.Context, n *node, before refused) {
 			return
 		}
 	}
-	s.say(judge.Event{What: judge.Check, Node: n.index, Reason: "I5", Text: n.name + " counts none of the packets that it must refuse"})
+	s.say(judge.Event{What: judge.Check, Node: n.index, Reason: "I5", Span: s.clock() - began, Text: n.name + " counts none of the packets that it must refuse"})
 }
 
 // throw sends bytes and does not care what becomes of them.

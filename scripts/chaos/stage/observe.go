@@ -153,17 +153,16 @@ func (s *Stage) lock(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		began := s.clock()
-		s.locked.Store(int64(began))
-		if err := h.AddrAdd(lo, address); err != nil {
-			return fmt.Errorf("measure the kernel's lock: %w", err)
-		}
-		s.locked.Store(0)
-		if took := s.clock() - began; took > lateBy {
-			s.say(judge.Event{What: judge.Late, Text: judge.Lock, Span: took})
-		}
-		if err := h.AddrDel(lo, address); err != nil {
-			return fmt.Errorf("measure the kernel's lock: %w", err)
+		for _, change := range []func(netlink.Link, *netlink.Addr) error{h.AddrAdd, h.AddrDel} {
+			began := s.clock()
+			s.locked.Store(int64(began))
+			if err := change(lo, address); err != nil {
+				return fmt.Errorf("measure the kernel's lock: %w", err)
+			}
+			s.locked.Store(0)
+			if took := s.clock() - began; took > lateBy {
+				s.say(judge.Event{What: judge.Late, Text: judge.Lock, Span: took})
+			}
 		}
 	}
 }

@@ -31,9 +31,13 @@ func Hog() {
 }
 
 // command is a command that runs without the real-time priority of this program, which
-// its children would have as well.
+// its children would have as well. It has a session of its own: the kernel shares the
+// processor out among sessions first (sched_autogroup), and the hosts of a real pair do
+// not share one.
 func (s *Stage) command(name string, args ...string) *exec.Cmd {
-	return exec.Command(s.Self, append([]string{"-ordinary", name}, args...)...)
+	cmd := exec.Command(s.Self, append([]string{"-ordinary", name}, args...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	return cmd
 }
 
 // BecomeOrdinary gives up real-time priority, and becomes the command.

@@ -1,4 +1,6 @@
-package supervisor
+// Package capability says which privileges a node needs of the kernel, and how it gets
+// those that it lacks.
+package capability
 
 import (
 	"errors"
@@ -7,8 +9,6 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/tandemlb/tandem/internal/child"
 )
 
 // need is a capability without which a node does not start.
@@ -33,8 +33,9 @@ var (
 	}
 )
 
-// requireCapabilities names what this process lacks to run the node.
-func requireCapabilities(vips bool) error {
+// Require names what this process lacks to run a node, with VIPs or without, whose worker
+// is another user than this process or the same.
+func Require(vips, otherUser bool) error {
 	var data [2]unix.CapUserData
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	if err := unix.Capget(&header, &data[0]); err != nil {
@@ -44,7 +45,7 @@ func requireCapabilities(vips bool) error {
 	if vips {
 		needed = append(needed, forVIPs...)
 	}
-	if child.Unprivileged() != nil {
+	if otherUser {
 		needed = append(needed, forWorker...)
 	}
 	if err := missing(needed, uint64(data[1].Effective)<<32|uint64(data[0].Effective)); err != nil {
