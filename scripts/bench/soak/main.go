@@ -99,7 +99,7 @@ func (o options) soak(ctx context.Context) (err error) {
 		}
 	}
 	p := &pair{scene: scene, tandem: tandem, files: files}
-	if _, _, err := p.ready(ctx); err != nil {
+	if _, err := p.ready(ctx); err != nil {
 		return errors.Join(err, tandem.Running(failover.LB1), tandem.Running(failover.LB2))
 	}
 	r, err := o.watch(ctx, p)
