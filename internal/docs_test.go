@@ -3,7 +3,9 @@ package internal_test
 import (
 	"go/ast"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -163,4 +165,51 @@ func TestAlertsAreInTheManual(t *testing.T) {
 			t.Errorf("docs/troubleshooting.md names %s, which docs/metrics.md does not have", m)
 		}
 	}
+}
+
+// A link of the manual leads to a file, and to a heading of it if it names one.
+func TestLinksOfTheManualLeadSomewhere(t *testing.T) {
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	found := 0
+	for _, page := range append(pages, "../README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range link.FindAllStringSubmatch(string(text), -1) {
+			to, heading, _ := strings.Cut(l[1], "#")
+			if strings.Contains(to, "://") {
+				continue
+			}
+			found++
+			target := page
+			if to != "" {
+				target = filepath.Join(filepath.Dir(page), to)
+			}
+			text, err := os.ReadFile(target)
+			if err != nil {
+				t.Errorf("%s links to %s, which is not there", page, l[1])
+			} else if heading != "" && !slices.Contains(anchors(string(text)), heading) {
+				t.Errorf("%s links to %s, which has no such heading", page, l[1])
+			}
+		}
+	}
+	if found < 60 {
+		t.Errorf("found only %d links", found)
+	}
+}
+
+// anchors are the names that a browser knows the headings of a page by.
+func anchors(page string) (all []string) {
+	for line := range strings.Lines(page) {
+		if title := strings.TrimLeft(line, "#"); title != line {
+			title = regexp.MustCompile(`[^\w\- ]`).ReplaceAllString(strings.ToLower(strings.TrimSpace(title)), "")
+			all = append(all, strings.ReplaceAll(title, " ", "-"))
+		}
+	}
+	return all
 }

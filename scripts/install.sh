@@ -36,6 +36,10 @@ uninstall() { # [--purge]
 		rm -f /etc/systemd/system/multi-user.target.wants/tandem.service
 	fi
 	rm -f "$bin" "$unit" "$man/man1/tandem.1" "$man/man5/tandem.yaml.5" "$bash" "$zsh" "$fish"
+	for made in "$(dirname "$bash")" "${bash%/*/*}" "$(dirname "$zsh")" "${zsh%/*/*}" "$man/man1" "$man/man5" \
+		/etc/fish/completions /etc/fish; do
+		rmdir "$made" 2>/dev/null || true # others may use it
+	done
 	if booted; then
 		systemctl daemon-reload
 		systemctl --quiet reset-failed tandem.service 2>/dev/null || true # it may never have failed

@@ -118,6 +118,13 @@ make_box() {
   mkdir -p "$OUT"
   tar -C "$work" -czf "$OUT/debian12.box" metadata.json Vagrantfile box.img
   vagrant box add --force --provider libvirt --name "$BOX" "$OUT/debian12.box"
+  # vagrant-libvirt keeps the disk of the box as a volume of its own.
+  local volume=${BOX/\//-VAGRANTSLASH-}_vagrant_box_image_0_box.img
+  if virsh -c qemu:///system vol-delete --pool default "$volume" >/dev/null 2>&1; then
+    echo "removed the volume $volume of the box before it"
+  else
+    rm -f "/var/lib/libvirt/images/$volume" # libvirt does not run
+  fi
 }
 
 install_tools

@@ -8,8 +8,9 @@
 #   vagrant/emulated.sh run COMMAND...   a command within, such as `vagrant up`
 #   vagrant/emulated.sh stop             stop libvirt and the machines that still run
 #
-# TANDEM_BOX, TANDEM_VM_MEMORY, TANDEM_ADVERTISE: as in the Vagrantfile; here they
-# are by default local/debian12 (from build-box.sh), 384 and 1s.
+# TANDEM_BOX, TANDEM_VM_MEMORY, TANDEM_ADVERTISE, TANDEM_EVERY: as in the Vagrantfile
+# and in failover-test.sh; here they are by default local/debian12 (from build-box.sh),
+# 384, 1s and 250ms.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -18,7 +19,7 @@ ETC=/etc/netns/$NS/libvirt # seen as /etc/libvirt within the namespace
 RUN=/run/tandem-vagrant
 
 usage() {
-  sed -n '2,14s/^# \{0,1\}//p' "$here/emulated.sh"
+  sed -n '2,15s/^# \{0,1\}//p' "$here/emulated.sh"
   exit 2
 }
 
@@ -76,8 +77,7 @@ cgroup_controllers = []
 namespaces = []
 stdio_handler = "file"
 CONF
-  # What runs beside the machines goes first.
-  ip netns exec "$NS" nice -n 10 libvirtd -d -p "$RUN/libvirtd.pid"
+  ip netns exec "$NS" libvirtd -d -p "$RUN/libvirtd.pid"
   local tries=0
   until ip netns exec "$NS" virsh -c qemu:///system version >/dev/null 2>&1; do
     tries=$((tries + 1))
@@ -101,6 +101,7 @@ run() {
     TANDEM_VM_DRIVER=qemu \
     TANDEM_VM_MEMORY="${TANDEM_VM_MEMORY:-384}" \
     TANDEM_ADVERTISE="${TANDEM_ADVERTISE:-1s}" \
+    TANDEM_EVERY="${TANDEM_EVERY:-250ms}" \
     VAGRANT_DEFAULT_PROVIDER=libvirt \
     VAGRANT_CHECKPOINT_DISABLE=1 \
     "$@"

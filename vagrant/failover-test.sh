@@ -7,10 +7,12 @@
 #   vagrant/failover-test.sh                     all of it
 #   vagrant/failover-test.sh power-off stop      some: power-off, link-down, cable, stop,
 #                                                kill, freeze, partition
+#
+# TANDEM_EVERY  from one request of the client to the next: 50ms
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build() { CGO_ENABLED=0 nice go build -trimpath -o "$1" "$2"; }
 build bin/vagrant-probe ./vagrant/probe
 build bin/vagrant-rehearsal ./vagrant/rehearsal
-exec bin/vagrant-rehearsal -vagrant vagrant -probe bin/vagrant-probe "$@"
+exec bin/vagrant-rehearsal -vagrant vagrant -probe bin/vagrant-probe -every "${TANDEM_EVERY:-50ms}" "$@"

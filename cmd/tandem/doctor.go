@@ -35,7 +35,7 @@ is 1 when it finds an error; warnings are none.`
 // Run prints what is found.
 func (c *doctorCmd) Run(ctx context.Context, o output) error {
 	facts := exam.Examine(ctx, exam.Options{
-		Config: c.Config, Node: c.Node, Socket: c.Socket, State: stateDir(), WorkerUser: child.UnprivilegedName(), Listen: c.Listen,
+		Path: c.Config, Node: c.Node, Socket: c.Socket, State: stateDir(), WorkerUser: child.UnprivilegedName(), Listen: c.Listen,
 	})
 	findings := doctor.Examine(facts)
 	worst := doctor.Worst(findings)

@@ -53,7 +53,7 @@ func startSingle(t *testing.T, backend http.HandlerFunc, more string) *single {
 // runSingle runs a node with the config for a listener of that address.
 func runSingle(t *testing.T, config func(address string) string) *single {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "tandem-test-")
+	dir, err := os.MkdirTemp("", "tandem-test-") //nolint:usetesting // others are to read in it
 	if err != nil {
 		t.Fatal(err)
 	}

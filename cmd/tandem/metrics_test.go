@@ -30,7 +30,7 @@ func startPrometheus(t *testing.T, target string, more ...string) *prometheus {
 	if err != nil {
 		t.Skip("needs prometheus (Debian: apt-get install prometheus)")
 	}
-	dir, err := os.MkdirTemp("", "tandem-test-")
+	dir, err := os.MkdirTemp("", "tandem-test-") //nolint:usetesting // others are to read in it
 	if err != nil {
 		t.Fatal(err)
 	}

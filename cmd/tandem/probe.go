@@ -41,7 +41,7 @@ func (c *probeCmd) Run(ctx context.Context, o output) error {
 	if c.Every < time.Millisecond || c.Every > time.Second {
 		return fmt.Errorf("--every %v: it must be 1ms to 1s", c.Every)
 	}
-	w := &outageWriter{out: o.out}
+	w := &outageWriter{out: o.out, every: c.Every}
 	fmt.Fprintf(o.out, "asking %s every %v\n", target, c.Every)
 	err = probe.Prober{Target: target, Every: c.Every}.Run(ctx, w)
 	return errors.Join(err, w.end())
@@ -50,6 +50,7 @@ func (c *probeCmd) Run(ctx context.Context, o output) error {
 // outageWriter takes what a prober writes, a line at a time, and prints the outages.
 type outageWriter struct {
 	out     io.Writer
+	every   time.Duration
 	began   time.Time
 	outages probe.Outages
 	settled time.Duration
@@ -70,6 +71,9 @@ func (w *outageWriter) Write(line []byte) (int, error) {
 	}
 	w.settled = b.Settled
 	for _, k := range w.outages.Add(b) {
+		if k.For <= w.every {
+			continue // of requests that were late, and sent at once
+		}
 		if err := w.print(k, "no answer for"); err != nil {
 			return 0, err
 		}

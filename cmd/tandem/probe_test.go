@@ -12,13 +12,13 @@ import (
 
 func TestOutagesArePrinted(t *testing.T) {
 	var out strings.Builder
-	w := &outageWriter{out: &out}
+	w := &outageWriter{out: &out, every: 10 * time.Millisecond}
 	began := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, line := range []string{
 		string(probe.AppendHeader(nil, began)),
 		"20000 0+s1 10000+s2\n",
 		"50000 20000-refused 30000-timeout\n",
-		"70000 40000-timeout 50000+s1 60000+s2\n",
+		"70000 40000-timeout 50000+s1 50000-reset 50000+s2 60000+s2\n",
 		"2000000 70000-timeout\n", // and for almost two seconds nothing
 		"2500000 2100000-reset\n",
 		"3100000 2600000-reset\n",
@@ -33,7 +33,7 @@ func TestOutagesArePrinted(t *testing.T) {
 	want := `03:04:05.010  no answer for 40ms: 3 failed (refused 1, timeout 2)
 03:04:05.060  still no answer, for 1.94s: 1 failed (timeout 1)
 03:04:05.060  still no answer, for 3.04s: 3 failed (reset 2, timeout 1)
-10 requests, 6 failed, longest outage 3.04s
+12 requests, 7 failed, longest outage 3.04s
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

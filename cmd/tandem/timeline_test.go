@@ -118,7 +118,7 @@ func TestBothNodesTellWhatHappenedOnEither(t *testing.T) {
 		return there(all) && tells(all, lb2, admin.GossipEvent, "silent")
 	}, p.lb1)
 	p.sameTimeline()
-	keys = p.sameTickets(keys)
+	p.sameTickets(keys)
 
 	t.Log("# both are killed: what happened is in their files")
 	before = p.lb2.timeline()

@@ -31,7 +31,7 @@ type shelf struct {
 
 func newShelf(t *testing.T) *shelf {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "tandem-files-")
+	dir, err := os.MkdirTemp("", "tandem-files-") //nolint:usetesting // others are to read in it
 	if err != nil {
 		t.Fatal(err)
 	}

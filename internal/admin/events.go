@@ -139,7 +139,7 @@ func (h *events) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !q.follow {
-		Answer(w, http.StatusOK, Events{h.Timeline.Events(q.since, q.limit)})
+		Answer(w, http.StatusOK, Events{h.Events(q.since, q.limit)})
 		return
 	}
 	if h.followers.Add(1) > maxFollowers {

@@ -184,6 +184,7 @@ type state struct {
 type Event struct {
 	Paths []string
 	Err   error // nil: they are in use from now on; else why they are not
+	Back  bool  // what was told to be wrong is over: they are again as they are in use
 }
 
 // Take takes up what Look has found, as far as it is good. Who calls it hands the files
@@ -195,6 +196,9 @@ func (k *Keeper) Take(now time.Time) Change {
 	k.made = k.made.clone()
 	for i, p := range k.parts {
 		if !k.differs(p) {
+			if k.problems[i].told != nil {
+				c.Events = append(c.Events, Event{Paths: p.paths, Back: true})
+			}
 			k.problems[i] = problem{}
 			continue
 		}
@@ -239,7 +243,7 @@ func (k *Keeper) Refused(c Change, why error, now time.Time) []Event {
 	defer k.mu.Unlock()
 	k.live, k.made = c.before.live, c.before.made
 	k.turns++
-	events := slices.DeleteFunc(slices.Clone(c.Events), func(e Event) bool { return e.Err == nil })
+	events := slices.DeleteFunc(slices.Clone(c.Events), func(e Event) bool { return e.Err == nil && !e.Back })
 	for _, i := range c.taken {
 		k.counts.Reloads--
 		pr := c.before.problems[i]

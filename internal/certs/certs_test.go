@@ -242,7 +242,12 @@ func TestBadFilesAreToldOfOnceTheyStay(t *testing.T) {
 		t.Errorf("problems of a file that is gone = %+v", p)
 	}
 	d.write("a.pem", first.Cert)
-	u.after(every)
+	if c := u.after(every); len(c.Events) != 1 || !c.Events[0].Back || c.Files != nil {
+		t.Errorf("of the old files, back again: %+v, want an event that it is over", c)
+	}
+	if c := u.after(every); len(c.Events) != 0 {
+		t.Errorf("told twice: %+v", c)
+	}
 	if p := u.k.Status(u.now).Problems; len(p) != 0 {
 		t.Errorf("problems of the old files, back again = %+v", p)
 	}

@@ -42,7 +42,7 @@ func TestForeignRoutersAreNamed(t *testing.T) {
 		f.Heard = append(f.Heard, Advert{Interface: "eth0", From: netip.MustParseAddr("192.0.2.99"), RouterID: id, Version: 2})
 	}
 	for _, x := range Examine(f) {
-		if x.Check == "VRRP" && (x.Severity != OK || !strings.HasSuffix(x.Found, "; others use router_id 9 60")) {
+		if x.Check == "VRRP" && (x.Severity != OK || !strings.HasSuffix(x.Found, "; others use router_id 9 and 60")) {
 			t.Errorf("%+v", x)
 		}
 	}

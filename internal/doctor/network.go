@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -42,7 +43,7 @@ func (e *examination) addresses() {
 					who = "the node does not hold it, and another host may"
 				}
 				e.fail(check, fmt.Sprintf("%s of VIP %s is set on %s", addr, v.Name, on), who,
-					fmt.Sprintf("ip addr del %s dev %s, and take it out of the host's network configuration", addr, strings.TrimSuffix(on, " for ever")))
+					fmt.Sprintf("ip addr del %s dev %s, and take it out of the host's network configuration", addr, on))
 				continue
 			}
 			if addr.IsLinkLocalUnicast() || e.onLink(v, p) {
@@ -120,18 +121,22 @@ func (e *examination) routers() {
 
 // foreign names the virtual routers of others, which nobody here is to take.
 func (e *examination) foreign() string {
-	var ids []uint8
+	var ids []int
 	for _, a := range e.Heard {
 		ours := slices.ContainsFunc(e.VIPs, func(v VIP) bool { return v.RouterID == a.RouterID })
-		if !ours && !slices.Contains(ids, a.RouterID) {
-			ids = append(ids, a.RouterID)
+		if id := int(a.RouterID); !ours && !slices.Contains(ids, id) {
+			ids = append(ids, id)
 		}
 	}
 	if len(ids) == 0 {
 		return ""
 	}
 	slices.Sort(ids)
-	return fmt.Sprintf("; others use router_id %s", strings.Trim(fmt.Sprint(ids), "[]"))
+	words := make([]string, 0, len(ids))
+	for _, id := range ids {
+		words = append(words, strconv.Itoa(id))
+	}
+	return "; others use router_id " + strings.Join(words, " and ")
 }
 
 // hear judges an advertisement of another host.

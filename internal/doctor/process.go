@@ -92,7 +92,7 @@ func (e *examination) capabilities() {
 		e.warn(check, e.Process.Of+" lacks "+strings.Join(slow, " and "),
 			"a busy host delays the heartbeat, and the peer takes over for nothing", e.grant(slow))
 	}
-	if e.Process.UID == 0 && !(has(capSetUID) && has(capSetGID)) {
+	if e.Process.UID == 0 && (!has(capSetUID) || !has(capSetGID)) {
 		e.fail(check, e.Process.Of+" is root and lacks SETUID or SETGID", "it cannot give up root for the worker, and does not start it", e.grant([]string{"SETUID", "SETGID"}))
 	}
 	if !e.found(check) {

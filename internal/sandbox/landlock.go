@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
@@ -28,7 +27,7 @@ var readable = []string{
 func restrictFiles(self int) (abi int, err error) {
 	abi, err = ll.LandlockGetABIVersion()
 	if err != nil || abi == 0 {
-		return 0, errors.New("the kernel does not have it, or did not start with it (lsm=)")
+		return 0, fmt.Errorf("the kernel does not have it, did not start with it (lsm=), or a filter of this container or unit refuses it: %w", err)
 	}
 	config, err := landlock.NewConfig(
 		landlock.V9.HandledAccessFS, landlock.AccessNetSet(ll.AccessNetBindTCP), landlock.V9.Scoped,

@@ -176,7 +176,10 @@ func TestSandbox(t *testing.T) {
 	}
 	for what, failed := range a.Tried {
 		may := strings.HasPrefix(what, "OK ")
-		if may != (failed == "") && !(what == "signal another process" && a.State.Landlock < 6) {
+		if what == "signal another process" && a.State.Landlock < 6 {
+			continue // such a kernel does not keep it from that
+		}
+		if may != (failed == "") {
 			t.Errorf("%s: %q", what, failed)
 		}
 		t.Logf("%s: %s", what, failed)

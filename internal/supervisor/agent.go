@@ -26,6 +26,8 @@ const (
 	// endTimeout is how long a child that has closed its control socket, or
 	// whose time is over, has to end.
 	endTimeout = time.Second
+	// beginWithin is how long a child that has been started may take to say anything.
+	beginWithin = 15 * time.Second
 	// silentReports is how many seconds an agent may be silent, which reports
 	// once a second, before it is ended. Its addresses go by their lease anyway.
 	silentReports = 5
@@ -156,8 +158,8 @@ func (a *agentLink) watch(ctx context.Context, proc *child.Process) {
 	// agent is not to blame.
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	silent := 0
-	for silent < silentReports {
+	silent, allowed := 0, int(beginWithin/time.Second)
+	for silent < allowed {
 		select {
 		case <-proc.Done:
 			return
@@ -169,7 +171,7 @@ func (a *agentLink) watch(ctx context.Context, proc *child.Process) {
 		a.mu.Lock()
 		silent++
 		if a.heard > 0 {
-			silent = 0
+			silent, allowed = 0, silentReports
 		}
 		a.heard = 0
 		a.mu.Unlock()

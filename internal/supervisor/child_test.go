@@ -57,6 +57,9 @@ func play(name, conduct string) {
 			}
 		}
 	}
+	if conduct == "begins late" {
+		<-time.After((silentPings + 2) * pingEvery)
+	}
 	conn, err := ipc.New[ipc.ToWorker, ipc.FromWorker](control)
 	if err != nil {
 		panic(err)
@@ -259,12 +262,40 @@ func kill(t *testing.T, pid int) {
 	}
 }
 
+// A program takes its time to begin on a crowded host: longer than one that has begun
+// may be silent.
+func TestWorkerMayBeginLate(t *testing.T) {
+	t.Setenv(conduct, "begins late")
+	w := newWorkerLink()
+	background(t, w.run)
+	eventually(t, "it serves", func() bool { return w.view().ready })
+	if ends := w.view().ends.count; ends != 0 {
+		t.Errorf("%d workers ended before", ends)
+	}
+}
+
+func TestWorkerThatIsGivenUpIsNotReadyAgain(t *testing.T) {
+	t.Setenv(conduct, "slow")
+	w := newWorkerLink()
+	background(t, w.run)
+	eventually(t, "it serves", func() bool { return w.view().ready })
+	done := background(t, func(ctx context.Context) {
+		_ = w.apply(ctx, serving{config: ipc.WorkerConfig{Generation: 2}})
+	})
+	eventually(t, "it was given the config", func() bool { return len(w.view().state.Listeners) == 2 })
+	w.unready("the worker does not answer")
+	await(t, "it has taken the config", done)
+	if v := w.view(); v.ready || v.err == nil || v.err.Error() != "the worker does not answer" {
+		t.Errorf("ready %t, %v", v.ready, v.err)
+	}
+}
+
 func TestStartThatHangsSaysSo(t *testing.T) {
 	s := &Supervisor{worker: newWorkerLink()}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	err := s.awaitFirst(ctx)
-	if want := "start: the worker does not serve within 10s"; err == nil || err.Error() != want {
+	if want := "start: the worker does not serve within 30s"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

@@ -50,9 +50,12 @@ func (s *Supervisor) takeFiles(ctx context.Context, k *certs.Keeper) {
 	for _, e := range events {
 		s.history.Add(fileEvent(now, e))
 		paths := zap.Strings("files", e.Paths)
-		if e.Err != nil {
+		switch {
+		case e.Back:
+			s.o.Log.Info("refused files are again as they are in use", paths)
+		case e.Err != nil:
 			s.o.Log.Error("changed files are not taken up, the old ones stay in use", paths, zap.Error(e.Err))
-		} else {
+		default:
 			s.o.Log.Info("changed files taken up", paths)
 		}
 	}
@@ -78,7 +81,10 @@ func noticeEvents(now time.Time, notices []certs.Notice) []admin.Event {
 
 func fileEvent(now time.Time, e certs.Event) admin.Event {
 	event := admin.Event{At: now, Kind: admin.CertificateEvent, Subject: strings.Join(e.Paths, " "), What: "changed, taken up"}
-	if e.Err != nil {
+	switch {
+	case e.Back:
+		event.What = "again as they are in use"
+	case e.Err != nil:
 		event.What, event.Evidence = "changed, not taken up: the old ones stay in use", e.Err.Error()
 	}
 	return event

@@ -42,7 +42,7 @@ import (
 const (
 	leaveTimeout = 3 * time.Second  // for the agent to hand its addresses over
 	drainTimeout = 10 * time.Second // for the worker to finish what it has begun
-	startTimeout = 10 * time.Second // for the worker to serve for the first time
+	startTimeout = 30 * time.Second // for the worker to serve for the first time, or its successor
 )
 
 // Options configures a Supervisor.

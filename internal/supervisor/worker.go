@@ -29,6 +29,9 @@ const (
 	// it counts as hung. A busy Go process on a crowded machine was seen to be
 	// late by half a second; a hung one is never going to answer.
 	silentPings = 8
+	// firstPings is the same for one that has yet to answer for the first time: on a
+	// crowded or emulated host, a program takes seconds to begin.
+	firstPings = uint64(beginWithin / pingEvery)
 	// applyTimeout bounds the time a worker takes to change its config.
 	applyTimeout = 5 * time.Second
 )
@@ -61,6 +64,7 @@ type workerLink struct {
 	files    proxy.Files // that the running worker has; nil: it is to be given them
 	waiting  map[uint64]chan ipc.Applied
 	ready    bool
+	lost     bool   // it is given up, whatever it still says
 	answered uint64 // sequence of the newest pong
 	state    *ipc.WorkerState
 	err      error // why it is not ready; nil while it starts
@@ -149,7 +153,7 @@ func (w *workerLink) admit(conn *workerConn, proc *child.Process) bool {
 	if w.leaving {
 		return false
 	}
-	w.conn, w.proc, w.err, w.files = conn, proc, nil, nil
+	w.conn, w.proc, w.lost, w.err, w.files = conn, proc, false, nil, nil
 	w.sent, w.waiting, w.answered = map[ipc.Socket]bool{}, map[uint64]chan ipc.Applied{}, 0
 	w.sendTickets()
 	return true
@@ -158,7 +162,7 @@ func (w *workerLink) admit(conn *workerConn, proc *child.Process) bool {
 // unready has the node yield before anything else is done about the worker.
 func (w *workerLink) unready(reason string) {
 	w.mu.Lock()
-	w.ready, w.err = false, errors.New(reason)
+	w.ready, w.lost, w.err = false, true, errors.New(reason)
 	w.mu.Unlock()
 	w.changed()
 }
@@ -194,9 +198,12 @@ func (w *workerLink) watch(ctx context.Context, conn *workerConn, proc *child.Pr
 		case <-ticker.C:
 		}
 		w.mu.Lock()
-		silent := seq - 1 - w.answered
+		silent, allowed := seq-1-w.answered, uint64(silentPings)
+		if w.answered == 0 {
+			allowed = firstPings
+		}
 		w.mu.Unlock()
-		if silent >= silentPings {
+		if silent >= allowed {
 			w.log.Error("the worker does not answer, ending it", zap.Uint64("pings", silent), telemetry.Always())
 			w.unready("the worker does not answer")
 			proc.Kill()
@@ -284,7 +291,7 @@ func (w *workerLink) give(ctx context.Context, s serving) error {
 	}
 	w.mu.Lock()
 	w.serving, w.sent, w.files = s, g.sockets, s.config.Files
-	if !w.leaving {
+	if !w.leaving && !w.lost && w.proc == g.proc {
 		w.ready, w.err = true, nil
 	}
 	w.mu.Unlock()
@@ -331,12 +338,12 @@ func (w *workerLink) sendFiles(f ipc.Files) (given, error) {
 	if err := w.conn.Send(ipc.ToWorker{Files: &f}); err != nil {
 		return given{}, err
 	}
-	return given{proc: w.proc, answer: answer}, nil
+	return given{proc: w.proc, answer: answer, within: applyTimeout}, nil
 }
 
 // await waits until the worker has what was sent to it.
 func (g given) await(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
+	ctx, cancel := context.WithTimeout(ctx, g.within)
 	defer cancel()
 	select {
 	case a := <-g.answer:
@@ -352,7 +359,7 @@ func (g given) await(ctx context.Context) error {
 		// It may take the config yet, or have taken it: then it would serve another
 		// one than this process believes. The next worker gets the old one.
 		g.proc.Kill()
-		return fmt.Errorf("the worker did not take the config within %v", applyTimeout)
+		return fmt.Errorf("the worker did not take the config within %v", g.within)
 	}
 	return nil
 }
@@ -361,6 +368,7 @@ func (g given) await(ctx context.Context) error {
 type given struct {
 	proc    *child.Process // the worker that it was sent to
 	answer  <-chan ipc.Applied
+	within  time.Duration       // that the worker may take
 	sockets map[ipc.Socket]bool // with those of the config
 }
 
@@ -411,7 +419,11 @@ func (w *workerLink) send(s serving) (given, error) {
 	if err := w.conn.Send(ipc.ToWorker{Config: &config}); err != nil {
 		return given{}, err
 	}
-	return given{proc: w.proc, answer: answer, sockets: wanted}, nil
+	within := applyTimeout
+	if w.answered == 0 { // it has yet to begin
+		within = beginWithin
+	}
+	return given{proc: w.proc, answer: answer, within: within, sockets: wanted}, nil
 }
 
 // drain has the worker finish what it has begun, and waits until it has ended.

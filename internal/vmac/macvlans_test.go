@@ -303,7 +303,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		if !errors.Is(err, tt.cause) || !strings.HasSuffix(err.Error(), tt.want) && !strings.Contains(err.Error(), tt.want+" ") {
 			t.Errorf("%q, want %q in it", err, tt.want)
 		}
-		if tt.want == "" && err != tt.cause {
+		if tt.want == "" && err.Error() != tt.cause.Error() {
 			t.Errorf("%q says more than %q", err, tt.cause)
 		}
 	}

@@ -1,42 +1,79 @@
 package frontend
 
 import (
-	"hash/maphash"
+	"io"
+	"net"
 	"testing"
 	"time"
 
 	"github.com/tandemlb/tandem/proxy"
-	"github.com/tandemlb/tandem/proxy/ratelimit"
+	"github.com/tandemlb/tandem/proxy/reactor"
 )
 
-// Whoever comes again at once when turned away must not take all the time of those that
-// are in.
-func TestADoorRestsFromTurningAway(t *testing.T) {
-	b := start(t, "127.0.0.1", Options{})
-	// Two at once, and then none for a long time: the door rests after each.
-	b.door.pace = ratelimit.New(proxy.RateLimit{Requests: 1, Per: time.Hour, Burst: 2}, 1, maphash.MakeSeed(), time.Now())
+// Clients that come again at once when they are turned away must not take all the time
+// of those that are in.
+func TestADoorRestsFromACrowd(t *testing.T) {
+	const clients, each = 100, time.Millisecond // that it takes to turn one away
+	b := start(t, "127.0.0.1", Options{TurnAway: func(c *reactor.Conn, _ Limit) {
+		for began := time.Now(); time.Since(began) < each; {
+		}
+		_, _ = io.WriteString(c, "no")
+	}})
 	b.Limit(proxy.ListenerLimits{Connections: 1})
 	in := b.dial(t, "")
 	served(t, in)
 
-	const clients, free = 12, 2
-	began := time.Now()
+	hold := make(chan struct{})
+	for _, l := range b.reactor.Loops() {
+		if err := l.Post(func() { <-hold }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var crowd []*net.TCPConn
 	for range clients {
-		if got := said(t, b.dial(t, "")); got != "no: connections" {
+		crowd = append(crowd, b.dial(t, "")) // the kernel answers
+	}
+	began := time.Now()
+	close(hold)
+	eventually(t, "the door to rest", b.door.resting.Load)
+	for _, c := range crowd {
+		if got := said(t, c); got != "no" {
 			t.Errorf("told %q", got)
 		}
 	}
-	// The first one beyond those that are free is turned away before the door rests.
-	if took, least := time.Since(began), (clients-free-1)*doorRest; took < least {
+	// 64 are accepted in a turn, by two loops.
+	if took, least := time.Since(began), restShare*32*each; took < least {
 		t.Errorf("%d were turned away within %v, want %v or more", clients, took, least)
 	}
 	if n := b.Traffic().Refused[string(Connections)]; n != clients {
 		t.Errorf("%d were turned away, want all %d", n, clients)
 	}
 
+	eventually(t, "the door to open", func() bool { return !b.door.resting.Load() })
+
 	t.Log("# those that are in are served, and room that is made is given away")
 	served(t, in)
 	in.Close()
 	b.hasOpen(t, 0)
 	served(t, b.dial(t, ""))
+}
+
+func TestACrowdIsOfOneTurn(t *testing.T) {
+	now := time.Unix(0, 0)
+	d := newDoor(2)
+	for turn := range 100 { // a steady trickle is none
+		for range crowd/2 - 1 {
+			if d.crowded(0, now.Add(time.Duration(turn)*time.Millisecond)) {
+				t.Fatalf("a crowd in turn %d", turn)
+			}
+		}
+	}
+	for i := range crowd {
+		if got, want := d.crowded(1, now), i == crowd/2-1; got != want {
+			t.Errorf("connection %d: a crowd: %v, want %v", i, got, want)
+		}
+	}
+	if d := newDoor(64); d.crowded(3, now) || !d.crowded(3, now) {
+		t.Error("with many loops, two of one turn are a crowd")
+	}
 }

@@ -79,7 +79,7 @@ type Frontend struct {
 
 // New returns a frontend on the loops of r.
 func New(r *reactor.Reactor, o Options) *Frontend {
-	f := &Frontend{reactor: r, options: o, closed: make(chan struct{}, 1), door: newDoor(time.Now())}
+	f := &Frontend{reactor: r, options: o, closed: make(chan struct{}, 1), door: newDoor(len(r.Loops()))}
 	f.limits.Store(&proxy.ListenerLimits{})
 	f.expected.Store(&[]netip.Prefix{})
 	f.sockets.Store(&sockets{})

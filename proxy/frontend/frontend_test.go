@@ -35,7 +35,9 @@ func start(t *testing.T, address string, o Options) *bench {
 	if o.Serve == nil {
 		o.Serve = echo
 	}
-	o.TurnAway = func(c *reactor.Conn, l Limit) { _, _ = io.WriteString(c, "no: "+string(l)) }
+	if o.TurnAway == nil {
+		o.TurnAway = func(c *reactor.Conn, l Limit) { _, _ = io.WriteString(c, "no: "+string(l)) }
+	}
 	b := &bench{Frontend: New(loops, o)}
 	l, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
 	if err != nil {

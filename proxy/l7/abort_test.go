@@ -146,6 +146,32 @@ func TestAbortedByTheClient(t *testing.T) {
 	})
 }
 
+// A request whose client has left before its turn came reaches no server.
+func TestARequestThatNobodyWaitsForIsNotSentOn(t *testing.T) {
+	rec := record200(t)
+	r := start(t, rec.address)
+	hold := make(chan struct{})
+	for _, l := range r.engine.reactor.Loops() {
+		if err := l.Post(func() { <-hold }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		c := r.dial(t) // the kernel answers
+		c.send(t, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		c.Close()
+	}
+	close(hold)
+	for _, line := range r.logged(t, 3) {
+		if line["status"] != 499.0 || line["reason"] != "client_abort" || line["server"] != nil {
+			t.Errorf("line = %v, want 499 client_abort, and no server", line)
+		}
+	}
+	if tr := r.settle(t); tr.Failed != 0 || r.server(0).Served != 0 {
+		t.Errorf("traffic = %+v, server %+v; want no failure, and nothing served", tr, r.server(0))
+	}
+}
+
 // quick returns a listener that is patient in nothing but what change makes it.
 func quick(change func(*proxy.Listener)) proxy.Listener {
 	spec := generous()

@@ -239,6 +239,12 @@ func (x *exchange) carry() after {
 	if r, ok := x.direct(); !ok {
 		return x.reply(r)
 	}
+	if x.client.PeerClosed() {
+		// Whoever has waited for too long is known to have left when his turn comes: a
+		// node that is behind with its work must not add to it what nobody wants, and
+		// what costs a connection to a server each time.
+		return x.fail(retry.Failure{Phase: retry.Pick, Cause: retry.ClientGone})
+	}
 	if c := x.pick(true); c != retry.None {
 		return x.fail(retry.Failure{Phase: retry.Pick, Cause: c})
 	}

@@ -50,10 +50,6 @@ func testBridge(t *testing.T, e *engine) {
 		t.Errorf("no answer for %v", w.Outage)
 	}
 	t.Logf("lb2: %s", p.expectRole("lb2", "active").VIPs[0].Reason)
-	eventually(t, "the client of the compose file prints the outage", func() (bool, string) {
-		log := p.log("client")
-		return strings.Contains(log, "no answer for"), log
-	})
 	p.measure("it starts, and takes over", "lb1", func() error { return p.start("lb1") })
 	p.returns()
 
@@ -67,6 +63,10 @@ func testBridge(t *testing.T, e *engine) {
 	p.returns()
 
 	p.pause()
+	eventually(t, "the client of the compose file prints the outage", func() (bool, string) {
+		log := p.log("client")
+		return strings.Contains(log, "no answer for"), log
+	})
 	p.disconnect()
 	p.rename("eth0", "eth1")
 	p.rename("eth1", "eth0")

@@ -17,13 +17,14 @@ import (
 	"github.com/tandemlb/tandem/internal/lab/failover"
 )
 
-// noise is how many requests may fail around what is to cost none: this host is shared
-// by both nodes, the servers and the client.
-const noise = 2
+// none is how many requests, beside those that were slow, may fail around what is to
+// cost none: one machine is both nodes, the servers and the client, and may be so busy
+// that a packet is lost.
+const none = 2
 
-// dead is how many requests, one each millisecond, may fail until the other node serves
-// after a death: the timers of the election take 400 ms, and a busy machine its time.
-const dead = 3000
+// dead is how many requests may fail until the other node serves after a death: the
+// timers of the election take 400 ms, and a busy machine its time.
+const dead = int(3 * time.Second / pace)
 
 // checkReload has the node take another config, and refuse one.
 func checkReload(t *testing.T, p *pair) {
@@ -51,8 +52,22 @@ func checkReload(t *testing.T, p *pair) {
 		t.Fatalf("%v\n%s", err, lb1.journal())
 	}
 	if _, err := p.WaitCalm(t.Context()); err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v\n%s", err, p.describe())
 	}
+}
+
+// describe says what can be seen of the pair.
+func (p *pair) describe() string {
+	var all []string
+	for _, n := range p.nodes {
+		status, _ := n.try("tandem", "status")
+		addresses, _ := n.try("ip", "-brief", "address")
+		all = append(all, n.host.Name(), status, addresses, n.journal())
+	}
+	now := time.Now()
+	mac, err := p.Lab.Host(failover.Client).Neighbor(failover.VIP().Addr())
+	w := p.Flows[0].Traffic.Window(now.Add(-time.Second), now)
+	return strings.Join(append(all, fmt.Sprintf("client: VIP is at %v (%v), failures %v", mac, err, w.Failures)), "\n")
 }
 
 // deaths ends the service of lb1 in one way after another.
@@ -62,36 +77,36 @@ func (p *pair) deaths(t *testing.T) {
 	p.event(t, "kill -9 of all processes of the service", failover.LB2, dead, func() {
 		lb1.do("systemctl", "kill", "--kill-whom=all", "--signal=KILL", "tandem")
 	})
-	p.event(t, "systemd starts it again", failover.LB1, noise, func() {})
+	p.event(t, "systemd starts it again", failover.LB1, none, func() {})
 	if n := lb1.property("NRestarts"); n != "1" {
 		t.Errorf("started again %s times, want once", n)
 	}
 
-	p.event(t, "systemctl stop", failover.LB2, noise, func() { lb1.do("systemctl", "stop", "tandem") })
-	p.event(t, "systemctl start", failover.LB1, noise, func() { lb1.do("systemctl", "start", "tandem") })
-	p.event(t, "systemctl restart", failover.LB1, noise, func() { lb1.do("systemctl", "restart", "tandem") })
+	p.event(t, "systemctl stop", failover.LB2, none, func() { lb1.do("systemctl", "stop", "tandem") })
+	p.event(t, "systemctl start", failover.LB1, none, func() { lb1.do("systemctl", "start", "tandem") })
+	p.event(t, "systemctl restart", failover.LB1, none, func() { lb1.do("systemctl", "restart", "tandem") })
 
 	finished := p.slowRequest(t)
 	p.event(t, "kill -9 of the supervisor alone", failover.LB2, dead, func() {
-		lb1.do("kill", "-9", lb1.property("MainPID"))
+		lb1.do("systemctl", "kill", "--kill-whom=main", "--signal=KILL", "tandem")
 	})
 	if err := <-finished; err != nil {
 		t.Errorf("a request that was under way: %v", err)
 	}
-	p.event(t, "systemd starts it again", failover.LB1, noise, func() {})
+	p.event(t, "systemd starts it again", failover.LB1, none, func() {})
 
 	// 10 seconds in the unit, which the test need not wait for.
 	lb1.do("mkdir", "-p", "/etc/systemd/system/tandem.service.d")
 	lb1.put("/etc/systemd/system/tandem.service.d/test.conf", "[Service]\nWatchdogSec=2\n", 0o644)
 	lb1.do("systemctl", "daemon-reload")
-	p.event(t, "systemctl restart, with a watchdog of 2 s", failover.LB1, noise, func() { lb1.do("systemctl", "restart", "tandem") })
+	p.event(t, "systemctl restart, with a watchdog of 2 s", failover.LB1, none, func() { lb1.do("systemctl", "restart", "tandem") })
 	was := lb1.property("MainPID")
 	p.event(t, "the supervisor hangs, and the watchdog ends it", failover.LB1, dead, func() {
-		lb1.do("kill", "-STOP", was)
+		lb1.do("systemctl", "kill", "--kill-whom=main", "--signal=STOP", "tandem")
 		lb1.until(actWithin, "the watchdog", func() bool { now := lb1.property("MainPID"); return now != was && now != "0" })
 	})
-	if said := lb1.journal(); !strings.Contains(said, "Watchdog timeout") {
-		t.Errorf("the watchdog is not what ended it:\n%s", said)
+	if said, err := lb1.try("journalctl", "--unit=tandem", "--grep=Watchdog timeout"); err != nil {
+		t.Errorf("the watchdog is not what ended it: %v\n%s", err, said)
 	}
 }
 
@@ -150,7 +165,7 @@ func (p *pair) upgrades(t *testing.T, old, newer string) {
 	edited := "# edited\n" + config
 	lb1.put("/etc/tandem/tandem.yaml", edited, 0o644)
 	var said string
-	p.event(t, "upgrade of the package", failover.LB1, noise, func() { said = lb1.install(newer) })
+	p.event(t, "upgrade of the package", failover.LB1, none, func() { said = lb1.install(newer) })
 	if got := lb1.do("tandem", "status"); !strings.Contains(got, "version "+after) {
 		t.Errorf("after the upgrade:\n%s\n%s", got, said)
 	}
@@ -160,30 +175,30 @@ func (p *pair) upgrades(t *testing.T, old, newer string) {
 
 	lb1.put("/etc/tandem/tandem.yaml", config+"  wrong: 1\n", 0o644)
 	was := lb1.property("MainPID")
-	p.event(t, "install of a version that refuses the config", failover.LB1, noise, func() { said = lb1.install(old) })
+	p.event(t, "install of a version that refuses the config", failover.LB1, none, func() { said = lb1.install(old) })
 	if now := lb1.property("MainPID"); now != was || !strings.Contains(said, "NOT restarted") {
 		t.Errorf("process %s, was %s\n%s", now, was, said)
 	}
 	lb1.put("/etc/tandem/tandem.yaml", config, 0o644)
-	p.event(t, "systemctl restart", failover.LB1, noise, func() { lb1.do("systemctl", "restart", "tandem") })
+	p.event(t, "systemctl restart", failover.LB1, none, func() { lb1.do("systemctl", "restart", "tandem") })
 }
 
 // powerCuts turns lb1 off, and on again.
 func (p *pair) powerCuts(t *testing.T) {
 	t.Helper()
 	lb1 := p.nodes[0]
-	p.event(t, "systemctl poweroff", failover.LB2, noise, func() {
+	p.event(t, "systemctl poweroff", failover.LB2, none, func() {
 		lb1.do("systemctl", "poweroff")
 		lb1.off()
 	})
-	p.event(t, "the host boots", failover.LB1, noise, lb1.boot)
+	p.event(t, "the host boots", failover.LB1, none, lb1.boot)
 	p.event(t, "power cut", failover.LB2, dead, func() {
 		if err := lb1.host.Cut(); err != nil {
 			t.Fatal(err)
 		}
 		lb1.kill()
 	})
-	p.event(t, "the host boots", failover.LB1, noise, func() {
+	p.event(t, "the host boots", failover.LB1, none, func() {
 		if err := lb1.host.Heal(); err != nil {
 			t.Fatal(err)
 		}

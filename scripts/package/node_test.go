@@ -30,7 +30,6 @@ type node struct {
 	t      *testing.T
 	host   *lab.Host
 	root   string        // of its file system, which outlives a boot
-	dir    string        // mounted over root
 	nspawn *lab.Process  // nil while it is off
 	log    *bytes.Buffer // of its console; to be read when nspawn has ended
 }
@@ -38,23 +37,8 @@ type node struct {
 // newNode makes a node that is off. Its file system is a layer over base.
 func newNode(t *testing.T, host *lab.Host, base string) *node {
 	t.Helper()
-	n := &node{t: t, host: host, dir: t.TempDir()}
-	n.root = filepath.Join(n.dir, "root")
-	for _, d := range []string{"root", "upper", "work"} {
-		if err := os.Mkdir(filepath.Join(n.dir, d), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	options := fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work", base, n.dir, n.dir)
-	if err := unix.Mount("overlay", n.root, "overlay", 0, options); err != nil {
-		missing(t, fmt.Sprintf("mount an overlay: %v", err))
-	}
-	t.Cleanup(func() {
-		n.kill()
-		if err := unix.Unmount(n.root, 0); err != nil {
-			t.Errorf("unmount the root of %s: %v", host.Name(), err)
-		}
-	})
+	n := &node{t: t, host: host, root: layer(t, base)}
+	t.Cleanup(n.kill) // before its layer is unmounted
 	return n
 }
 

@@ -4,6 +4,7 @@ package packages
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/tandemlb/tandem/internal/lab"
 	"github.com/tandemlb/tandem/internal/lab/failover"
+	"github.com/tandemlb/tandem/internal/lab/probe"
 )
 
 // TestMain runs the test binary as the prober when the scene starts it so.
@@ -27,14 +29,33 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "prober" {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		defer stop()
-		if err := failover.RunProber(ctx, netip.MustParseAddr(os.Args[2]), os.Stdout); err != nil {
+		_ = probe.Prioritize() // where this is not permitted, the measurement is less exact
+		prober := probe.Prober{Target: netip.AddrPortFrom(netip.MustParseAddr(os.Args[2]), 80), Every: pace}
+		if err := prober.Run(ctx, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(test(m))
 }
+
+// shared is the directory of what is built for all tests.
+var shared string
+
+func test(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "tandem-packages-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	shared = dir
+	return m.Run()
+}
+
+// pace is the time between two requests of the client: one machine is all hosts.
+const pace = 5 * time.Millisecond
 
 // The versions that are built, the newer one last.
 const before, after = "1.0.0", "1.0.1"
@@ -46,17 +67,25 @@ const worst = 2.9
 const config = `nodes: {lb1: 10.77.0.1, lb2: 10.77.0.2}
 cluster: {key_file: /etc/tandem/cluster.key}
 vips: {main: {addresses: 10.77.0.100/24, preempt: 500ms}}
+log: {access: false}
 listeners:
   web: {bind: ":80", protocol: http, servers: [10.77.0.11:80, 10.77.0.12:80, 10.77.0.13:80], check: GET /}
 `
 
-// built are the files that scripts/package/build makes of a version.
+// key is as good as another that is known to all.
+var key = base64.StdEncoding.EncodeToString(make([]byte, 32)) + "\n"
+
+// built are the files that scripts/package/build makes of a version, once.
 func built(t *testing.T, version string) (dist string) {
 	t.Helper()
-	dist = t.TempDir()
+	dist = filepath.Join(shared, version)
+	if _, err := os.Stat(dist); err == nil {
+		return dist
+	}
 	cmd := exec.CommandContext(t.Context(), "./build")
 	cmd.Env = append(os.Environ(), "VERSION="+version, "DIST="+dist, "ARCHES="+goarch(t))
 	if out, err := cmd.CombinedOutput(); err != nil {
+		os.RemoveAll(dist)
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	return dist
@@ -140,12 +169,20 @@ func (p *pair) event(t *testing.T, name, heir string, allowed int, do func()) {
 		Do: func() error { do(); return nil },
 	})
 	if err != nil {
-		t.Fatalf("%s: %v\n%s\n%s", name, err, p.nodes[0].journal(), p.nodes[1].journal())
+		t.Fatalf("%s: %v\n%s", name, err, p.describe())
 	}
 	o := outcomes[0]
 	t.Logf("%-44s %s  %4d ms without an answer, %d of %d failed", name, o.Handover(), o.Window.Outage.Milliseconds(), o.Window.Failed, o.Window.Requests)
-	if o.Window.Failed > allowed {
-		t.Errorf("%s: %d requests failed (%v), want %d at most", name, o.Window.Failed, o.Window.Failures, allowed)
+	if o.Window.Failed-o.Window.Failures[probe.Slow] > allowed || allowed == none && o.Window.Outage > time.Second {
+		t.Errorf("%s: %d requests failed (%v), %v without an answer, want %d at most", name, o.Window.Failed, o.Window.Failures, o.Window.Outage, allowed)
+	}
+}
+
+// serve starts the service, now and with each boot.
+func (n *node) serve() {
+	n.t.Helper()
+	if said, err := n.try("systemctl", "enable", "--now", "tandem"); err != nil {
+		n.t.Fatalf("%s: %v\n%s\n%s", n.host.Name(), err, said, n.journal())
 	}
 }
 
@@ -163,7 +200,7 @@ func (n *node) install(deb string) string {
 		n.t.Fatal(err)
 	}
 	n.put("/root/tandem.deb", string(text), 0o644)
-	out := n.do("dpkg", "--install", "/root/tandem.deb")
+	out := n.do("dpkg", "--force-unsafe-io", "--install", "/root/tandem.deb")
 	if err := os.Remove(filepath.Join(n.root, "/root/tandem.deb")); err != nil {
 		n.t.Fatal(err)
 	}
@@ -173,7 +210,8 @@ func (n *node) install(deb string) string {
 // TestPackageOnTwoNodes goes through the life of a package on a pair of hosts.
 func TestPackageOnTwoNodes(t *testing.T) {
 	base := rootfs(t)
-	old, newer := one(t, built(t, before)+"/*.deb"), one(t, built(t, after)+"/*.deb")
+	old, dist := one(t, built(t, before)+"/*.deb"), built(t, after)
+	newer := one(t, dist+"/*.deb")
 	p := newPair(t, base)
 	lb1, lb2 := p.nodes[0], p.nodes[1]
 	clean := lb1.files()
@@ -189,9 +227,9 @@ func TestPackageOnTwoNodes(t *testing.T) {
 
 	for _, n := range p.nodes {
 		n.put("/etc/tandem/tandem.yaml", config, 0o644)
-		n.put("/etc/tandem/cluster.key", strings.Repeat("5eed", 16)+"\n", 0o600)
+		n.put("/etc/tandem/cluster.key", key, 0o600)
 		n.do("tandem", "check")
-		n.do("systemctl", "enable", "--now", "tandem")
+		n.serve()
 	}
 	if err := p.Flows[0].WaitOwner(t.Context(), failover.LB1); err != nil {
 		t.Fatalf("%v\n%s", err, lb1.journal())
@@ -211,11 +249,12 @@ func TestPackageOnTwoNodes(t *testing.T) {
 	p.upgrades(t, old, newer)
 	p.powerCuts(t)
 
-	p.event(t, "purge of the package", failover.LB2, 0, func() { lb1.do("dpkg", "--purge", "tandem") })
+	p.event(t, "purge of the package", failover.LB2, none, func() { lb1.do("dpkg", "--purge", "tandem") })
 	lb1.leftNothing(clean)
 	if lb2.property("ActiveState") != "active" {
 		t.Error("the other node does not run")
 	}
+	p.installsWithoutPackage(t, one(t, dist+"/*.tar.gz"), clean)
 }
 
 // checkInstalled looks at a package that is installed and not started.
@@ -264,9 +303,9 @@ func checkRunning(t *testing.T, n *node) {
 		t.Errorf("the status is %q", said)
 	}
 	const ours = "00000000008074e0" // the bounding set of the unit
-	none := strings.Repeat("0", 16)
+	nothing := strings.Repeat("0", 16)
 	worker := n.do("id", "-u", "tandem")
-	want := map[string][2]string{"run": {"0", ours}, "agent": {"0", ours}, "worker": {worker, none}}
+	want := map[string][2]string{"run": {"0", ours}, "agent": {"0", ours}, "worker": {worker, nothing}}
 	for _, pid := range strings.Fields(n.do("cat", "/sys/fs/cgroup/"+cgroup(n)+"/cgroup.procs")) {
 		command := strings.Split(n.do("cat", "/proc/"+pid+"/cmdline"), "\x00")[1]
 		status := n.do("cat", "/proc/"+pid+"/status")
@@ -283,6 +322,20 @@ func checkRunning(t *testing.T, n *node) {
 	}
 	if len(want) > 0 {
 		t.Errorf("not running: %v", want)
+	}
+	inside := func(script string) error {
+		_, err := n.try("nsenter", "--target", n.property("MainPID"), "--mount", "sh", "-c", script)
+		return err
+	}
+	for _, forbidden := range []string{
+		"touch /etc/tandem/x", "touch /usr/x", "touch /var/x", "echo 1 >/proc/sys/kernel/panic", "grep root /etc/shadow", "ls /root/.profile",
+	} {
+		if inside(forbidden) == nil {
+			t.Errorf("the service can: %s", forbidden)
+		}
+	}
+	if err := inside("touch /var/lib/tandem/x /run/tandem/x && rm /var/lib/tandem/x /run/tandem/x"); err != nil {
+		t.Errorf("the service cannot write its state: %v", err)
 	}
 	status := n.do("tandem", "status")
 	if !strings.Contains(status, "real time: yes, memory locked: yes") {

@@ -16,5 +16,11 @@ printf 'UseDNS no\nHostKey /etc/ssh/ssh_host_ed25519_key\n' >/etc/ssh/sshd_confi
 
 # Nothing of its own accord.
 systemctl mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer dpkg-db-backup.timer
+
+# Emulated machines are slow: no log on the disk, and no manager of the user's services
+# that starts and stops with each login.
+install -d /etc/systemd/journald.conf.d /var/lib/systemd/linger
+printf '[Journal]\nStorage=volatile\n' >/etc/systemd/journald.conf.d/volatile.conf
+: >/var/lib/systemd/linger/vagrant
 apt-get clean
 rm -rf /var/lib/apt/lists/*

@@ -4,11 +4,15 @@
 set -eu
 name=$1 advertise=$2
 
-install -m 755 /tmp/tandem /usr/local/bin/tandem
-install -m 644 /tmp/tandem.service /etc/systemd/system/tandem.service
+if [ -e /tmp/tandem.deb ]; then
+  DEBIAN_FRONTEND=noninteractive dpkg -i --force-confold /tmp/tandem.deb
+else
+  install -m 755 /tmp/tandem /usr/local/bin/tandem
+  install -m 644 /tmp/tandem.service /etc/systemd/system/tandem.service
+fi
 sed -e "s/advertise: 100ms/advertise: $advertise/" -e "s/body: NAME/body: $name/" /tmp/tandem.yaml |
   install -D -m 644 /dev/stdin /etc/tandem/tandem.yaml
-rm -f /tmp/tandem /tmp/tandem.service /tmp/tandem.yaml
+rm -f /tmp/tandem.deb /tmp/tandem /tmp/tandem.service /tmp/tandem.yaml
 
 tandem check
 systemctl daemon-reload

@@ -88,6 +88,7 @@ func (p *pair) on(ctx context.Context, line string) error {
 
 // powerOff takes the power from lb1, as far as its provider lets anyone.
 func powerOff(ctx context.Context, p *pair) error {
+	p.forget(preferred)
 	if p.provider == "qemu" { // its `halt -f` presses the power button
 		pid, err := p.qemuPid()
 		if err != nil {
@@ -102,7 +103,10 @@ func powerOn(ctx context.Context, p *pair) error {
 	if err := p.vagrant(ctx, "up", "--no-provision", preferred); err != nil {
 		return err
 	}
-	return p.prepare(ctx)
+	if err := p.prepare(ctx); err != nil {
+		return err
+	}
+	return p.connect(ctx, preferred)
 }
 
 // cable plugs lb1 into the network of the VIP, or pulls it out.

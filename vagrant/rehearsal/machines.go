@@ -22,13 +22,39 @@ type machines struct {
 	sshConfig string // a file, written anew after a machine has started
 }
 
-// prepare asks Vagrant how the machines are reached.
+// prepare asks Vagrant how the machines are reached. Later logins to a machine share a
+// connection: an emulated one takes seconds for each.
 func (m *machines) prepare(ctx context.Context) error {
 	config, err := m.output(ctx, "vagrant", "ssh-config")
 	if err != nil {
 		return fmt.Errorf("ask for the way to the machines (hint: `vagrant up` first): %w", err)
 	}
+	config += "\nHost *\n  ControlPath " + m.sshConfig + "-%n\n"
 	return os.WriteFile(m.sshConfig, []byte(config), 0o600)
+}
+
+// connect makes the connection to a machine that is shared.
+func (m *machines) connect(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, sshWithin)
+	defer cancel()
+	// What it would say goes nowhere: it holds its standard error open for ever.
+	cmd := exec.CommandContext(ctx, "ssh", "-F", m.sshConfig, "-o", "ControlMaster=yes", "-fN", name)
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("log in to %s (hint: vagrant ssh %s): %w", name, name, err)
+	}
+	return nil
+}
+
+// forget ends the connection to a machine, which may be gone, if there is one.
+func (m *machines) forget(name string) {
+	_ = exec.Command("ssh", "-F", m.sshConfig, "-O", "exit", name).Run() // there may be none
+}
+
+// hangUp ends the connections to all machines that are asked anything.
+func (m *machines) hangUp() {
+	for _, name := range []string{preferred, other, client} {
+		m.forget(name)
+	}
 }
 
 // vagrant runs a command of Vagrant.

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/tandemlb/tandem/internal/lab/report"
 )
@@ -31,6 +32,7 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("failover-test", flag.ContinueOnError)
 	dir := flags.String("vagrant", ".", "the `folder` of the Vagrantfile")
+	every := flags.Duration("every", 50*time.Millisecond, "from one request of the client to the next")
 	prober := flags.String("probe", "", "the `file` with the prober, for the client")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -45,7 +47,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	defer os.RemoveAll(temporary)
 
-	p := &pair{machines: machines{dir: *dir, sshConfig: filepath.Join(temporary, "ssh-config")}, log: out}
+	p := &pair{machines: machines{dir: *dir, sshConfig: filepath.Join(temporary, "ssh")}, every: *every, log: out}
+	defer p.hangUp()
 	if err := p.learn(ctx); err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ type pair struct {
 	link         string            // the interface of lb1 on the network of the VIP
 	macs         map[string]string // of the nodes there
 	provider, id string            // of lb1
+	every        time.Duration     // from one request of the client to the next
 	log          io.Writer         // where it is said what happens
 }
 
@@ -36,6 +37,11 @@ func (p *pair) learn(ctx context.Context) error {
 	var err error
 	if p.provider, p.id, err = p.machines.provider(preferred); err != nil {
 		return err
+	}
+	for _, name := range []string{preferred, other, client} {
+		if err := p.connect(ctx, name); err != nil {
+			return err
+		}
 	}
 	p.macs = map[string]string{}
 	for _, node := range []string{other, preferred} {
@@ -156,7 +162,7 @@ type traffic struct {
 
 // startTraffic starts the prober. The caller stops it.
 func (p *pair) startTraffic(ctx context.Context) (*traffic, error) {
-	cmd := p.ssh(ctx, client, "exec /usr/local/bin/probe -target "+vip+":80")
+	cmd := p.ssh(ctx, client, fmt.Sprintf("exec /usr/local/bin/probe -target %s:80 -every %s", vip, p.every))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

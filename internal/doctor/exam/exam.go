@@ -22,7 +22,7 @@ import (
 
 // Options say which node is looked at.
 type Options struct {
-	Config     string // path
+	Path       string // of the config
 	Node       string // its name; empty: the one whose address this host has
 	Socket     string // of the node that runs, if one does
 	State      string // folder for what outlives the process; empty: the config says
@@ -75,7 +75,7 @@ func (e *exam) unknown(what string, err error) {
 
 func (e *exam) readConfig() {
 	c := &e.facts.Config
-	c.Path = e.Options.Config
+	c.Path = e.Path
 	src, err := os.ReadFile(c.Path)
 	if err == nil {
 		e.config, err = config.Parse(c.Path, src)

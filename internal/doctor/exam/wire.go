@@ -2,6 +2,7 @@ package exam
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -56,7 +57,7 @@ func call(ctx context.Context, to netip.AddrPort) string {
 	case isErrno(err, syscall.EHOSTUNREACH):
 		return "no route to host"
 	}
-	if t, is := err.(net.Error); is && t.Timeout() {
+	if t, is := errors.AsType[net.Error](err); is && t.Timeout() {
 		return "it does not answer"
 	}
 	return err.Error()
@@ -82,7 +83,7 @@ func (e *exam) network(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, e.Listen)
 	defer cancel()
 	var mu sync.Mutex
-	heard := 0
+	heard, asked := 0, 0
 	answers := map[netip.Addr][]string{}
 	var all sync.WaitGroup
 	for _, l := range links {
@@ -113,13 +114,18 @@ func (e *exam) network(ctx context.Context) {
 			mu.Lock()
 			defer mu.Unlock()
 			e.unknown("who has the addresses on "+l.ifname, err)
+			if err == nil {
+				asked++
+			}
 		})
 	}
 	all.Wait()
 	if heard == len(links) {
 		e.facts.Listened = e.Listen
 	}
-	e.answered(answers)
+	if asked == len(links) {
+		e.answered(answers)
+	}
 }
 
 // answered sorts who has answered for which address.

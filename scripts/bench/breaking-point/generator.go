@@ -19,8 +19,10 @@ const (
 	grace = 2 * time.Second
 	// breath is the shortest wait of the loop: what falls due in it is sent at once.
 	breath = 100 * time.Microsecond
+	// readyWithin is how long it may take to open the connections that are to be there.
+	readyWithin = 15 * time.Second
 	// dialers is how many handshakes a load makes at a time to have its connections.
-	dialers = 32
+	dialers = 512
 )
 
 // A load is an open loop: requests are sent when the schedule says so, whatever became
@@ -49,7 +51,7 @@ type loaded struct {
 	open    int           // most connections at a time
 	denied  int           // answers that turned a request away
 	hinted  int           // of them, with Retry-After
-	settled time.Duration // from the last request until nothing was waited for any more; grace: never
+	settled time.Duration // from the last request until nothing was waited for any more
 }
 
 // A generator is a load under way. It is one thread with an epoll set; handshakes of
@@ -146,13 +148,18 @@ func (g *generator) prepare(ctx context.Context) (err error) {
 		g.connect(ctx, 0)
 	}
 	events := make([]unix.EpollEvent, 1024)
-	for deadline := time.Now().Add(10 * time.Second); len(g.idle) < g.ready; {
+	for deadline := time.Now().Add(readyWithin); len(g.idle) < g.ready; {
 		if time.Now().After(deadline) || ctx.Err() != nil {
-			return errors.Join(fmt.Errorf("open %d connections: %d are open in 10 s", g.ready, len(g.idle)), ctx.Err())
+			return errors.Join(fmt.Errorf("open %d connections: %d are open in %s", g.ready, len(g.idle), readyWithin), ctx.Err())
 		}
-		if len(g.samples) > 0 {
-			return fmt.Errorf("open %d connections: one is %s", g.ready, g.samples[0].kind)
+		// A proxy that has just been under too much takes a while.
+		for _, s := range g.samples {
+			if s.kind == refused {
+				return fmt.Errorf("open %d connections: one is %s", g.ready, s.kind)
+			}
+			g.connect(ctx, 0)
 		}
+		g.samples = g.samples[:0]
 		if err := g.wait(events); err != nil {
 			return err
 		}

@@ -91,7 +91,6 @@ type step struct {
 	late   time.Duration // p99 of how late the client was by its own fault
 	open   int
 	shares shares
-	hung   bool
 }
 
 // shares are what the parts used of a processor.
@@ -148,7 +147,6 @@ func (a *arena) step(ctx context.Context, l ladder, i *side.Instance, rate float
 	s := step{
 		Rate: rate, tally: tallied(got.samples, a.warm, a.warm+a.period), open: got.open,
 		late: tallied(got.late, a.warm, a.warm+a.period).lateness(), shares: before.until(after),
-		hung: got.settled > clientPatience+grace,
 	}
 	s.Held, s.Late = a.bound.holds(s.tally), s.late > clientLimit
 	return s, nil

@@ -43,6 +43,7 @@ type options struct {
 	knee     float64
 	svg      string
 	markdown string
+	docs     string
 }
 
 func run(ctx context.Context) error {
@@ -62,6 +63,7 @@ func run(ctx context.Context) error {
 	flag.IntVar(&o.halves, "halves", 3, "how often the distance between what holds and what breaks is halved, 0 to 10")
 	flag.Float64Var(&o.knee, "knee", 0, "rate that both are taken to hold: nothing is looked for, and the overload alone is measured")
 	flag.StringVar(&o.svg, "svg", "", "file for the picture")
+	flag.StringVar(&o.docs, "docs", "", "page of the documentation whose table is to be replaced")
 	flag.StringVar(&o.markdown, "markdown", "", "file for the tables")
 	flag.Parse()
 	switch {

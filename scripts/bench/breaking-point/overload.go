@@ -24,8 +24,8 @@ type ordeal struct {
 	before, during, after tally
 	recovery              time.Duration // from the end of the overload until all was well
 	recovered             bool
-	hung                  bool // something was waited for that did not come
-	hinted, denied        int  // answers that turned requests away: with Retry-After, and all
+	left                  int // connections that the proxy has when their clients have gone
+	hinted, denied        int // answers that turned requests away: with Retry-After, and all
 	open                  int
 	memory                [3]int // bytes: before, at most, and at the end
 	late                  time.Duration
@@ -82,8 +82,8 @@ func (a *arena) overload(ctx context.Context, l ladder, i *side.Instance, knee f
 	o.before, o.during = tallied(got.samples, time.Second, first), tallied(got.samples, first+time.Second, second)
 	o.recovery, o.recovered = a.bound.recovery(got.samples, second, third)
 	o.after = tallied(got.samples, second+o.recovery, third)
-	o.hung = got.settled > clientPatience+grace
 	o.hinted, o.denied, o.open = got.hinted, got.denied, got.open
 	o.late, o.shares = tallied(got.late, first, second).lateness(), before.until(after)
-	return o, nil
+	o.left, err = left(ctx, i.Listen)
+	return o, err
 }

@@ -180,3 +180,27 @@ func FuzzParseAnswer(f *testing.F) {
 		}
 	})
 }
+
+const connections = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
+   1: 0100007F:1F90 0100027F:C001 01 00000000:00000000 00:00000000 00000000     0        0 2 1 0 20 4 30 10 -1
+   2: 0100007F:1F90 0100027F:C002 08 00000000:00000000 00:00000000 00000000     0        0 3 1 0 20 4 30 10 -1
+   3: 0100007F:1F90 0100027F:C003 06 00000000:00000000 03:00000000 00000000     0        0 0 3 0
+   4: 0100027F:C001 0100007F:1F90 01 00000000:00000000 00:00000000 00000000     0        0 4 1 0 20 4 30 10 -1
+`
+
+func TestOpenConnectionsAreCounted(t *testing.T) {
+	// Not the listener, one in TIME_WAIT, or the client's end.
+	if got := openAt(connections, 8080); got != 2 {
+		t.Errorf("%d, want 2", got)
+	}
+}
+
+func FuzzOpenAt(f *testing.F) {
+	f.Add(connections, uint16(8080))
+	f.Fuzz(func(t *testing.T, table string, port uint16) {
+		if n := openAt(table, port); n < 0 || n > len(table)/4 {
+			t.Errorf("%d in %q", n, table)
+		}
+	})
+}

@@ -7,12 +7,18 @@ import (
 	"time"
 
 	"github.com/tandemlb/tandem/scripts/bench/chart"
+	"github.com/tandemlb/tandem/scripts/bench/page"
 )
 
 // write prints the tables, and writes them and the picture into their files.
 func (o options) write(all []climb) error {
 	text := o.tables(all)
 	fmt.Print(text)
+	if o.docs != "" {
+		if err := page.Fill(o.docs, "breaking-point", text); err != nil {
+			return err
+		}
+	}
 	for path, content := range map[string]string{o.markdown: text, o.svg: picture(all, o.limit)} {
 		if path == "" {
 			continue
@@ -36,14 +42,10 @@ func (o options) tables(all []climb) string {
 			c.gives("haproxy"), c.gives("tandem"),
 		})
 	}
-	b.WriteString(grid(knees) + "\n")
-	ordeals := [][]string{{"twice as much", "", "served", "of what it holds", "p99", "others get", "their p99", "back after", "memory, MiB: before, most, after", "hangs"}}
+	b.WriteString(page.Table(knees) + "\n")
+	ordeals := [][]string{{"twice as much", "", "served", "of what it holds", "p99", "others get", "their p99", "back after", "memory, MiB: before, most, after", "connections left"}}
 	for _, c := range all {
 		for _, d := range c.ordeals {
-			hangs := "no"
-			if d.hung {
-				hangs = "YES"
-			}
 			back := fmt.Sprintf("%.2g s", d.recovery.Seconds())
 			if !d.recovered {
 				back = fmt.Sprintf("not in %.0f s", calmAfter.Seconds())
@@ -51,11 +53,11 @@ func (o options) tables(all []climb) string {
 			ordeals = append(ordeals, []string{
 				c.ladder.name, d.System, perSecond(d.during.goodput()), percent(d.during.goodput() / d.Knee), milliseconds(d.during.p99()),
 				shareOut(d.during), milliseconds(quantile(d.during.denials, 0.99)), back,
-				fmt.Sprintf("%d, %d, %d", d.memory[0]>>20, d.memory[1]>>20, d.memory[2]>>20), hangs,
+				fmt.Sprintf("%d, %d, %d", d.memory[0]>>20, d.memory[1]>>20, d.memory[2]>>20), fmt.Sprint(d.left),
 			})
 		}
 	}
-	b.WriteString(grid(ordeals))
+	b.WriteString(page.Table(ordeals))
 	if late := lateSteps(all); late != "" {
 		fmt.Fprintf(&b, "\nThe client was late by its own fault, by more than %s for one request of a hundred, in: %s.\n", clientLimit, late)
 	}
@@ -134,18 +136,6 @@ func percent(share float64) string {
 		return fmt.Sprintf("%.1f %%", 100*share)
 	}
 	return fmt.Sprintf("%.0f %%", 100*share)
-}
-
-// grid lays out a table of Markdown.
-func grid(rows [][]string) string {
-	var b strings.Builder
-	for i, row := range rows {
-		fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
-		if i == 0 {
-			fmt.Fprintf(&b, "|%s\n", strings.Repeat("---|", len(row)))
-		}
-	}
-	return b.String()
 }
 
 // picture draws latency over rate, a chart for each ladder.

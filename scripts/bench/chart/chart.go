@@ -19,7 +19,8 @@ type Chart struct {
 	Limit      float64 // a line across, at this height; 0: none
 }
 
-// A Line joins its points in their order. There are four colors.
+// A Line joins its points in their order. There are four colors. One without a name is
+// the same as another, that has one.
 type Line struct {
 	Name   string
 	Color  int
@@ -101,6 +102,9 @@ func (c Chart) draw(p *picture) {
 	p.printf(`<text class="name" x="%d" y="18">%s</text>`, left, escape(c.Title))
 	at := left
 	for _, l := range c.Lines {
+		if l.Name == "" {
+			continue
+		}
 		dash := ""
 		if l.Dashed {
 			dash = " dashed"

@@ -40,6 +40,7 @@ type options struct {
 	rest     time.Duration
 	svg      string
 	markdown string
+	docs     string
 	json     string
 	logs     string
 	judge    string
@@ -51,8 +52,9 @@ func run(ctx context.Context) error {
 	flag.DurationVar(&o.duration, "duration", 30*time.Minute, "for how long, 1m or more")
 	flag.DurationVar(&o.reload, "reload", 20*time.Second, "time between two reloads")
 	flag.DurationVar(&o.trouble, "trouble", time.Minute, "time between two failovers")
-	flag.DurationVar(&o.rest, "rest", 80*time.Second, "how long it waits without a load at the end: kept connections are closed after a minute")
+	flag.DurationVar(&o.rest, "rest", 200*time.Second, "how long it waits without a load at the end: connections whose clients have vanished with an address are found after two and a half minutes")
 	flag.StringVar(&o.svg, "svg", "", "file for the picture")
+	flag.StringVar(&o.docs, "docs", "", "page of the documentation whose table is to be replaced")
 	flag.StringVar(&o.markdown, "markdown", "", "file for the report")
 	flag.StringVar(&o.json, "json", "", "file for all readings and failures")
 	flag.StringVar(&o.logs, "logs", "", "folder for the config and the logs of the nodes, which stays; default: one that does not")
@@ -87,7 +89,7 @@ func (o options) soak(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, scene.Close()) }()
-	tandem, err := failover.NewTandem(scene, o.tandem, o.logs, config(files, false))
+	tandem, err := failover.NewTandem(scene, o.tandem, o.logs, pairConfig(files, false))
 	if err != nil {
 		return err
 	}

@@ -24,10 +24,10 @@ const (
 	metricsPort                           = 9404
 )
 
-// config is that of both nodes. Whoever has the address keeps it, so that both carry
+// pairConfig is that of both nodes. Whoever has the address keeps it, so that both carry
 // the traffic for about half of the time. odd makes it another one, without a change of
 // what clients get.
-func config(f side.Files, odd bool) string {
+func pairConfig(f side.Files, odd bool) string {
 	var nodes []string
 	for _, n := range failover.Nodes() {
 		nodes = append(nodes, fmt.Sprintf("%s: %s", n.Name, n.Addresses[0].Addr()))

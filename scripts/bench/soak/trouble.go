@@ -18,6 +18,9 @@ const (
 	readyWithin = 30 * time.Second
 	// excused is for how long after a trouble began requests may still begin and fail.
 	excused = 3 * time.Second
+	// mended is the same after it was mended: a node that was cut off may take the address
+	// back, and finds its servers down until two checks in a row have succeeded.
+	mended = 6 * time.Second
 	// apart is how long a trouble lasts before it is mended.
 	apart = 5 * time.Second
 )
@@ -46,7 +49,7 @@ func (p *pair) reload(ctx context.Context) error {
 		return err
 	}
 	p.odd = !p.odd
-	if err := p.tandem.Configure(config(p.files, p.odd)); err != nil {
+	if err := p.tandem.Configure(pairConfig(p.files, p.odd)); err != nil {
 		return err
 	}
 	for _, n := range failover.Nodes() {
@@ -164,7 +167,7 @@ func (p *pair) fail(ctx context.Context, n int) (done bool, err error) {
 	if !done {
 		t = troubles(0)
 	}
-	p.mark(fmt.Sprintf("%s: %s", active, t.name))
+	p.mark(fmt.Sprintf("%s: %s", active, t.name), excused)
 	if err := t.do(p, active); err != nil {
 		return done, fmt.Errorf("%s of %s: %w", t.name, active, err)
 	}
@@ -175,11 +178,11 @@ func (p *pair) fail(ctx context.Context, n int) (done bool, err error) {
 		// It is mended all the same.
 		return done, errors.Join(err, t.mend(p, active))
 	}
-	p.mark(fmt.Sprintf("%s: mended (%s)", active, t.name))
+	p.mark(fmt.Sprintf("%s: mended (%s)", active, t.name), mended)
 	return done, t.mend(p, active)
 }
 
-func (p *pair) mark(name string) {
+func (p *pair) mark(name string, excuse time.Duration) {
 	now := time.Now()
-	p.windows = append(p.windows, window{Name: name, From: now, To: now.Add(excused)})
+	p.windows = append(p.windows, window{Name: name, From: now, To: now.Add(excuse)})
 }

@@ -2,9 +2,7 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -88,8 +86,8 @@ const (
 	// A process may grow by a tenth of its memory in an hour, or by as many bytes as
 	// that is of a small one.
 	memoryShare, memoryLeast = 0.10, 4 << 20
-	// When the load has gone, descriptors and goroutines are as many as before it,
-	// within what comes and goes by itself.
+	// When the load has gone, there are no more descriptors than before it, and no more
+	// goroutines than under it, but for what comes and goes by itself.
 	restSlack = 5
 )
 
@@ -119,13 +117,12 @@ func judge(l life, warm time.Duration, before, rest reading) line {
 	if rest.At == 0 {
 		return j
 	}
-	for _, of := range []struct {
-		what  string
-		value func(reading) float64
-	}{{"descriptors", descriptorsOf}, {"goroutines", goroutinesOf}} {
-		if math.Abs(of.value(rest)-of.value(before)) > restSlack {
-			j.Problems = append(j.Problems, fmt.Sprintf("it has %.0f %s when the load has gone: there were %.0f before", of.value(rest), of.what, of.value(before)))
-		}
+	if rest.Descriptors > before.Descriptors+restSlack {
+		j.Problems = append(j.Problems, fmt.Sprintf("it has %.0f descriptors when the load has gone: there were %.0f before", rest.Descriptors, before.Descriptors))
+	}
+	// Some that have ended are kept for the next connections.
+	if most := max(before.Goroutines, j.Goroutines.Median) + restSlack; rest.Goroutines > most {
+		j.Problems = append(j.Problems, fmt.Sprintf("it has %.0f goroutines when the load has gone: want at most %.0f", rest.Goroutines, most))
 	}
 	return j
 }
@@ -142,16 +139,4 @@ func sorted(failures []failure, windows []window) (byWindow []int, others []fail
 		}
 	}
 	return byWindow, others
-}
-
-// grid lays out a table of Markdown.
-func grid(rows [][]string) string {
-	var b strings.Builder
-	for i, row := range rows {
-		fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
-		if i == 0 {
-			fmt.Fprintf(&b, "|%s\n", strings.Repeat("---|", len(row)))
-		}
-	}
-	return b.String()
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tandemlb/tandem/internal/lab/report"
 	"github.com/tandemlb/tandem/scripts/bench/chart"
+	"github.com/tandemlb/tandem/scripts/bench/page"
 )
 
 // write writes the report, and fails when something is not as it should be.
@@ -18,6 +19,11 @@ func (o options) write(r result) error {
 	lines := r.lines()
 	text, problems := r.text(lines)
 	fmt.Print(text)
+	if o.docs != "" {
+		if err := page.Fill(o.docs, "soak", text); err != nil {
+			return err
+		}
+	}
 	for path, content := range map[string]string{o.markdown: text, o.svg: r.picture()} {
 		if path == "" {
 			continue
@@ -78,7 +84,11 @@ func (r result) text(lines []line) (text string, problems []string) {
 	rows := [][]string{{"process", "lived", "memory, MiB", "an hour", "descriptors before, under load, after", "goroutines before, under load, after"}}
 	for _, l := range lines {
 		three := func(value func(reading) float64, under trend) string {
-			return fmt.Sprintf("%.0f, %.0f, %.0f", value(l.Before), under.Median, value(l.Rest))
+			after := "-"
+			if l.Rest.At > 0 {
+				after = fmt.Sprintf("%.0f", value(l.Rest))
+			}
+			return fmt.Sprintf("%.0f, %.0f, %s", value(l.Before), under.Median, after)
 		}
 		rows = append(rows, []string{
 			l.Name, l.Lasted.Round(time.Second).String(), fmt.Sprintf("%.1f", l.Memory.Median/(1<<20)), fmt.Sprintf("%+.1f", l.Memory.Hourly/(1<<20)),
@@ -88,7 +98,7 @@ func (r result) text(lines []line) (text string, problems []string) {
 			problems = append(problems, l.Name+": "+p)
 		}
 	}
-	b.WriteString(grid(rows) + "\n")
+	b.WriteString(page.Table(rows) + "\n")
 	byWindow, others := sorted(r.Failures, r.Windows)
 	failed := make(map[string]int)
 	for _, f := range r.Failures {
@@ -98,8 +108,8 @@ func (r result) text(lines []line) (text string, problems []string) {
 	for _, name := range slices.Sorted(maps.Keys(r.Requests)) {
 		rows = append(rows, []string{name, fmt.Sprint(r.Requests[name]), fmt.Sprint(failed[name])})
 	}
-	b.WriteString(grid(rows) + "\n" + r.windows(byWindow))
-	fmt.Fprintf(&b, "\n%d reloads; %d requests failed at other times than within %s of a failover or of what mended it.\n", len(r.Reloads), len(others), excused)
+	b.WriteString(page.Table(rows) + "\n" + r.windows(byWindow))
+	fmt.Fprintf(&b, "\n%d reloads; %d requests failed at other times than within %s of a failover, or %s of what mended it.\n", len(r.Reloads), len(others), excused, mended)
 	for i, f := range others {
 		if i == 20 {
 			break
@@ -127,7 +137,7 @@ func (r result) windows(failures []int) string {
 	for _, name := range slices.Sorted(maps.Keys(of)) {
 		rows = append(rows, []string{name, fmt.Sprint(len(of[name])), report.SpreadOf(of[name]).Text(func(n int) string { return fmt.Sprint(n) })})
 	}
-	return grid(rows)
+	return page.Table(rows)
 }
 
 // picture draws what the processes used.
