@@ -121,9 +121,13 @@ func (j *Judge) Feed(e Event) []Violation {
 func (j *Judge) ofNode(e Event, n *node) {
 	switch e.What {
 	case Answer:
-		j.answerer, j.answered = e.Node, e.At
+		if n.link.is {
+			j.answerer, j.answered = e.Node, e.At
+		}
 	case Announce:
-		j.announcer = e.Node
+		if n.link.is { // else nobody hears it
+			j.announcer = e.Node
+		}
 		j.rate(&n.announce, &j.Figures.Announce, j.bounds.Announcements, e.Node, "announcements")
 	case Advert:
 		j.rate(&n.adverts, &j.Figures.Adverts, j.bounds.Adverts, e.Node, "advertisements")

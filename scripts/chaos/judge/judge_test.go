@@ -124,6 +124,9 @@ func TestStories(t *testing.T) {
 		{"after a cut the loser announced last", func(s *story) {
 			s.do(harm, Event{What: Bad, Part: Heartbeat}, Event{What: Good, Part: Heartbeat}, Event{What: Announce, Node: 1}).last(2 * time.Second)
 		}, "I1"},
+		{"the loser announced last where nobody heard it", func(s *story) {
+			s.do(harm, Event{What: LinkOff, Node: 1}, Event{What: Announce, Node: 1}, Event{What: LinkOn, Node: 1}).last(5 * time.Second)
+		}, ""},
 		{"after a cut the third host believes the loser", func(s *story) {
 			s.do(harm, Event{What: Neighbour, Node: 1}).last(time.Second).do(over, Event{What: Neighbour, Node: 0}).last(time.Second).
 				do(Event{What: Neighbour, Node: 1}).last(2 * time.Second)
