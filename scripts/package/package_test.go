@@ -337,6 +337,11 @@ func checkRunning(t *testing.T, n *node) {
 	if err := inside("touch /var/lib/tandem/x /run/tandem/x && rm /var/lib/tandem/x /run/tandem/x"); err != nil {
 		t.Errorf("the service cannot write its state: %v", err)
 	}
+	// A kernel may be without landlock; all else is the unit's to permit.
+	lacks, err := n.try("journalctl", "--unit=tandem", "--no-pager", "--output=cat", "--grep=without a part of its sandbox")
+	if err == nil && !strings.Contains(lacks, `"missing":["landlock: the kernel does not have it`) {
+		t.Errorf("the unit takes something from the worker's sandbox:\n%s", lacks)
+	}
 	status := n.do("tandem", "status")
 	if !strings.Contains(status, "real time: yes, memory locked: yes") {
 		t.Errorf("the agent is not all that it is to be:\n%s", status)
