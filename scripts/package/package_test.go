@@ -302,10 +302,13 @@ func checkRunning(t *testing.T, n *node) {
 	if said := n.property("StatusText"); !strings.HasPrefix(said, "active for main (") {
 		t.Errorf("the status is %q", said)
 	}
-	const ours = "00000000008074e0" // the bounding set of the unit
-	nothing := strings.Repeat("0", 16)
+	const (
+		ours    = "00000000008074e0" // the bounding set of the unit
+		agents  = "0000000000807000" // of it, what addresses and the heartbeat need
+		nothing = "0000000000000000"
+	)
 	worker := n.do("id", "-u", "tandem")
-	want := map[string][2]string{"run": {"0", ours}, "agent": {"0", ours}, "worker": {worker, nothing}}
+	want := map[string][2]string{"run": {"0", ours}, "agent": {"0", agents}, "worker": {worker, nothing}}
 	for _, pid := range strings.Fields(n.do("cat", "/sys/fs/cgroup/"+cgroup(n)+"/cgroup.procs")) {
 		command := strings.Split(n.do("cat", "/proc/"+pid+"/cmdline"), "\x00")[1]
 		status := n.do("cat", "/proc/"+pid+"/status")
