@@ -17,4 +17,11 @@ rm -f /tmp/tandem.deb /tmp/tandem /tmp/tandem.service /tmp/tandem.yaml
 tandem check
 systemctl daemon-reload
 systemctl enable -q tandem
-systemctl restart tandem
+# A slow machine may need more than one try, which systemd makes.
+systemctl restart tandem && exit 0
+for _ in $(seq 60); do
+  sleep 5
+  [ "$(systemctl is-active tandem)" != active ] || exit 0
+done
+journalctl -u tandem --no-pager -n 30 >&2
+exit 1
