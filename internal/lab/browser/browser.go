@@ -157,7 +157,7 @@ func (b *Tab) Type(selector, text string) {
 // Wait waits until an expression of JavaScript is true.
 func (b *Tab) Wait(expression string) {
 	b.t.Helper()
-	const patience = 20 * time.Second
+	const patience = time.Minute // of a busy machine, for a browser that starts
 	poll := chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(patience))
 	if err := chromedp.Do(b.ctx, poll); err != nil {
 		b.t.Fatalf("not within %v: %s: %v; the page says:\n%s\nthe console:\n%q", patience, expression, err, b.text(), b.Said())
