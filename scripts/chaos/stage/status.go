@@ -32,7 +32,11 @@ func (s *Stage) listen(ctx context.Context, n *node) {
 		for _, part := range n.found(status, supervisor) {
 			s.say(judge.Event{At: at, What: judge.Up, Node: n.index, Part: part})
 		}
-		s.say(judge.Event{At: at, What: judge.State, Node: n.index, Status: stateOf(status)})
+		state := stateOf(status)
+		if !state.Ready {
+			at = s.clock() // what makes it unfit may have come after the question
+		}
+		s.say(judge.Event{At: at, What: judge.State, Node: n.index, Status: state})
 	}
 }
 
