@@ -36,6 +36,9 @@ func TestScriptsAreSound(t *testing.T) {
 }
 
 func TestVagrantfileIsValid(t *testing.T) {
+	if _, err := os.Stat("../bin/tandem"); err != nil {
+		t.Skip("the machines get bin/tandem: make build")
+	}
 	cmd := exec.Command(tool(t, "vagrant"), "validate", "--ignore-provider")
 	cmd.Env = append(os.Environ(), "VAGRANT_HOME="+t.TempDir(), "VAGRANT_CHECKPOINT_DISABLE=1",
 		"VAGRANT_DOTFILE_PATH="+t.TempDir(), "TANDEM_VM_DRIVER=qemu")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -138,33 +137,6 @@ func TestSocketIsFound(t *testing.T) {
 				t.Errorf("asks %q, want %q", got, want)
 			}
 		})
-	}
-}
-
-// TestServiceUnitOfTheReadme has systemd read what the README tells people to
-// install: it prints what it does not know, and goes on.
-func TestServiceUnitOfTheReadme(t *testing.T) {
-	analyze, err := exec.LookPath("systemd-analyze")
-	if err != nil {
-		t.Skip("needs systemd-analyze")
-	}
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(readme), "```ini\n")
-	unit, _, found := strings.Cut(rest, "```")
-	if !found || !strings.Contains(unit, "[Install]") {
-		t.Fatalf("the README has no unit that can be enabled: %q", unit)
-	}
-	// It must exist.
-	unit = strings.Replace(unit, "/usr/local/bin/tandem", "/bin/true", 1)
-	path := filepath.Join(t.TempDir(), "tandem.service")
-	if err := os.WriteFile(path, []byte(unit), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command(analyze, "verify", "--man=no", path).CombinedOutput(); err != nil || len(out) > 0 {
-		t.Errorf("%v\n%s", err, out)
 	}
 }
 

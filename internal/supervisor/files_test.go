@@ -49,16 +49,6 @@ func TestChangedFilesReachTheWorker(t *testing.T) {
 		last := v.state.Listeners[len(v.state.Listeners)-1]
 		return last.Name == "files" && last.Accepted == 1 && string(v.serving.Files[path]) == string(content)
 	})
-	before := s.worker.view().pid
-	s.worker.proc.Kill()
-	eventually(t, "another worker serves", func() bool { v := s.worker.view(); return v.ready && v.pid != before })
-	if got := s.worker.view().serving.Files[path]; string(got) != string(content) {
-		t.Error("the worker after it was not given the changed file")
-	}
-	st := s.status(time.Now()).Certificates
-	if len(st.List) != 1 || st.List[0].Serial != "2" || st.Reloads != 1 || st.Errors != 0 {
-		t.Errorf("status = %+v", st)
-	}
 	var events []admin.Event
 	eventually(t, "the timeline tells it", func() bool {
 		events = nil
@@ -69,6 +59,16 @@ func TestChangedFilesReachTheWorker(t *testing.T) {
 		}
 		return len(events) == 1
 	})
+	before := s.worker.view().pid
+	s.worker.proc.Kill()
+	eventually(t, "another worker serves", func() bool { v := s.worker.view(); return v.ready && v.pid != before })
+	if got := s.worker.view().serving.Files[path]; string(got) != string(content) {
+		t.Error("the worker after it was not given the changed file")
+	}
+	st := s.status(time.Now()).Certificates
+	if len(st.List) != 1 || st.List[0].Serial != "2" || st.Reloads != 1 || st.Errors != 0 {
+		t.Errorf("status = %+v", st)
+	}
 }
 
 func TestAConfigWithBadFilesIsRefused(t *testing.T) {

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -38,7 +40,10 @@ type node struct {
 func newNode(t *testing.T, host *lab.Host, base string) *node {
 	t.Helper()
 	n := &node{t: t, host: host, root: layer(t, base)}
-	t.Cleanup(n.kill) // before its layer is unmounted
+	t.Cleanup(func() { // before its layer is unmounted
+		n.kill()
+		n.removeGroups()
+	})
 	return n
 }
 
@@ -51,12 +56,30 @@ done
 exec systemd-nspawn --quiet --register=no --keep-unit --machine="$1" --network-namespace-path=/proc/self/ns/net \
 	--capability=CAP_NET_ADMIN,CAP_NET_RAW,CAP_IPC_LOCK --resolv-conf=off --timezone=off --boot --directory="$2"`
 
+// name is what the node is called on this host.
+func (n *node) name() string { return fmt.Sprintf("%s-%d", n.host.Name(), os.Getpid()) }
+
+// removeGroups removes the control groups of the node, those inside first.
+func (n *node) removeGroups() {
+	for _, h := range []string{"", "systemd", "unified"} {
+		var all []string
+		_ = filepath.WalkDir(filepath.Join("/sys/fs/cgroup", h, "tandem-test-"+n.name()), func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.IsDir() {
+				all = append(all, path)
+			}
+			return nil // there may be none
+		})
+		for _, path := range slices.Backward(all) {
+			_ = os.Remove(path) // left to the next boot of this host if somebody is in it
+		}
+	}
+}
+
 // boot turns the node on, and waits until systemd has started what it has to.
 func (n *node) boot() {
 	n.t.Helper()
 	n.log = new(bytes.Buffer)
-	name := fmt.Sprintf("%s-%d", n.host.Name(), os.Getpid())
-	cmd := exec.Command("sh", "-c", start, "sh", name, n.root)
+	cmd := exec.Command("sh", "-c", start, "sh", n.name(), n.root)
 	cmd.Stdout, cmd.Stderr = n.log, n.log
 	p, err := n.host.Start(cmd)
 	if err != nil {

@@ -173,7 +173,9 @@ func (p *pair) event(t *testing.T, name, heir string, allowed int, do func()) {
 	}
 	o := outcomes[0]
 	t.Logf("%-44s %s  %4d ms without an answer, %d of %d failed", name, o.Handover(), o.Window.Outage.Milliseconds(), o.Window.Failed, o.Window.Requests)
-	if o.Window.Failed-o.Window.Failures[probe.Slow] > allowed || allowed == none && o.Window.Outage > time.Second {
+	// An answer that comes late is this machine's fault: nobody's death makes a connection
+	// that is answered slow.
+	if o.Window.Failed-o.Window.Failures[probe.Slow] > allowed {
 		t.Errorf("%s: %d requests failed (%v), %v without an answer, want %d at most", name, o.Window.Failed, o.Window.Failures, o.Window.Outage, allowed)
 	}
 }
@@ -302,10 +304,11 @@ func checkRunning(t *testing.T, n *node) {
 	if said := n.property("StatusText"); !strings.HasPrefix(said, "active for main (") {
 		t.Errorf("the status is %q", said)
 	}
-	const ours = "00000000008074e0" // the bounding set of the unit
+	const ours = "00000000008075e0"    // the bounding set of the unit
+	const ofAgent = "0000000000807000" // NET_ADMIN, NET_RAW, IPC_LOCK, SYS_NICE
 	nothing := strings.Repeat("0", 16)
 	worker := n.do("id", "-u", "tandem")
-	want := map[string][2]string{"run": {"0", ours}, "agent": {"0", ours}, "worker": {worker, nothing}}
+	want := map[string][2]string{"run": {"0", ours}, "agent": {"0", ofAgent}, "worker": {worker, nothing}}
 	for _, pid := range strings.Fields(n.do("cat", "/sys/fs/cgroup/"+cgroup(n)+"/cgroup.procs")) {
 		command := strings.Split(n.do("cat", "/proc/"+pid+"/cmdline"), "\x00")[1]
 		status := n.do("cat", "/proc/"+pid+"/status")
@@ -336,6 +339,11 @@ func checkRunning(t *testing.T, n *node) {
 	}
 	if err := inside("touch /var/lib/tandem/x /run/tandem/x && rm /var/lib/tandem/x /run/tandem/x"); err != nil {
 		t.Errorf("the service cannot write its state: %v", err)
+	}
+	// A kernel may be without landlock; all else is the unit's to permit.
+	lacks, err := n.try("journalctl", "--unit=tandem", "--no-pager", "--output=cat", "--grep=without a part of its sandbox")
+	if err == nil && !strings.Contains(lacks, `"missing":["landlock: the kernel does not have it`) {
+		t.Errorf("the unit takes something from the worker's sandbox:\n%s", lacks)
 	}
 	status := n.do("tandem", "status")
 	if !strings.Contains(status, "real time: yes, memory locked: yes") {

@@ -1,20 +1,25 @@
 #!/bin/sh
-# Installs and starts Tandem, from the files that were brought to /tmp, on the machine
+# Installs and starts Tandem, from the files that were brought to /tmp/tandem, on the machine
 # NAME with the advertisement interval ADVERTISE. May be run again.
 set -eu
 name=$1 advertise=$2
 
-if [ -e /tmp/tandem.deb ]; then
-  DEBIAN_FRONTEND=noninteractive dpkg -i --force-confold /tmp/tandem.deb
+if [ -e /tmp/tandem/tandem.deb ]; then
+  DEBIAN_FRONTEND=noninteractive dpkg -i --force-confold /tmp/tandem/tandem.deb
 else
-  install -m 755 /tmp/tandem /usr/local/bin/tandem
-  install -m 644 /tmp/tandem.service /etc/systemd/system/tandem.service
+  sh /tmp/tandem/install.sh
 fi
-sed -e "s/advertise: 100ms/advertise: $advertise/" -e "s/body: NAME/body: $name/" /tmp/tandem.yaml |
+sed -e "s/advertise: 100ms/advertise: $advertise/" -e "s/body: NAME/body: $name/" /tmp/tandem/config.yaml |
   install -D -m 644 /dev/stdin /etc/tandem/tandem.yaml
-rm -f /tmp/tandem.deb /tmp/tandem /tmp/tandem.service /tmp/tandem.yaml
+rm -rf /tmp/tandem
 
 tandem check
-systemctl daemon-reload
 systemctl enable -q tandem
-systemctl restart tandem
+# A slow machine may need more than one try, which systemd makes.
+systemctl restart tandem && exit 0
+for _ in $(seq 60); do
+  sleep 5
+  [ "$(systemctl is-active tandem)" != active ] || exit 0
+done
+journalctl -u tandem --no-pager -n 30 >&2
+exit 1

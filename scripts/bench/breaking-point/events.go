@@ -28,7 +28,7 @@ func (g *generator) wait(events []unix.EpollEvent) error {
 			continue
 		}
 		if c := &g.conns[e.Fd]; c.fd >= 0 && c.era == uint32(e.Pad) {
-			g.happened(int(e.Fd), e.Events, now)
+			g.happened(int(e.Fd), now)
 		}
 	}
 	return nil
@@ -86,7 +86,7 @@ func (g *generator) connected(place int, now time.Duration) {
 }
 
 // happened deals with an event of a connection.
-func (g *generator) happened(place int, events uint32, now time.Duration) {
+func (g *generator) happened(place int, now time.Duration) {
 	c := &g.conns[place]
 	if c.state == connecting {
 		if errno, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR); err != nil || errno != 0 {

@@ -102,8 +102,8 @@ func (l load) run(ctx context.Context, moments []moment) (loaded, error) {
 			moments[0].do()
 			moments = moments[1:]
 		}
-		if now >= g.load.end() && g.schedule.over && g.waiting == 0 && len(moments) == 0 || now > g.load.end()+g.patience+grace {
-			g.settled = now - g.load.end()
+		if now >= g.end() && g.schedule.over && g.waiting == 0 && len(moments) == 0 || now > g.end()+g.patience+grace {
+			g.settled = now - g.end()
 			return g.loaded, nil
 		}
 		g.send(ctx, now)

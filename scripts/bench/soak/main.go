@@ -52,7 +52,7 @@ func run(ctx context.Context) error {
 	flag.DurationVar(&o.duration, "duration", 30*time.Minute, "for how long, 1m or more")
 	flag.DurationVar(&o.reload, "reload", 20*time.Second, "time between two reloads")
 	flag.DurationVar(&o.trouble, "trouble", time.Minute, "time between two failovers")
-	flag.DurationVar(&o.rest, "rest", 200*time.Second, "how long it waits without a load at the end: connections whose clients have vanished with an address are found after two and a half minutes")
+	flag.DurationVar(&o.rest, "rest", 200*time.Second, "how long it waits without a load at the end: kept connections are closed after a minute, and keep-alive finds clients that have vanished after two and a half")
 	flag.StringVar(&o.svg, "svg", "", "file for the picture")
 	flag.StringVar(&o.docs, "docs", "", "page of the documentation whose table is to be replaced")
 	flag.StringVar(&o.markdown, "markdown", "", "file for the report")
@@ -99,7 +99,7 @@ func (o options) soak(ctx context.Context) (err error) {
 		}
 	}
 	p := &pair{scene: scene, tandem: tandem, files: files}
-	if _, _, err := p.ready(ctx); err != nil {
+	if _, err := p.ready(ctx); err != nil {
 		return errors.Join(err, tandem.Running(failover.LB1), tandem.Running(failover.LB2))
 	}
 	r, err := o.watch(ctx, p)

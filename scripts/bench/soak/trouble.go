@@ -45,7 +45,7 @@ type pair struct {
 
 // reload gives both nodes the other config, once they are well.
 func (p *pair) reload(ctx context.Context) error {
-	if _, _, err := p.ready(ctx); err != nil {
+	if _, err := p.ready(ctx); err != nil {
 		return err
 	}
 	p.odd = !p.odd
@@ -65,8 +65,8 @@ func (p *pair) reload(ctx context.Context) error {
 }
 
 // ready waits until one node is active, the other is its backup, and both find every
-// server up. It returns them.
-func (p *pair) ready(ctx context.Context) (active, backup string, err error) {
+// server up. It returns the active one.
+func (p *pair) ready(ctx context.Context) (active string, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyWithin, fmt.Errorf("not within %s", readyWithin))
 	defer cancel()
 	for {
@@ -77,10 +77,10 @@ func (p *pair) ready(ctx context.Context) (active, backup string, err error) {
 			}
 		}
 		if roles[vrrp.Active] != "" && roles[vrrp.Backup] != "" {
-			return roles[vrrp.Active], roles[vrrp.Backup], nil
+			return roles[vrrp.Active], nil
 		}
 		if err := failover.Pause(ctx, 50*time.Millisecond); err != nil {
-			return "", "", fmt.Errorf("the pair does not get ready: %w", err)
+			return "", fmt.Errorf("the pair does not get ready: %w", err)
 		}
 	}
 }
@@ -158,7 +158,7 @@ func killWorker(p *pair, node string) error {
 // fail brings trouble n over the active node, and mends it. It reports whether it was
 // that one: what may befall the other node alone waits, and the address goes there first.
 func (p *pair) fail(ctx context.Context, n int) (done bool, err error) {
-	active, _, err := p.ready(ctx)
+	active, err := p.ready(ctx)
 	if err != nil {
 		return false, err
 	}
