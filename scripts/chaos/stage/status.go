@@ -12,17 +12,22 @@ import (
 const (
 	askEvery = 100 * time.Millisecond // a node for its status
 	askLimit = 2 * time.Second
+	// lookEvery is after how many questions the node's processes are looked for.
+	lookEvery = 5
 )
 
 // listen asks the node for its status until ctx is done.
 func (s *Stage) listen(ctx context.Context, n *node) {
 	tick := time.NewTicker(askEvery)
 	defer tick.Stop()
-	for {
+	for i := 0; ; i++ {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
+		}
+		if i%lookEvery == 0 {
+			_, _ = n.parts() // none is to be overlooked in the end
 		}
 		at, supervisor := s.clock(), n.supervisor()
 		status, err := n.status(ctx)
