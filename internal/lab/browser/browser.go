@@ -154,11 +154,13 @@ func (b *Tab) Type(selector, text string) {
 	b.Do(chromedp.WaitVisible(chromedp.CSS(selector)), chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
-// Wait waits until an expression of JavaScript is true.
+// Wait waits until an expression of JavaScript is true; one that fails, since what it looks
+// at is not there yet, is not.
 func (b *Tab) Wait(expression string) {
 	b.t.Helper()
 	const patience = time.Minute // of a busy machine, for a browser that starts
-	poll := chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(patience))
+	attempt := fmt.Sprintf("(() => { try { return %s } catch { return false } })()", expression)
+	poll := chromedp.Poll[chromedp.Void](attempt, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(patience))
 	if err := chromedp.Do(b.ctx, poll); err != nil {
 		b.t.Fatalf("not within %v: %s: %v; the page says:\n%s\nthe console:\n%q", patience, expression, err, b.text(), b.Said())
 	}
