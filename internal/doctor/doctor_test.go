@@ -60,6 +60,29 @@ func TestHealthyHost(t *testing.T) {
 	}
 }
 
+// elsewhere moves the VIP to a network where neither node has its own address.
+func elsewhere(f *Facts) {
+	v := &f.VIPs[0]
+	v.Interface, v.Self, v.Apart = "eth1", netip.MustParseAddr("198.51.100.1"), true
+	v.Prefixes = []netip.Prefix{netip.MustParsePrefix("198.51.100.100/24")}
+	f.Heard[0].Interface, f.Heard[0].From = "eth1", netip.MustParseAddr("198.51.100.2")
+	f.Heard[0].Addresses = []netip.Addr{netip.MustParseAddr("198.51.100.100")}
+	f.Peers[0].MAC = ""
+}
+
+// Where the nodes have other addresses than those that the config names, the one that
+// answers and advertises is the peer.
+func TestPeerElsewhere(t *testing.T) {
+	f := healthy()
+	elsewhere(f)
+	f.VIPs[0].Answers = map[netip.Addr][]string{netip.MustParseAddr("198.51.100.100"): {"02:00:00:00:01:02"}}
+	for _, found := range Examine(f) {
+		if found.Severity != OK {
+			t.Errorf("%+v", found)
+		}
+	}
+}
+
 // Each row takes one thing from a healthy host; that, and nothing else, is found.
 func TestFindings(t *testing.T) {
 	foreign := netip.MustParseAddr("192.0.2.99")
@@ -150,8 +173,20 @@ func TestFindings(t *testing.T) {
 		{"no certificate", func(f *Facts) { f.Files.Errors = []string{"shop.pem: no such file"} }, "files", Error, "no such file", "tandem check --files"},
 		{"an open key", func(f *Facts) { f.Files.Secrets = []Secret{{What: "cluster.key_file", Path: "/k", Mode: 0o644}} }, "files", Error, "mode 0644", "chmod 0600 /k"},
 		{"no key", func(f *Facts) {
-			f.Files.Secrets = []Secret{{What: "cluster.key_file", Path: "/k", Error: "no such file"}}
-		}, "files", Error, "no such file", "tandem keygen"},
+			f.Files.Secrets = []Secret{{What: "cluster.key_file", Path: "/k", Error: "no such file", Missing: true}}
+		}, "files", Error, "no such file", "umask 077; tandem keygen > /k"},
+		{"a key of others, which is not to be overwritten", func(f *Facts) {
+			f.Files.Secrets = []Secret{{What: "cluster.key_file", Path: "/k", Error: "permission denied"}}
+		}, "files", Error, "permission denied", "ls -l /k"},
+		{"two have an address of another network", func(f *Facts) {
+			elsewhere(f)
+			f.VIPs[0].Answers = map[netip.Addr][]string{vip: {"02:00:00:00:01:02"}, six: {"02:00:00:00:01:02", "02:00:00:00:01:09"}}
+			f.Peers[0].MAC = "02:00:00:00:01:02"
+		}, "duplicate address", Error, "02:00:00:00:01:09", "ip neigh"},
+		{"a foreign router in another network", func(f *Facts) {
+			elsewhere(f)
+			f.Heard[0].Addresses = nil
+		}, "VRRP", Error, "198.51.100.2 on eth1, which is none", "router_id"},
 		{"no folder", func(f *Facts) {
 			f.Files.Folders = []Folder{{What: "state", Path: "/s", Error: "read-only file system"}}
 		}, "files", Error, "read-only", "install -d"},
