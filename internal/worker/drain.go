@@ -10,6 +10,14 @@ import (
 
 func (w *worker) draining() bool { return !w.deadline.IsZero() }
 
+// orphan drains without a supervisor. The next one binds the addresses anew, which it
+// cannot while a socket is open: connections of TCP go on without the one that they
+// came by, sessions of UDP end with it.
+func (w *worker) orphan() {
+	w.unbind()
+	w.drain(orphanDrain)
+}
+
 // drain stops accepting at once and lets connections finish for at most within.
 // During a drain it can only bring the end nearer.
 func (w *worker) drain(within time.Duration) {
@@ -64,7 +72,11 @@ func (w *worker) retire(l *listener) {
 	for _, b := range l.binds {
 		b.stop()
 	}
-	w.services.Go(func() { l.service.Shutdown(w.ctx) })
+	ctx := w.ctx
+	if _, ok := l.service.(udpService); ok { // it answers from the socket that it was given
+		ctx = w.bound
+	}
+	w.services.Go(func() { l.service.Shutdown(ctx) })
 }
 
 // publish sends the state.

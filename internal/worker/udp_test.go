@@ -153,3 +153,35 @@ func TestADrainLetsAnswersOfDatagramsArrive(t *testing.T) {
 	}
 	s.ended(t)
 }
+
+// Without a supervisor nobody hands the socket on: the next one must be able to bind
+// the address, whatever goes on there.
+func TestAnOrphanLeavesTheAddressesOfDatagrams(t *testing.T) {
+	for name, drains := range map[string]bool{"while it serves": false, "while it drains": true} {
+		t.Run(name, func(t *testing.T) {
+			s := startWorker(t)
+			bind := s.bindUDP(t, "dns", netip.AddrPort{})
+			s.mustApply(t, proxy.Spec{
+				Listeners: []proxy.Listener{newSpecListener("dns", proxy.UDP, "dns", bind)},
+				Pools:     pools(newSpecPool("dns", parrot(t, "dns"))),
+			})
+			answered(t, speaker(t, bind), "?", "dns ?")
+			if drains {
+				s.send(t, ipc.ToWorker{Drain: &ipc.Drain{Within: time.Hour}})
+				s.until(t, func(st ipc.WorkerState) bool { return len(st.Listeners) == 0 })
+			}
+			began := time.Now()
+			s.conn.Close()
+			s.ended(t)
+			const quiet = 5 * time.Second // what a session may be silent for in a drain
+			if took := time.Since(began); took > quiet-time.Second {
+				t.Errorf("it keeps the socket for %v", took)
+			}
+			c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(bind))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Close()
+		})
+	}
+}

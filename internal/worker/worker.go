@@ -63,6 +63,8 @@ type worker struct {
 
 	ctx      context.Context // ends when connections must
 	cut      context.CancelFunc
+	bound    context.Context // ends when the sockets of UDP must; within ctx
+	unbind   context.CancelFunc
 	services sync.WaitGroup // of listeners that were retired
 
 	deadline time.Time     // of the drain; zero while there is none
@@ -104,6 +106,7 @@ func Run(ctx context.Context, conn *Conn, o Options) error {
 	}
 	w.names = newNames(w.out.put)
 	w.ctx, w.cut = context.WithCancel(context.Background())
+	w.bound, w.unbind = context.WithCancel(w.ctx)
 	w.checks = newChecks(w.observe)
 	w.pressure = newPressure(o.Log, w.changed)
 	if err := w.run(o.Access); err != nil {
@@ -176,7 +179,7 @@ func (w *worker) loop(ctx context.Context, inbox <-chan message) error {
 		case m, ok := <-inbox:
 			if !ok {
 				inbox = nil
-				w.drain(orphanDrain)
+				w.orphan()
 				continue
 			}
 			w.handle(m)

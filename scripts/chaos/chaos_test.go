@@ -15,7 +15,7 @@ import (
 
 // The stage starts its program, here the test, as clients and as hogs.
 func TestMain(m *testing.M) {
-	for _, as := range []string{"-clients", "-hog", "-limit", "-ordinary"} {
+	for _, as := range []string{"-clients", "-echo", "-hog", "-limit", "-ordinary"} {
 		if slices.Contains(os.Args[1:], as) {
 			main()
 			return

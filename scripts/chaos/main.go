@@ -46,6 +46,8 @@ type flags struct {
 
 	// What the program starts itself as.
 	clients     string
+	control     string
+	echo        string
 	hog         bool
 	limit       int
 	descriptors int
@@ -63,6 +65,8 @@ func parse(args []string) (flags, error) {
 	set.StringVar(&f.only, "only", "", "do these kinds of faults alone, separated by commas: "+kinds())
 	set.BoolVar(&f.planOnly, "plan", false, "print the schedule and do nothing")
 	set.StringVar(&f.clients, "clients", "", "be the clients of this address (the program starts itself so)")
+	set.StringVar(&f.control, "control", "", "the control that -clients compares with")
+	set.StringVar(&f.echo, "echo", "", "be the control at this address (the program starts itself so)")
 	set.BoolVar(&f.hog, "hog", false, "compute (the program starts itself so)")
 	set.IntVar(&f.limit, "limit", 0, "limit the descriptors of this process (the program starts itself so)")
 	set.IntVar(&f.descriptors, "descriptors", -1, "the limit that -limit sets")
@@ -120,7 +124,17 @@ func run(ctx context.Context, args []string) error {
 		if err != nil {
 			return fmt.Errorf("-clients: %w", err)
 		}
-		return load.Run(ctx, target, os.Stdout)
+		control, err := netip.ParseAddrPort(f.control)
+		if err != nil {
+			return fmt.Errorf("-control: %w", err)
+		}
+		return load.Run(ctx, target, control, os.Stdout)
+	case f.echo != "":
+		address, err := netip.ParseAddrPort(f.echo)
+		if err != nil {
+			return fmt.Errorf("-echo: %w", err)
+		}
+		return load.Echo(ctx, address)
 	case f.hog:
 		stage.Hog()
 		return nil

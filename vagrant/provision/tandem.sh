@@ -1,21 +1,19 @@
 #!/bin/sh
-# Installs and starts Tandem, from the files that were brought to /tmp, on the machine
+# Installs and starts Tandem, from the files that were brought to /tmp/tandem, on the machine
 # NAME with the advertisement interval ADVERTISE. May be run again.
 set -eu
 name=$1 advertise=$2
 
-if [ -e /tmp/tandem.deb ]; then
-  DEBIAN_FRONTEND=noninteractive dpkg -i --force-confold /tmp/tandem.deb
+if [ -e /tmp/tandem/tandem.deb ]; then
+  DEBIAN_FRONTEND=noninteractive dpkg -i --force-confold /tmp/tandem/tandem.deb
 else
-  install -m 755 /tmp/tandem /usr/local/bin/tandem
-  install -m 644 /tmp/tandem.service /etc/systemd/system/tandem.service
+  sh /tmp/tandem/install.sh
 fi
-sed -e "s/advertise: 100ms/advertise: $advertise/" -e "s/body: NAME/body: $name/" /tmp/tandem.yaml |
+sed -e "s/advertise: 100ms/advertise: $advertise/" -e "s/body: NAME/body: $name/" /tmp/tandem/config.yaml |
   install -D -m 644 /dev/stdin /etc/tandem/tandem.yaml
-rm -f /tmp/tandem.deb /tmp/tandem /tmp/tandem.service /tmp/tandem.yaml
+rm -rf /tmp/tandem
 
 tandem check
-systemctl daemon-reload
 systemctl enable -q tandem
 # A slow machine may need more than one try, which systemd makes.
 systemctl restart tandem && exit 0

@@ -45,7 +45,7 @@ func faults() []fault {
 		{
 			name: "stop", title: "service of lb1 stopped", expected: "lb2 takes over, no request fails",
 			do:   func(ctx context.Context, p *pair) error { return p.on(ctx, "systemctl stop tandem") },
-			undo: func(ctx context.Context, p *pair) error { return p.on(ctx, "systemctl start tandem") },
+			undo: func(ctx context.Context, p *pair) error { return p.on(ctx, "systemctl start --no-block tandem") },
 		},
 		{
 			name: "kill", title: "service of lb1 killed", expected: "lb2 takes over",
@@ -57,7 +57,7 @@ func faults() []fault {
 			},
 			undo: func(ctx context.Context, p *pair) error {
 				return p.on(ctx, "rm -r /run/systemd/system/tandem.service.d; systemctl daemon-reload; "+
-					"systemctl reset-failed tandem; systemctl start tandem")
+					"systemctl reset-failed tandem; systemctl start --no-block tandem")
 			},
 		},
 		{
@@ -67,15 +67,7 @@ func faults() []fault {
 		},
 		{
 			name: "partition", title: "lb1 and lb2 cut from each other", expected: "both serve, lb1 alone after it", both: true,
-			do: func(ctx context.Context, p *pair) error {
-				return p.on(ctx, "nft add table inet rehearsal && "+
-					"nft 'add chain inet rehearsal in { type filter hook input priority -300; }' && "+
-					"nft 'add chain inet rehearsal out { type filter hook output priority -300; }' && "+
-					"nft add rule inet rehearsal in ip saddr "+addressOf(other)+" drop && "+
-					"nft add rule inet rehearsal out ip daddr "+addressOf(other)+" drop && "+
-					"nft add rule inet rehearsal out ip daddr 224.0.0.18 drop")
-			},
-			undo: func(ctx context.Context, p *pair) error { return p.on(ctx, "nft delete table inet rehearsal") },
+			do: cut, undo: mend,
 		},
 	}
 }
@@ -84,6 +76,29 @@ func faults() []fault {
 func (p *pair) on(ctx context.Context, line string) error {
 	_, err := p.run(ctx, preferred, line)
 	return err
+}
+
+// cut has the nodes hear nothing of each other. What they send leaves them: a node that
+// were kept from sending would know it, and yield.
+func cut(ctx context.Context, p *pair) error {
+	for node, peer := range map[string]string{preferred: other, other: preferred} {
+		_, err := p.run(ctx, node, "nft add table inet rehearsal && "+
+			"nft 'add chain inet rehearsal in { type filter hook input priority -300; }' && "+
+			"nft add rule inet rehearsal in ip saddr "+addressOf(peer)+" drop")
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func mend(ctx context.Context, p *pair) error {
+	var errs []error
+	for _, node := range []string{preferred, other} {
+		_, err := p.run(ctx, node, "nft delete table inet rehearsal")
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // powerOff takes the power from lb1, as far as its provider lets anyone.

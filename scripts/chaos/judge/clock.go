@@ -80,14 +80,14 @@ func (d *delays) slack(from time.Duration) time.Duration {
 	return sum + lock
 }
 
-// ordinary is the sum of what an ordinary process was late from a time on.
-func (d *delays) ordinary(from time.Duration) (sum time.Duration) {
+// ordinary is how late an ordinary process was at most from a time on.
+func (d *delays) ordinary(from time.Duration) (most time.Duration) {
 	for _, e := range d.recent {
 		if e.At >= from && e.Text == Ordinary {
-			sum += e.Span
+			most = max(most, e.Span)
 		}
 	}
-	return sum
+	return most
 }
 
 // window counts what happens within a second.

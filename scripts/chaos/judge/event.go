@@ -48,9 +48,11 @@ const (
 
 // Whose lateness Late tells.
 const (
-	Harness  = "harness"  // the sampler, which is scheduled in real time, as the agents are
-	Lock     = "lock"     // the kernel's lock of network configuration, as this machine shares it
-	Ordinary = "ordinary" // a process that is not scheduled in real time, as workers and clients are not
+	Harness = "harness" // the sampler, which is scheduled in real time, as the agents are
+	Lock    = "lock"    // the kernel's lock of network configuration, as this machine shares it
+	// Ordinary is a process that is not scheduled in real time, as workers and clients
+	// are not: its timers, or a request of it that no node stands before.
+	Ordinary = "ordinary"
 )
 
 // An Event is something seen or done. Which fields count depends on What.

@@ -147,9 +147,9 @@ func (j *Judge) calmSince() since {
 	return c
 }
 
-// patience is how late ordinary processes may have been for nobody to take that for
-// a failure.
-const patience = 500 * time.Millisecond
+// patience is how late an ordinary process, or a request that no node has to do with,
+// must have been for a time-out to be put down to the machine.
+const patience = 300 * time.Millisecond
 
 // blame tells what must not be in a calm; or puts it down to the machine, if that was
 // so late since a time that a node, or a client, may have taken it for a failure.

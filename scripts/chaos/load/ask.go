@@ -3,6 +3,7 @@ package load
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -10,13 +11,18 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"sync"
 	"time"
 )
 
 // dial connects, and gives all of the request its deadline.
 func (c *clients) dial(network string, port uint16, start time.Time) (net.Conn, error) {
+	return dial(network, netip.AddrPortFrom(c.target, port), start)
+}
+
+func dial(network string, target netip.AddrPort, start time.Time) (net.Conn, error) {
 	d := net.Dialer{Deadline: start.Add(within), KeepAlive: -1}
-	conn, err := d.Dial(network, netip.AddrPortFrom(c.target, port).String())
+	conn, err := d.Dial(network, target.String())
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +90,40 @@ func (c *clients) echo(start time.Time) error {
 	}
 	defer leave(conn)
 	return echo(conn, fmt.Sprintf("new %d", start.UnixNano()))
+}
+
+func (c *clients) compare(start time.Time) error {
+	conn, err := dial("tcp", c.control, start)
+	if err != nil {
+		return err
+	}
+	defer leave(conn)
+	return echo(conn, fmt.Sprintf("control %d", start.UnixNano()))
+}
+
+// Echo is the server of the control: it sends back what comes, until ctx is canceled.
+func Echo(ctx context.Context, address netip.AddrPort) error {
+	ln, err := net.Listen("tcp", address.String())
+	if err != nil {
+		return fmt.Errorf("listen as the control: %w", err)
+	}
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer context.AfterFunc(ctx, func() { ln.Close() })()
+	for {
+		conn, err := ln.Accept()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("accept as the control: %w", err)
+		}
+		all.Go(func() {
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(within))
+			_, _ = io.Copy(conn, conn) // until the client goes
+		})
+	}
 }
 
 // echo sends text and expects it back.

@@ -24,6 +24,7 @@ const (
 	TCP      = "tcp"       // an echo on a new connection each
 	TCPKept  = "tcp-kept"  // echoes on connections that are meant to stay
 	UDP      = "udp"       // an echo of a datagram
+	Control  = "control"   // an echo on a new connection each, of a server that no node stands before
 	Late     = "late"      // no request: the process was scheduled that late
 )
 

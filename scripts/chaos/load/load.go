@@ -29,8 +29,11 @@ const (
 
 // Run sends requests to the address until ctx is canceled, and writes their lines
 // to out. It returns when none is in flight any more.
-func Run(ctx context.Context, target netip.Addr, out io.Writer) error {
-	c := &clients{target: target}
+//
+// The same clients ask control as well, an echo of TCP (see Echo) that no node stands
+// before: how long that takes is how late the machine is.
+func Run(ctx context.Context, target netip.Addr, control netip.AddrPort, out io.Writer) error {
+	c := &clients{target: target, control: control}
 	var all sync.WaitGroup
 	for _, s := range []struct {
 		class string
@@ -40,6 +43,7 @@ func Run(ctx context.Context, target netip.Addr, out io.Writer) error {
 		{HTTP, 10 * time.Millisecond, c.http},
 		{TLS, 50 * time.Millisecond, c.tls},
 		{TCP, 20 * time.Millisecond, c.echo},
+		{Control, 50 * time.Millisecond, c.compare},
 	} {
 		all.Go(func() { c.stream(ctx, s.class, s.every, s.once) })
 	}
@@ -75,9 +79,10 @@ func Run(ctx context.Context, target netip.Addr, out io.Writer) error {
 
 // clients send requests. Their methods are for several goroutines.
 type clients struct {
-	target netip.Addr
-	mu     sync.Mutex
-	lines  []byte
+	target  netip.Addr
+	control netip.AddrPort
+	mu      sync.Mutex
+	lines   []byte
 }
 
 func (c *clients) say(class string, start time.Time, err error) {

@@ -79,14 +79,15 @@ func TestClientsReportFailures(t *testing.T) {
 	in, out := io.Pipe()
 	ended := make(chan error, 1)
 	target := netip.MustParseAddr("127.77.7.7")
+	control := startEcho(t)
 	go func() {
-		err := Run(ctx, target, out)
+		err := Run(ctx, target, control, out)
 		out.Close()
 		ended <- err
 	}()
-	seen := map[string]bool{}
+	seen, answered := map[string]bool{}, false
 	b := make([]byte, 1<<16)
-	for len(seen) < 2 {
+	for len(seen) < 3 || !answered {
 		n, err := in.Read(b)
 		if err != nil {
 			t.Fatal(err)
@@ -94,12 +95,38 @@ func TestClientsReportFailures(t *testing.T) {
 		for _, text := range strings.Split(string(b[:n]), "\n") {
 			if l, err := Parse(text); err == nil && l.Reason != "" {
 				seen[l.Class] = true
+			} else if err == nil && l.Class == Control {
+				answered = true
 			}
 		}
+	}
+	if seen[Control] {
+		t.Error("the control failed")
 	}
 	cancel()
 	go func() { _, _ = io.Copy(io.Discard, in) }()
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+}
+
+// startEcho starts a control for the test.
+func startEcho(t *testing.T) netip.AddrPort {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := netip.MustParseAddrPort(ln.Addr().String())
+	ln.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- Echo(ctx, address) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return address
 }

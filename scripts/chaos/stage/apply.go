@@ -214,11 +214,11 @@ func (s *Stage) hogs(n int) (func() error, error) {
 func (s *Stage) exhaust(f plan.Fault) (func() error, error) {
 	n := s.node(f.Node)
 	parts, err := n.choose(f.Part)
-	pid, ok := parts[f.Part]
+	id, ok := parts[f.Part]
 	if err != nil || !ok {
 		return nil, err
 	}
-	open, err := descriptors(pid)
+	open, err := descriptors(id.pid)
 	if err != nil {
 		return nil, nil // it has ended since
 	}
@@ -226,9 +226,12 @@ func (s *Stage) exhaust(f plan.Fault) (func() error, error) {
 		s.say(judge.Event{What: judge.Down, Node: n.index, Part: f.Part})
 	}
 	limit := func(most int) error {
-		out, err := asUserOf(pid, exec.Command(s.Self, "-limit", strconv.Itoa(pid), "-descriptors", strconv.Itoa(most)))
-		if err != nil && alive(pid) {
-			return fmt.Errorf("limit the descriptors of process %d: %w: %s", pid, err, out)
+		if !id.alive() {
+			return nil
+		}
+		out, err := asUserOf(id.pid, exec.Command(s.Self, "-limit", strconv.Itoa(id.pid), "-descriptors", strconv.Itoa(most)))
+		if err != nil && id.alive() {
+			return fmt.Errorf("limit the descriptors of process %d: %w: %s", id.pid, err, out)
 		}
 		return nil
 	}

@@ -31,17 +31,16 @@ type node struct {
 
 	mu      sync.Mutex
 	process *lab.Process
-	resume  time.Time      // not to be started before
-	lost    map[string]int // parts that were killed, by the process that they were
-	seen    map[int]string // every process that it ever had
-	starts  int
-	running bool // the service manager is to keep it
+	resume  time.Time           // not to be started before
+	lost    map[string]int      // parts that were killed, by the process that they were
+	seen    map[identity]string // every process that it ever had, and which part it was
+	running bool                // the service manager is to keep it
 }
 
 func newNode(index int, name string, host *lab.Host, stage *Stage) *node {
 	dir := stage.dir
 	return &node{
-		index: index, name: name, host: host, stage: stage, dir: dir, lost: map[string]int{}, seen: map[int]string{}, running: true,
+		index: index, name: name, host: host, stage: stage, dir: dir, lost: map[string]int{}, seen: map[identity]string{}, running: true,
 		client: admin.NewClient(filepath.Join(dir, name+".sock")),
 	}
 }
@@ -66,8 +65,9 @@ func (n *node) start() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.process = p
-	n.seen[p.PID()] = plan.Supervisor
-	n.starts++
+	if id, ok := identify(p.PID()); ok {
+		n.seen[id] = plan.Supervisor
+	}
 	return nil
 }
 
@@ -98,7 +98,7 @@ func (n *node) keep(ctx context.Context) error {
 }
 
 // parts returns the node's processes that run, by part.
-func (n *node) parts() (map[string]int, error) {
+func (n *node) parts() (map[string]identity, error) {
 	n.mu.Lock()
 	p := n.process
 	n.mu.Unlock()
@@ -111,32 +111,36 @@ func (n *node) parts() (map[string]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := map[string]int{plan.Supervisor: p.PID()}
+	found := map[string]identity{}
+	if id, ok := identify(p.PID()); ok {
+		found[plan.Supervisor] = id
+	}
 	for _, pid := range children {
+		id, ok := identify(pid)
 		words, err := lab.Words(pid)
-		if err != nil || len(words) < 2 {
+		if !ok || err != nil || len(words) < 2 {
 			continue // it has ended since
 		}
 		if words[1] == plan.Agent || words[1] == plan.Worker {
-			found[words[1]] = pid
+			found[words[1]] = id
 		}
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for part, pid := range found {
-		n.seen[pid] = part
+	for part, id := range found {
+		n.seen[id] = part
 	}
 	return found, nil
 }
 
 // choose returns the processes that a fault is about; none when they do not run.
-func (n *node) choose(part string) (map[string]int, error) {
+func (n *node) choose(part string) (map[string]identity, error) {
 	all, err := n.parts()
 	if err != nil || part == plan.Whole {
 		return all, err
 	}
-	if pid, ok := all[part]; ok {
-		return map[string]int{part: pid}, nil
+	if id, ok := all[part]; ok {
+		return map[string]identity{part: id}, nil
 	}
 	return nil, nil
 }
@@ -156,8 +160,8 @@ func (n *node) kill(part string, pause time.Duration, say func(judge.Event)) err
 	n.mu.Lock()
 	n.resume = time.Now().Add(pause)
 	p := n.process
-	for which, pid := range gone {
-		n.lost[which] = pid
+	for which, id := range gone {
+		n.lost[which] = id.pid
 	}
 	n.mu.Unlock()
 	for which := range gone {
@@ -166,8 +170,8 @@ func (n *node) kill(part string, pause time.Duration, say func(judge.Event)) err
 	if part == plan.Whole {
 		return p.Kill()
 	}
-	for _, pid := range doomed {
-		err = errors.Join(err, send(pid, syscall.SIGKILL))
+	for _, id := range doomed {
+		err = errors.Join(err, id.send(syscall.SIGKILL))
 	}
 	return err
 }
@@ -181,26 +185,19 @@ func (n *node) stop(part string, say func(judge.Event)) (resume func() error, er
 	for which := range stopped {
 		say(judge.Event{What: judge.Down, Node: n.index, Part: which})
 	}
-	for _, pid := range stopped {
-		err = errors.Join(err, send(pid, syscall.SIGSTOP))
+	for _, id := range stopped {
+		err = errors.Join(err, id.send(syscall.SIGSTOP))
 	}
 	return func() error {
 		var err error
-		for _, pid := range stopped {
-			err = errors.Join(err, send(pid, syscall.SIGCONT))
+		for _, id := range stopped {
+			err = errors.Join(err, id.send(syscall.SIGCONT))
 		}
 		for which := range stopped {
 			say(judge.Event{What: judge.Up, Node: n.index, Part: which})
 		}
 		return err
 	}, err
-}
-
-func send(pid int, sig syscall.Signal) error {
-	if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("send %s to process %d: %w", sig, pid, err)
-	}
-	return nil
 }
 
 // found takes note of what a status shows: parts that were killed and are back.
@@ -212,9 +209,6 @@ func (n *node) found(s *admin.Status, supervisor int) (back []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for part, pid := range now {
-		if pid != 0 {
-			n.seen[pid] = part
-		}
 		if was, ok := n.lost[part]; ok && pid != 0 && pid != was {
 			delete(n.lost, part)
 			back = append(back, part)

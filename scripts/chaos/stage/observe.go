@@ -176,8 +176,10 @@ func (s *Stage) record(in io.Reader) error {
 			return err
 		}
 		e := judge.Event{At: max(1, l.End.Sub(s.began)), What: judge.Outcome, Text: l.Class, Span: l.Span, OK: l.Reason == "", Reason: l.Reason}
-		if l.Class == load.Late {
-			e.What, e.Text = judge.Late, judge.Ordinary
+		if l.Class == load.Late || l.Class == load.Control {
+			if e.What, e.Text = judge.Late, judge.Ordinary; e.Span < lateBy {
+				continue
+			}
 		}
 		s.say(e)
 	}

@@ -110,16 +110,6 @@ func descriptors(pid int) (int, error) {
 	return len(entries), nil
 }
 
-// alive reports whether a process runs, and is no zombie.
-func alive(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return false
-	}
-	end := bytes.LastIndexByte(stat, ')')
-	return end+2 < len(stat) && stat[end+2] != 'Z'
-}
-
 // memoryGroups is where cgroups of memory are made, of version 1.
 const memoryGroups = "/sys/fs/cgroup/memory"
 
@@ -128,11 +118,11 @@ const memoryGroups = "/sys/fs/cgroup/memory"
 func (s *Stage) squeeze(f plan.Fault) (func() error, error) {
 	n := s.node(f.Node)
 	parts, err := n.choose(plan.Worker)
-	pid, ok := parts[plan.Worker]
+	id, ok := parts[plan.Worker]
 	if err != nil || !ok {
 		return nil, err
 	}
-	home, err := memoryGroupOf(pid)
+	home, err := memoryGroupOf(id.pid)
 	if err != nil {
 		s.Log("#%d is left out: no cgroup of memory can be made here: %v", f.ID, err)
 		return nil, nil
@@ -147,14 +137,14 @@ func (s *Stage) squeeze(f plan.Fault) (func() error, error) {
 	}
 	s.say(judge.Event{What: judge.Down, Node: n.index, Part: plan.Worker})
 	// What it has is charged to where it was: the limit is about what comes.
-	err = errors.Join(write(dir, "memory.limit_in_bytes", f.Amount<<20), write(dir, "cgroup.procs", pid))
-	if !alive(pid) {
+	err = errors.Join(write(dir, "memory.limit_in_bytes", f.Amount<<20), write(dir, "cgroup.procs", id.pid))
+	if !id.alive() {
 		err = nil
 	}
 	return func() error {
 		var err error
-		if alive(pid) {
-			err = write(home, "cgroup.procs", pid)
+		if id.alive() {
+			err = write(home, "cgroup.procs", id.pid)
 		}
 		for range 50 { // one that was killed is there until it is gone
 			if failed := os.Remove(dir); failed == nil || errors.Is(failed, fs.ErrNotExist) {
@@ -162,7 +152,7 @@ func (s *Stage) squeeze(f plan.Fault) (func() error, error) {
 			}
 			time.Sleep(20 * time.Millisecond)
 		}
-		if !alive(pid) {
+		if !id.alive() {
 			err = nil
 		}
 		s.say(judge.Event{What: judge.Up, Node: n.index, Part: plan.Worker})

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -146,14 +147,20 @@ func (s *Stage) waitReady(ctx context.Context) error {
 	}
 }
 
-// startLoad starts the clients, as a process of the third host.
+// control is the address of the server that no node stands before.
+func control() string { return netip.AddrPortFrom(addressOf(rogue), 7001).String() }
+
+// startLoad starts the clients, as a process of the third host, and their control.
 func (s *Stage) startLoad() error {
+	if _, err := s.lab.Host(rogue).Start(s.command(s.Self, "-echo", control())); err != nil {
+		return err
+	}
 	in, out, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("start the clients: %w", err)
 	}
 	defer out.Close()
-	cmd := s.command(s.Self, "-clients", VIP().String())
+	cmd := s.command(s.Self, "-clients", VIP().String(), "-control", control())
 	cmd.Stdout, cmd.Stderr = out, os.Stderr
 	p, err := s.lab.Host(client).Start(cmd)
 	if err != nil {

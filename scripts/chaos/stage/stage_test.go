@@ -72,8 +72,16 @@ func TestIDsOfAProcess(t *testing.T) {
 	if _, err := idIn([]byte("Name:\tx\n"), "Uid:"); err == nil {
 		t.Error("a status without a user has one")
 	}
-	if !alive(os.Getpid()) || alive(1<<30) {
+	self, ok := identify(os.Getpid())
+	if !ok || !self.alive() || (identity{}).alive() {
 		t.Error("who is alive is confused")
+	}
+	self.start--
+	if self.alive() {
+		t.Error("another process of the same number is taken for this one")
+	}
+	if _, ok := identify(1 << 30); ok {
+		t.Error("a number that nobody has is a process")
 	}
 }
 

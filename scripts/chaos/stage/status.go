@@ -12,17 +12,22 @@ import (
 const (
 	askEvery = 100 * time.Millisecond // a node for its status
 	askLimit = 2 * time.Second
+	// lookEvery is after how many questions the node's processes are looked for.
+	lookEvery = 5
 )
 
 // listen asks the node for its status until ctx is done.
 func (s *Stage) listen(ctx context.Context, n *node) {
 	tick := time.NewTicker(askEvery)
 	defer tick.Stop()
-	for {
+	for i := 0; ; i++ {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
+		}
+		if i%lookEvery == 0 {
+			_, _ = n.parts() // none is to be overlooked in the end
 		}
 		at, supervisor := s.clock(), n.supervisor()
 		status, err := n.status(ctx)
@@ -32,7 +37,11 @@ func (s *Stage) listen(ctx context.Context, n *node) {
 		for _, part := range n.found(status, supervisor) {
 			s.say(judge.Event{At: at, What: judge.Up, Node: n.index, Part: part})
 		}
-		s.say(judge.Event{At: at, What: judge.State, Node: n.index, Status: stateOf(status)})
+		state := stateOf(status)
+		if !state.Ready {
+			at = s.clock() // what makes it unfit may have come after the question
+		}
+		s.say(judge.Event{At: at, What: judge.State, Node: n.index, Status: state})
 	}
 }
 

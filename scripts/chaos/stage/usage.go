@@ -15,7 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tandemlb/tandem/internal/lab"
 	"github.com/tandemlb/tandem/scripts/chaos/judge"
 	"github.com/tandemlb/tandem/scripts/chaos/plan"
 )
@@ -29,8 +28,8 @@ func (n *node) usage() (usage, error) {
 	if err != nil {
 		return u, err
 	}
-	for part, pid := range parts {
-		if u.descriptors[part], err = descriptors(pid); err != nil {
+	for part, id := range parts {
+		if u.descriptors[part], err = descriptors(id.pid); err != nil {
 			return u, err
 		}
 	}
@@ -153,19 +152,12 @@ func (n *node) orphans() (wrong []string) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for pid, part := range n.seen {
-		if parts[part] != pid && alive(pid) && n.isOurs(pid) {
-			wrong = append(wrong, fmt.Sprintf("a former %s of %s, process %d, still runs", part, n.name, pid))
+	for id, part := range n.seen {
+		if parts[part] != id && id.alive() {
+			wrong = append(wrong, fmt.Sprintf("a former %s of %s, process %d, still runs", part, n.name, id.pid))
 		}
 	}
 	return wrong
-}
-
-// isOurs reports whether a process runs the node's program: its number may have
-// been given to another one.
-func (n *node) isOurs(pid int) bool {
-	words, err := lab.Words(pid)
-	return err == nil && len(words) > 0 && strings.HasSuffix(words[0], "tandem")
 }
 
 // end kills whatever is left of the node.
@@ -176,10 +168,8 @@ func (n *node) end() error {
 	if n.process != nil {
 		errs = append(errs, n.process.Kill())
 	}
-	for pid := range n.seen {
-		if alive(pid) && n.isOurs(pid) {
-			errs = append(errs, send(pid, syscall.SIGKILL))
-		}
+	for id := range n.seen {
+		errs = append(errs, id.send(syscall.SIGKILL))
 	}
 	return errors.Join(errs...)
 }
