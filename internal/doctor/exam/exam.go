@@ -106,11 +106,16 @@ func (e *exam) readConfig() {
 	c.VirtualMAC = slices.ContainsFunc(e.routers, func(r ipc.Router) bool { return r.VirtualMAC })
 }
 
-// askNode asks the node that runs here, if one does.
+// askNode asks the node that runs here, if one does: where it was said to listen, or where
+// its config says.
 func (e *exam) askNode(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	s, err := admin.NewClient(e.Socket).Status(ctx)
+	if err != nil && e.config != nil && e.config.Admin.Socket != config.DefaultSocket && e.config.Admin.Socket != e.Socket {
+		e.Socket = e.config.Admin.Socket
+		s, err = admin.NewClient(e.Socket).Status(ctx)
+	}
 	if err != nil {
 		if errors.Is(err, os.ErrPermission) {
 			e.unknown("the node that runs", err)
