@@ -144,6 +144,10 @@ case ${1:-} in
 	trap 'rm -rf "$work"' EXIT
 	program=${1:-$(find_beside tandem ../bin/tandem)}
 	[ -f "$program" ] || fail "there is no program $program"
+	case $program in
+	*/*) ;;
+	*) program=./$program ;; # that file, and not one of this name in the path
+	esac
 	install "$program"
 	;;
 esac

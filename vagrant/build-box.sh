@@ -128,7 +128,8 @@ make_box() {
 }
 
 install_tools
-if [ -z "$force" ] && vagrant box list | grep -q "^$BOX "; then
+boxes=$(vagrant box list)
+if [ -z "$force" ] && grep -q "^$BOX " <<<"$boxes"; then
   echo "$BOX is there; --force builds it anew"
   exit 0
 fi

@@ -40,16 +40,16 @@ install_tools() {
   [ "${#missing[@]}" -gt 0 ] || return 0
   echo "installing ${missing[*]}"
   # Not to be started as a service of this host.
-  local policy=/usr/sbin/policy-rc.d made=
+  local policy=/usr/sbin/policy-rc.d
   if [ ! -e "$policy" ]; then
+    # Also when the installation fails: with it no service of this host would start any more.
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod +x "$policy"
-    made=1
   fi
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     -o DPkg::Lock::Timeout=300 "${missing[@]}"
-  [ -z "$made" ] || rm -f "$policy"
 }
 
 start() {

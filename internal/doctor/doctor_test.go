@@ -60,6 +60,29 @@ func TestHealthyHost(t *testing.T) {
 	}
 }
 
+// elsewhere moves the VIP to a network where neither node has its own address.
+func elsewhere(f *Facts) {
+	v := &f.VIPs[0]
+	v.Interface, v.Self, v.Apart = "eth1", netip.MustParseAddr("198.51.100.1"), true
+	v.Prefixes = []netip.Prefix{netip.MustParsePrefix("198.51.100.100/24")}
+	f.Heard[0].Interface, f.Heard[0].From = "eth1", netip.MustParseAddr("198.51.100.2")
+	f.Heard[0].Addresses = []netip.Addr{netip.MustParseAddr("198.51.100.100")}
+	f.Peers[0].MAC = ""
+}
+
+// Where the nodes have other addresses than those that the config names, the one that
+// answers and advertises is the peer.
+func TestPeerElsewhere(t *testing.T) {
+	f := healthy()
+	elsewhere(f)
+	f.VIPs[0].Answers = map[netip.Addr][]string{netip.MustParseAddr("198.51.100.100"): {"02:00:00:00:01:02"}}
+	for _, found := range Examine(f) {
+		if found.Severity != OK {
+			t.Errorf("%+v", found)
+		}
+	}
+}
+
 // Each row takes one thing from a healthy host; that, and nothing else, is found.
 func TestFindings(t *testing.T) {
 	foreign := netip.MustParseAddr("192.0.2.99")
@@ -81,6 +104,7 @@ func TestFindings(t *testing.T) {
 		{"no NET_RAW in a container", func(f *Facts) { f.Process.Effective &^= 1 << capNetRaw; f.Machine.Container = "docker" }, "capabilities", Error, "lacks NET_RAW", "--cap-add NET_RAW"},
 		{"no SYS_NICE", func(f *Facts) { f.Process.Effective &^= 1 << capSysNice }, "capabilities", Warning, "lacks SYS_NICE", "CAP_SYS_NICE"},
 		{"root for ever", func(f *Facts) { f.Process.Effective &^= 1 << capSetUID }, "capabilities", Error, "SETUID", "CAP_SETUID"},
+		{"a worker for ever", func(f *Facts) { f.Process.Effective &^= 1 << capKill }, "capabilities", Error, "KILL", "CAP_KILL"},
 		{"no landlock", func(f *Facts) { f.Kernel.Landlock = 0 }, "sandbox", Warning, "no landlock", "lsm=landlock"},
 		{"a worker without landlock", func(f *Facts) { f.Running = &Running{Sandbox: "uid 1, WITHOUT landlock", PeerAlive: true} }, "sandbox", Warning, "WITHOUT landlock", "@sandbox"},
 		{"no user for the worker", func(f *Facts) { f.Process.WorkerUser = "nobody" }, "sandbox", Warning, "nobody", "useradd"},
@@ -94,7 +118,11 @@ func TestFindings(t *testing.T) {
 		{"no real time for the node", func(f *Facts) { f.Running = &Running{Realtime: "operation not permitted", PeerAlive: true} }, "scheduler", Warning, "not permitted", "SYS_NICE"},
 		{"a short backlog", func(f *Facts) { f.Kernel.Sysctls["net.core.somaxconn"] = "128\n" }, "sysctl", Warning, "somaxconn is 128", "sysctl --system"},
 		{"few ports", func(f *Facts) { f.Kernel.Sysctls["net.ipv4.ip_local_port_range"] = "32768 33000" }, "sysctl", Warning, "32768 to 33000", "15000 65000"},
-		{"a port of the kernel's", func(f *Facts) { f.Ports[0].Bind = netip.MustParseAddrPort("0.0.0.0:40000") }, "sysctl", Warning, "port 40000", "ip_local_reserved_ports"},
+		{"a port of the kernel's", func(f *Facts) { f.Ports[0].Bind = netip.MustParseAddrPort("0.0.0.0:40000") }, "sysctl", Warning, "port 40000", "ip_local_reserved_ports = 40000'"},
+		{"one more port of the kernel's", func(f *Facts) {
+			f.Kernel.Sysctls["net.ipv4.ip_local_reserved_ports"] = "33000-33010\n"
+			f.Ports[0].Bind = netip.MustParseAddrPort("0.0.0.0:40000")
+		}, "sysctl", Warning, "port 40000", "ip_local_reserved_ports = 33000-33010,40000' >>"},
 		{"two interfaces in a network", func(f *Facts) {
 			f.Kernel.Sysctls["net.ipv4.conf.all.rp_filter"] = "1"
 			i := f.Interfaces["eth1"]
@@ -104,7 +132,7 @@ func TestFindings(t *testing.T) {
 		{"no ARP", func(f *Facts) { f.Kernel.Sysctls["net.ipv4.conf.eth0.arp_ignore"] = "8" }, "sysctl", Error, "arp_ignore is 8", "arp_ignore = 0"},
 		{"tracked connections", func(f *Facts) { f.Kernel.Sysctls["net.netfilter.nf_conntrack_count"] = "850" }, "conntrack", Warning, "850 of 1000", "nf_conntrack_max = 2000"},
 		{"no more tracked connections", func(f *Facts) { f.Kernel.Sysctls["net.netfilter.nf_conntrack_count"] = "999" }, "conntrack", Error, "999 of 1000", "nf_conntrack_max = 2000"},
-		{"no more files", func(f *Facts) { f.Kernel.Sysctls["fs.file-nr"] = "99000 0 100000" }, "files", Error, "99000 of 100000", "fs.file-max = 200000"},
+		{"no more files", func(f *Facts) { f.Kernel.Sysctls["fs.file-nr"] = "99000 0 100000" }, "open files", Error, "99000 of 100000", "fs.file-max = 200000"},
 		{"a port in use", func(f *Facts) { f.Ports[0].InUse, f.Ports[0].By = true, "nginx (pid 8)" }, "ports", Error, "listener web: tcp 0.0.0.0:80 is in use by nginx", "stop nginx"},
 		{"a port in use by somebody", func(f *Facts) { f.Ports[0].InUse = true }, "ports", Error, "in use", "ss -lnp 'sport = :80'"},
 		{"a low port", func(f *Facts) { f.Ports[0].Error = "permission denied"; f.Process.Effective &^= 1 << capNetBind }, "ports", Error, "permission denied", "NET_BIND_SERVICE"},
@@ -145,8 +173,20 @@ func TestFindings(t *testing.T) {
 		{"no certificate", func(f *Facts) { f.Files.Errors = []string{"shop.pem: no such file"} }, "files", Error, "no such file", "tandem check --files"},
 		{"an open key", func(f *Facts) { f.Files.Secrets = []Secret{{What: "cluster.key_file", Path: "/k", Mode: 0o644}} }, "files", Error, "mode 0644", "chmod 0600 /k"},
 		{"no key", func(f *Facts) {
-			f.Files.Secrets = []Secret{{What: "cluster.key_file", Path: "/k", Error: "no such file"}}
-		}, "files", Error, "no such file", "tandem keygen"},
+			f.Files.Secrets = []Secret{{What: "cluster.key_file", Path: "/k", Error: "no such file", Missing: true}}
+		}, "files", Error, "no such file", "umask 077; tandem keygen > /k"},
+		{"a key of others, which is not to be overwritten", func(f *Facts) {
+			f.Files.Secrets = []Secret{{What: "cluster.key_file", Path: "/k", Error: "permission denied"}}
+		}, "files", Error, "permission denied", "ls -l /k"},
+		{"two have an address of another network", func(f *Facts) {
+			elsewhere(f)
+			f.VIPs[0].Answers = map[netip.Addr][]string{vip: {"02:00:00:00:01:02"}, six: {"02:00:00:00:01:02", "02:00:00:00:01:09"}}
+			f.Peers[0].MAC = "02:00:00:00:01:02"
+		}, "duplicate address", Error, "02:00:00:00:01:09", "ip neigh"},
+		{"a foreign router in another network", func(f *Facts) {
+			elsewhere(f)
+			f.Heard[0].Addresses = nil
+		}, "VRRP", Error, "198.51.100.2 on eth1, which is none", "router_id"},
 		{"no folder", func(f *Facts) {
 			f.Files.Folders = []Folder{{What: "state", Path: "/s", Error: "read-only file system"}}
 		}, "files", Error, "read-only", "install -d"},

@@ -96,6 +96,7 @@ type VIP struct {
 	Prefixes   []netip.Prefix
 	Unicast    bool
 	VirtualMAC bool
+	Apart      bool // its network is not that of the nodes' own addresses
 	Advertise  time.Duration
 	Holds      bool // the running node has the addresses
 	// Answers are the MAC addresses that answered for an address, of hosts beyond this.
@@ -168,6 +169,7 @@ type Secret struct {
 	What, Path string
 	Mode       uint32 // permission bits
 	Error      string // why it cannot be read
+	Missing    bool   // it is not there
 }
 
 // Folder is a folder that a node writes to.

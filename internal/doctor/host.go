@@ -91,7 +91,11 @@ func (e *examination) files() {
 	for _, s := range e.Files.Secrets {
 		switch {
 		case s.Error != "":
-			e.fail(check, fmt.Sprintf("%s %s: %s", s.What, s.Path, s.Error), "a node does not start without it", "tandem keygen > "+s.Path+" && chmod 0600 "+s.Path)
+			fix := "see its owner and mode: ls -l " + s.Path + "; ask as root: sudo tandem doctor"
+			if s.Missing {
+				fix = "(umask 077; tandem keygen > " + s.Path + "), and copy it to the other node; or have it from there"
+			}
+			e.fail(check, fmt.Sprintf("%s %s: %s", s.What, s.Path, s.Error), "a node does not start without it", fix)
 		case s.Mode&secretsMode != 0:
 			e.fail(check, fmt.Sprintf("%s %s has mode %04o: everybody on this host may use it", s.What, s.Path, s.Mode), "a node refuses it", "chmod 0600 "+s.Path)
 		}

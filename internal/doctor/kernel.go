@@ -20,9 +20,10 @@ func (e *examination) sysctl(name string) (n int64, ok bool) {
 	return n, err == nil
 }
 
-// set is the fix that sets a sysctl, now and at each start.
+// set is the fix that sets a sysctl, now and at each start, beside those that are set so
+// already.
 func set(name string, value any) string {
-	return fmt.Sprintf("echo '%s = %v' > /etc/sysctl.d/90-tandem.conf && sysctl --system", name, value)
+	return fmt.Sprintf("echo '%s = %v' >> /etc/sysctl.d/90-tandem.conf && sysctl --system", name, value)
 }
 
 func (e *examination) sysctls() {
@@ -37,12 +38,8 @@ func (e *examination) sysctls() {
 			fmt.Sprintf("no more than %d connections to each server at a time, with those that have just ended", high-low),
 			set("net.ipv4.ip_local_port_range", "15000 65000"))
 	}
-	for _, p := range e.Ports {
-		if port := int64(p.Bind.Port()); ok && !p.UDP && port >= low && port <= high && !e.reserved(port) {
-			e.warn(check, fmt.Sprintf("port %d of %s is one that the kernel gives to outgoing connections", port, p.For),
-				"when a connection has it as the node starts, the node does not",
-				set("net.ipv4.ip_local_reserved_ports", port))
-		}
+	if ok {
+		e.ephemeral(low, high)
 	}
 	for _, v := range e.VIPs {
 		e.family(v)
@@ -95,6 +92,24 @@ func (e *examination) twins(v VIP) string {
 	return ""
 }
 
+// ephemeral looks for ports of the node among those from low to high, which the kernel
+// gives away.
+func (e *examination) ephemeral(low, high int64) {
+	const name = "net.ipv4.ip_local_reserved_ports"
+	var taken []Port
+	all := strings.TrimSpace(e.Kernel.Sysctls[name]) // each setting takes the place of the last
+	for _, p := range e.Ports {
+		if port := int64(p.Bind.Port()); !p.UDP && port >= low && port <= high && !e.reserved(port) {
+			taken = append(taken, p)
+			all += fmt.Sprintf(",%d", port)
+		}
+	}
+	for _, p := range taken {
+		e.warn("sysctl", fmt.Sprintf("port %d of %s is one that the kernel gives to outgoing connections", p.Bind.Port(), p.For),
+			"when a connection has it as the node starts, the node does not", set(name, strings.TrimPrefix(all, ",")))
+	}
+}
+
 // localPorts are those that the kernel gives to outgoing connections.
 func (e *examination) localPorts() (low, high int64, ok bool) {
 	n, err := fmt.Sscan(e.Kernel.Sysctls["net.ipv4.ip_local_port_range"], &low, &high)
@@ -131,7 +146,7 @@ func (e *examination) conntrack() {
 		most, "beyond that it drops packets of new connections"})
 	// Three numbers: open, unused, and the most.
 	if fields := strings.Fields(e.Kernel.Sysctls["fs.file-nr"]); len(fields) == 3 {
-		e.fill(table{"files", "open files of the whole host", fields[0], fields[2], "fs.file-max", "beyond that nobody can open a file or a socket"})
+		e.fill(table{"open files", "open files of the whole host", fields[0], fields[2], "fs.file-max", "beyond that nobody can open a file or a socket"})
 	}
 }
 

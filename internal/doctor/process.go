@@ -7,6 +7,7 @@ import (
 
 // Capabilities, by their bits (capabilities(7)).
 const (
+	capKill              = 5
 	capSetGID, capSetUID = 6, 7
 	capNetBind           = 10
 	capNetAdmin          = 12
@@ -94,6 +95,9 @@ func (e *examination) capabilities() {
 	}
 	if e.Process.UID == 0 && (!has(capSetUID) || !has(capSetGID)) {
 		e.fail(check, e.Process.Of+" is root and lacks SETUID or SETGID", "it cannot give up root for the worker, and does not start it", e.grant([]string{"SETUID", "SETGID"}))
+	}
+	if e.Process.UID == 0 && !has(capKill) {
+		e.fail(check, e.Process.Of+" is root and lacks KILL", "it could not end a worker that hangs, which is another user's, and does not start it", e.grant([]string{"KILL"}))
 	}
 	if !e.found(check) {
 		e.ok(check, e.Process.Of+" has what a node needs")

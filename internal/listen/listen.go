@@ -69,7 +69,7 @@ func bindOne(ctx context.Context, bind Endpoint, have map[Endpoint]*os.File) (*o
 
 func listenTCP(ctx context.Context, address string) (*os.File, error) {
 	lc := net.ListenConfig{Control: freebind}
-	l, err := lc.Listen(ctx, "tcp", address)
+	l, err := lc.Listen(ctx, family("tcp", address), address)
 	if err != nil {
 		return nil, err
 	}
@@ -81,17 +81,22 @@ func listenTCP(ctx context.Context, address string) (*os.File, error) {
 // with SO_REUSEADDR: that would let another process take half of them. Who shares them
 // is handed the socket.
 func listenUDP(ctx context.Context, address string) (*os.File, error) {
-	network := "udp"
-	if addr, err := netip.ParseAddrPort(address); err == nil && addr.Addr().Is4() {
-		network = "udp4" // for Go, every address of IPv4 is every address
-	}
 	lc := net.ListenConfig{Control: freebind}
-	c, err := lc.ListenPacket(ctx, network, address)
+	c, err := lc.ListenPacket(ctx, family("udp", address), address)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
 	return hold(c.(*net.UDPConn), address)
+}
+
+// family is network, of IPv4 alone where the address is: for Go, every address of that
+// is every address.
+func family(network, address string) string {
+	if addr, err := netip.ParseAddrPort(address); err == nil && addr.Addr().Is4() {
+		return network + "4"
+	}
+	return network
 }
 
 // hold returns a descriptor of l for the worker. This process never takes anything from

@@ -117,7 +117,7 @@ func TestAnAddressHasSocketsOfBothKinds(t *testing.T) {
 		if e.UDP {
 			kind = unix.SOCK_DGRAM
 		}
-		if e.Addr.Addr().Is4() && (e.UDP || !e.Addr.Addr().IsUnspecified()) {
+		if e.Addr.Addr().Is4() {
 			domain = unix.AF_INET
 		}
 		for option, want := range map[int]int{unix.SO_TYPE: kind, unix.SO_DOMAIN: domain, unix.SO_REUSEADDR: 0} {
@@ -151,5 +151,29 @@ func TestASocketForDatagramsIsNotTakenTwice(t *testing.T) {
 		if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "ss -lunp") {
 			t.Errorf("bound again: %v", err)
 		}
+	}
+}
+
+// Every address of IPv4 is none of IPv6: who has that there keeps it.
+func TestEveryAddressOfIPv4IsOfIPv4(t *testing.T) {
+	other, err := net.Listen("tcp6", "[::]:0")
+	if err != nil {
+		t.Skip(err)
+	}
+	defer other.Close()
+	port := other.Addr().(*net.TCPAddr).Port
+	datagrams, err := net.ListenPacket("udp6", fmt.Sprintf("[::]:%d", port))
+	if err != nil {
+		t.Skip(err)
+	}
+	defer datagrams.Close()
+	for _, protocol := range []proxy.Protocol{proxy.TCP, proxy.UDP} {
+		spec := binds(fmt.Sprintf("0.0.0.0:%d", port))
+		spec.Listeners[0].Protocol = protocol
+		files, _, err := Bind(t.Context(), spec, nil)
+		if err != nil {
+			t.Errorf("%v: %v", protocol, err)
+		}
+		Close(files)
 	}
 }

@@ -2,6 +2,7 @@ package place
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -21,10 +22,15 @@ type Placed struct {
 
 // Follow returns the routers of p anew, and true, when the interface of one is gone and
 // another one has taken its place: a container that is connected to a network again gets
-// another name for it. Until then all stay as they are.
+// another name for it, or the same with another MAC address, and so another link-local
+// address. Until then all stay as they are.
 func Follow(p Placed, host []Interface) ([]ipc.Router, bool) {
 	gone := func(r ipc.Router) bool {
-		return !slices.ContainsFunc(host, func(i Interface) bool { return i.Name == r.Interface })
+		return !slices.ContainsFunc(host, func(i Interface) bool {
+			return i.Name == r.Interface && (r.Params.Self.Is4() || slices.ContainsFunc(i.Prefixes, func(p netip.Prefix) bool {
+				return p.Addr() == r.Params.Self.WithZone("")
+			}))
+		})
 	}
 	if !slices.ContainsFunc(p.Routers, gone) {
 		return nil, false

@@ -125,3 +125,35 @@ func TestRoutersFollowTheirAddress(t *testing.T) {
 		}
 	}
 }
+
+// Over IPv6 a router advertises from an address that comes of the interface's MAC address.
+func TestRoutersFollowTheirLinkLocalAddress(t *testing.T) {
+	cfg := parse(t, "nodes: {lb1: 192.0.2.11, lb2: 192.0.2.12}\nvip: \"2001:db8::64/64\"\nlisteners: {web: {bind: \":80\", servers: [\"192.0.2.21:80\"]}}\n")
+	self := cfg.Nodes[0]
+	eth0 := func(more ...string) []Interface {
+		i := Interface{Name: "eth0", Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.11/24")}}
+		for _, p := range more {
+			i.Prefixes = append(i.Prefixes, netip.MustParsePrefix(p))
+		}
+		return []Interface{i}
+	}
+	routers, err := Routers(cfg, self, eth0("fe80::11/64"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		host []Interface
+		want string // the address; empty: nothing is to change
+	}{
+		"the same":         {eth0("fe80::11/64"), ""},
+		"one more":         {eth0("fe80::1/64", "fe80::11/64"), ""},
+		"none, for now":    {eth0(), ""},
+		"another MAC":      {eth0("fe80::12/64"), "fe80::12"},
+		"a global one too": {eth0("2001:db8::11/64", "fe80::12/64"), "fe80::12"},
+	} {
+		next, moved := Follow(Placed{cfg, self, routers}, tc.host)
+		if moved != (tc.want != "") || moved && next[0].Params.Self.String() != tc.want {
+			t.Errorf("%s: %t, %+v", name, moved, next)
+		}
+	}
+}

@@ -3,6 +3,8 @@ package sandbox
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
 	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
@@ -36,7 +38,7 @@ func restrictFiles(self int) (abi int, err error) {
 		return 0, err
 	}
 	rules := []landlock.Rule{landlock.PathAccess(read, fmt.Sprintf("/proc/self/fd/%d", self))}
-	for _, path := range append(readable, os.Getenv("SSL_CERT_FILE"), os.Getenv("SSL_CERT_DIR")) {
+	for _, path := range slices.Concat(readable, named()) {
 		if info, err := os.Stat(path); err == nil {
 			rules = append(rules, landlock.PathAccess(rights(info), path).IgnoreIfMissing())
 		}
@@ -45,6 +47,12 @@ func restrictFiles(self int) (abi int, err error) {
 		return 0, err
 	}
 	return abi, nil
+}
+
+// named are the files and folders with which crypto/x509 is told to replace those of
+// readable.
+func named() []string {
+	return append(filepath.SplitList(os.Getenv("SSL_CERT_DIR")), os.Getenv("SSL_CERT_FILE"))
 }
 
 // rights are those of read that there can be for what info describes.

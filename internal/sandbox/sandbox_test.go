@@ -130,6 +130,10 @@ func probe(given string) {
 	note("OK open /dev/null", err)
 	_, err = x509.SystemCertPool()
 	note("OK read the CAs of the system", err)
+	for _, folder := range []string{"one", "two"} {
+		_, err = os.ReadDir(filepath.Join(dir, "authorities", folder))
+		note("OK read folder "+folder+" of SSL_CERT_DIR", err)
+	}
 	_ = json.NewEncoder(os.Stdout).Encode(a)
 }
 
@@ -150,7 +154,13 @@ func TestSandbox(t *testing.T) {
 	defer server.Close()
 	// As whoever runs the tests, root mostly: what root cannot do in there nobody can.
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), inside+"="+dir+" "+server.Addr().String())
+	authorities := []string{filepath.Join(dir, "authorities", "one"), filepath.Join(dir, "authorities", "two")}
+	for _, folder := range authorities {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd.Env = append(os.Environ(), inside+"="+dir+" "+server.Addr().String(), "SSL_CERT_DIR="+strings.Join(authorities, ":"))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -184,7 +194,7 @@ func TestSandbox(t *testing.T) {
 		}
 		t.Logf("%s: %s", what, failed)
 	}
-	if len(a.Tried) != 28 {
+	if len(a.Tried) != 30 {
 		t.Errorf("%d attempts", len(a.Tried))
 	}
 	if _, err := os.Stat(filepath.Join(dir, "secret")); err != nil {

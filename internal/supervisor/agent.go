@@ -367,6 +367,6 @@ func (s *Supervisor) move(p place.Placed) {
 	s.mu.Lock()
 	s.now = &next
 	s.mu.Unlock()
-	s.o.Log.Warn("an interface has been replaced, the VIPs follow it", zap.String("interface", p.Routers[0].Interface))
+	s.o.Log.Warn("an interface has been replaced, or has another address: the VIPs follow it", zap.String("interface", p.Routers[0].Interface))
 	s.agent.configure(ipc.AgentConfig{Routers: p.Routers, Notice: s.notice})
 }

@@ -28,8 +28,13 @@ func (s *Supervisor) Reload(ctx context.Context) error {
 	if s.stopping {
 		return errors.New("the node is stopping")
 	}
-	sdnotify.Reloading()
-	defer sdnotify.Ready()
+	s.mu.Lock()
+	ready := s.ready
+	s.mu.Unlock()
+	if ready { // else the end of it would be taken for that of the start
+		sdnotify.Reloading()
+		defer sdnotify.Ready()
+	}
 
 	err := s.reload(context.WithoutCancel(ctx))
 	s.mu.Lock()

@@ -87,6 +87,7 @@ type Supervisor struct {
 	now      *loaded
 	sockets  map[listen.Endpoint]*os.File
 	refused  error // of the newest reload
+	ready    bool  // the service manager knows that the node serves, and so of reloads
 	fit      ipc.Fitness
 	verdicts map[string]judge.Doubt // on each peer
 
@@ -300,6 +301,9 @@ func (s *Supervisor) serve(ctx context.Context, api func(context.Context) error)
 	case err = <-failedC:
 		if err == nil {
 			s.o.Log.Info("serving", zap.String("config", s.o.ConfigPath), zap.String("hash", s.current().hash), zap.String("version", s.o.Version), telemetry.Always())
+			s.mu.Lock()
+			s.ready = true
+			s.mu.Unlock()
 			sdnotify.Ready()
 			<-ctx.Done()
 		}

@@ -33,17 +33,12 @@ func TestADoorRestsFromACrowd(t *testing.T) {
 	for range clients {
 		crowd = append(crowd, b.dial(t, "")) // the kernel answers
 	}
-	began := time.Now()
 	close(hold)
 	eventually(t, "the door to rest", b.door.resting.Load)
 	for _, c := range crowd {
 		if got := said(t, c); got != "no" {
 			t.Errorf("told %q", got)
 		}
-	}
-	// 64 are accepted in a turn, by two loops.
-	if took, least := time.Since(began), restShare*32*each; took < least {
-		t.Errorf("%d were turned away within %v, want %v or more", clients, took, least)
 	}
 	if n := b.Traffic().Refused[string(Connections)]; n != clients {
 		t.Errorf("%d were turned away, want all %d", n, clients)

@@ -5,6 +5,8 @@ set -eu
 name=$1 advertise=$2
 
 if [ -e /tmp/tandem/tandem.deb ]; then
+  # Of install.sh, an earlier time: they would go before those of the package.
+  rm -f /usr/local/bin/tandem /etc/systemd/system/tandem.service
   DEBIAN_FRONTEND=noninteractive dpkg -i --force-confold /tmp/tandem/tandem.deb
 else
   sh /tmp/tandem/install.sh

@@ -106,11 +106,16 @@ func (e *exam) readConfig() {
 	c.VirtualMAC = slices.ContainsFunc(e.routers, func(r ipc.Router) bool { return r.VirtualMAC })
 }
 
-// askNode asks the node that runs here, if one does.
+// askNode asks the node that runs here, if one does: where it was said to listen, or where
+// its config says.
 func (e *exam) askNode(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	s, err := admin.NewClient(e.Socket).Status(ctx)
+	if err != nil && e.config != nil && e.config.Admin.Socket != config.DefaultSocket && e.config.Admin.Socket != e.Socket {
+		e.Socket = e.config.Admin.Socket
+		s, err = admin.NewClient(e.Socket).Status(ctx)
+	}
 	if err != nil {
 		if errors.Is(err, os.ErrPermission) {
 			e.unknown("the node that runs", err)
@@ -134,13 +139,19 @@ func (e *exam) vips() {
 	for _, r := range e.routers {
 		v := doctor.VIP{
 			Name: r.Name, Interface: r.Interface, RouterID: r.Params.VRID, Version: r.Params.Version, Self: r.Params.Self.WithZone(""),
-			Prefixes: r.Prefixes, Unicast: len(r.Params.Peers) > 0, VirtualMAC: r.VirtualMAC, Advertise: r.Params.Interval,
+			Prefixes: r.Prefixes, Unicast: len(r.Params.Peers) > 0, VirtualMAC: r.VirtualMAC, Apart: !e.beside(r.Interface), Advertise: r.Params.Interval,
 		}
 		if e.status != nil {
 			v.Holds = slices.ContainsFunc(e.status.VIPs, func(s admin.VIP) bool { return s.Name == r.Name && s.Holds })
 		}
 		e.facts.VIPs = append(e.facts.VIPs, v)
 	}
+}
+
+// beside reports whether an interface has this node's own address: the peers' are on that
+// link then.
+func (e *exam) beside(ifname string) bool {
+	return slices.ContainsFunc(e.facts.Interfaces[ifname].Prefixes, func(p netip.Prefix) bool { return p.Addr() == e.self.Address })
 }
 
 // files are those that the config names, and the folders that a node writes to.
@@ -161,9 +172,11 @@ func (e *exam) files() {
 			continue
 		}
 		if file, err := os.Open(s.Path); err != nil {
-			s.Error = err.Error()
-		} else if info, err := file.Stat(); err == nil {
-			s.Mode = uint32(info.Mode().Perm())
+			s.Error, s.Missing = err.Error(), errors.Is(err, os.ErrNotExist)
+		} else {
+			if info, err := file.Stat(); err == nil {
+				s.Mode = uint32(info.Mode().Perm())
+			}
 			file.Close()
 		}
 		f.Secrets = append(f.Secrets, s)

@@ -62,14 +62,18 @@ func try(ctx context.Context, p doctor.Port) error {
 		return errors.Join(err, failed)
 	}}
 	c.SetMultipathTCP(false)
+	family := "" // both, where it is every address
+	if p.Bind.Addr().Is4() {
+		family = "4"
+	}
 	if p.UDP {
-		l, err := c.ListenPacket(ctx, "udp", p.Bind.String())
+		l, err := c.ListenPacket(ctx, "udp"+family, p.Bind.String())
 		if err == nil {
 			l.Close()
 		}
 		return err
 	}
-	l, err := c.Listen(ctx, "tcp", p.Bind.String())
+	l, err := c.Listen(ctx, "tcp"+family, p.Bind.String())
 	if err == nil {
 		l.Close()
 	}

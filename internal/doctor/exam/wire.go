@@ -99,8 +99,8 @@ func (e *exam) network(ctx context.Context) {
 		})
 		all.Go(func() {
 			addrs := e.addressesOf(l.ifname, l.self.Is4())
-			for _, p := range e.facts.Peers {
-				if p.Address.Is4() == l.self.Is4() {
+			if e.beside(l.ifname) { // whatever family the VIPs are of
+				for _, p := range e.facts.Peers {
 					addrs = append(addrs, p.Address)
 				}
 			}
