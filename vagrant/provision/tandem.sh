@@ -9,6 +9,7 @@ if [ -e /tmp/tandem/tandem.deb ]; then
   rm -f /usr/local/bin/tandem /etc/systemd/system/tandem.service
   DEBIAN_FRONTEND=noninteractive dpkg -i --force-confold /tmp/tandem/tandem.deb
 else
+  chmod 755 /tmp/tandem/tandem # however it was brought
   sh /tmp/tandem/install.sh
 fi
 sed -e "s/advertise: 100ms/advertise: $advertise/" -e "s/body: NAME/body: $name/" /tmp/tandem/config.yaml |
