@@ -23,7 +23,7 @@ const (
 	Late      What = "late"      // Span: Text, see below, was that late
 	Check     What = "check"     // Text was to be so of Node, of the invariant Reason, in the last Span, and was if OK
 
-	Down    What = "down"    // Part of Node is about to be killed or stopped
+	Down    What = "down"    // Part of Node is about to be killed or stopped; OK: it leaves orphans behind
 	Up      What = "up"      // Part of Node runs again
 	LinkOff What = "linkoff" // Node is about to be cut off
 	LinkOn  What = "linkon"  // it is not any more
@@ -105,6 +105,9 @@ type Bounds struct {
 	// Settle is for how long nothing must have been wrong for a failure not to be
 	// a consequence.
 	Settle time.Duration
+	// Orphan is how long a worker serves the connections that it has when its
+	// supervisor has been killed: they may end as late as that.
+	Orphan time.Duration
 	// Announcements and Adverts are how many frames a node may send in a second.
 	Announcements, Adverts int
 }
@@ -113,7 +116,7 @@ type Bounds struct {
 func Promised(interval, lease time.Duration) Bounds {
 	b := Bounds{
 		Interval: interval, Priority: [2]int{200, 150}, Lease: lease, Expiry: 1250 * time.Millisecond,
-		Takeover: 50 * time.Millisecond, Settle: 2 * time.Second, Announcements: 40,
+		Takeover: 50 * time.Millisecond, Settle: 2 * time.Second, Orphan: 10 * time.Second, Announcements: 40,
 	}
 	b.Heal = b.DownInterval(1) + time.Second
 	b.Adverts = 4*int(time.Second/interval) + 20

@@ -23,6 +23,7 @@ type Judge struct {
 
 	owner     int // who alone has the address; Nobody when none or both
 	moved     time.Duration
+	orphans   time.Duration // until when the last of them may live
 	neighbour int
 	announcer int // whose announcement was the last
 	answerer  int
@@ -135,6 +136,9 @@ func (j *Judge) ofNode(e Event, n *node) {
 		j.state(e, n)
 	case Down:
 		n.down[e.Part] = true
+		if e.OK {
+			j.orphans = e.At + j.bounds.Orphan
+		}
 		if e.Part == Agent {
 			n.agent.set(e.At, false)
 		}

@@ -140,6 +140,14 @@ func TestStories(t *testing.T) {
 		{"a client fails in peace", func(s *story) {
 			s.do(Event{What: Outcome, Text: "http", Span: ms1, Reason: "reset"}).do(Event{What: Outcome, Text: "http", Span: ms1, Reason: "reset"})
 		}, "calm"},
+		{"a connection ends with the worker that lost its supervisor", func(s *story) {
+			s.do(harm, Event{What: Down, Node: 0, Part: Supervisor, OK: true}).last(time.Second).do(up(0, Supervisor), over).last(9 * time.Second)
+			s.do(Event{What: Outcome, Text: "tcp-kept", Reason: "reset"}).last(5 * time.Second)
+		}, ""},
+		{"a connection ends long after it", func(s *story) {
+			s.do(harm, Event{What: Down, Node: 0, Part: Supervisor, OK: true}).last(time.Second).do(up(0, Supervisor), over).last(12 * time.Second)
+			s.do(Event{What: Outcome, Text: "tcp-kept", Reason: "reset"})
+		}, "calm"},
 		{"a client fails beside a reload", func(s *story) {
 			s.do(Event{What: Begin, N: 1, OK: true}, Event{What: Outcome, Text: "http", Span: ms1, Reason: "reset"})
 		}, "calm"},

@@ -140,7 +140,7 @@ func (j *Judge) calmSince() since {
 	if !j.nodes[0].servers || !j.nodes[1].servers || j.owner == Nobody {
 		return since{}
 	}
-	c.at = max(c.at, j.moved) + j.bounds.Settle
+	c.at = max(c.at, j.moved, j.orphans) + j.bounds.Settle
 	if j.now < c.at {
 		return since{}
 	}

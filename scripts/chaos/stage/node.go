@@ -165,7 +165,8 @@ func (n *node) kill(part string, pause time.Duration, say func(judge.Event)) err
 	}
 	n.mu.Unlock()
 	for which := range gone {
-		say(judge.Event{What: judge.Down, Node: n.index, Part: which})
+		// The worker of a supervisor that was killed goes on with its connections.
+		say(judge.Event{What: judge.Down, Node: n.index, Part: which, OK: part == plan.Supervisor})
 	}
 	if part == plan.Whole {
 		return p.Kill()
