@@ -38,12 +38,7 @@ install_tools() {
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
   done
   [ -e /usr/lib/syslinux/mbr/mbr.bin ] || missing+=(syslinux-common)
-  if [ "${#missing[@]}" -gt 0 ]; then
-    echo "installing ${missing[*]}"
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-      -o DPkg::Lock::Timeout=300 "${missing[@]}"
-  fi
+  ../scripts/debs "${missing[@]}"
 }
 
 # Everything temporary is in one folder, which goes at the end: first what is

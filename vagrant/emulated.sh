@@ -38,18 +38,7 @@ install_tools() {
     dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
   done
   [ "${#missing[@]}" -gt 0 ] || return 0
-  echo "installing ${missing[*]}"
-  # Not to be started as a service of this host.
-  local policy=/usr/sbin/policy-rc.d
-  if [ ! -e "$policy" ]; then
-    # Also when the installation fails: with it no service of this host would start any more.
-    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod +x "$policy"
-  fi
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    -o DPkg::Lock::Timeout=300 "${missing[@]}"
+  "$here/../scripts/debs" "${missing[@]}"
 }
 
 start() {

@@ -3,14 +3,8 @@
 # reloads and failovers all along, and judges memory, descriptors, goroutines and every
 # request that failed: see docs/performance.md. Needs Go and root. Arguments go to the
 # program: see -help.
-set -eu
-cd "$(dirname "$0")/../.."
+# shellcheck source=scripts/bench/prepare.sh
+. "$(dirname "$0")/prepare.sh"
 
-build=$(mktemp -d)
-trap 'rm -rf "$build"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-CGO_ENABLED=0 go build -trimpath -o "$build/tandem" ./cmd/tandem
-CGO_ENABLED=0 go build -trimpath -o "$build/soak" ./scripts/bench/soak
+make_bench soak
 "$build/soak" -tandem "$build/tandem" -duration "${DURATION:-30m}" "$@"

@@ -4,22 +4,9 @@
 # whether clients resume their sessions after a failover, which needs root. Needs Go;
 # installs HAProxy and wrk with apt-get when they are missing. Arguments go to the bench:
 # see -help.
-set -eu
-cd "$(dirname "$0")/../.."
+# shellcheck source=scripts/bench/prepare.sh
+. "$(dirname "$0")/prepare.sh"
 
-build=$(mktemp -d)
-trap 'rm -rf "$build"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-PATH=$PATH:/usr/sbin
-missing=
-for program in haproxy wrk; do
-	command -v "$program" >/dev/null || missing="$missing $program"
-done
-# shellcheck disable=SC2086
-./scripts/bench/install.sh $missing
-
-CGO_ENABLED=0 go build -trimpath -o "$build/tandem" ./cmd/tandem
-CGO_ENABLED=0 go build -trimpath -o "$build/tls" ./scripts/bench/tls
+need haproxy wrk
+make_bench tls
 "$build/tls" -tandem "$build/tandem" "$@"
