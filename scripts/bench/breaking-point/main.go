@@ -11,25 +11,15 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/tandemlb/tandem/scripts/bench/side"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "breaking-point:", err)
-		os.Exit(1)
-	}
-}
+func main() { side.Main("breaking-point", run) }
 
 // options are the flags.
 type options struct {

@@ -12,24 +12,16 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/signal"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/tandemlb/tandem/internal/lab/failover"
 	"github.com/tandemlb/tandem/internal/lab/probe"
+	"github.com/tandemlb/tandem/scripts/bench/side"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "failover:", err)
-		os.Exit(1)
-	}
-}
+func main() { side.Main("failover", run) }
 
 // A measurement is what one event came to.
 type measurement struct {

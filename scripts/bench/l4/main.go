@@ -9,10 +9,8 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/tandemlb/tandem/internal/lab"
@@ -20,15 +18,7 @@ import (
 	"github.com/tandemlb/tandem/scripts/bench/side"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "l4:", err)
-		os.Exit(1)
-	}
-}
+func main() { side.Main("l4", run) }
 
 func run(ctx context.Context) error {
 	tandem := flag.String("tandem", "tandem", "the binary to measure")

@@ -9,24 +9,14 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/tandemlb/tandem/scripts/bench/side"
 	"github.com/tandemlb/tandem/scripts/bench/web"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "tls:", err)
-		os.Exit(1)
-	}
-}
+func main() { side.Main("tls", run) }
 
 func run(ctx context.Context) (err error) {
 	binary := flag.String("tandem", "tandem", "the binary to measure")

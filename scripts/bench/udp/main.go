@@ -11,26 +11,16 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/signal"
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/tandemlb/tandem/internal/lab"
 	"github.com/tandemlb/tandem/scripts/bench/side"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "udp:", err)
-		os.Exit(1)
-	}
-}
+func main() { side.Main("udp", run) }
 
 // options are the flags.
 type options struct {
