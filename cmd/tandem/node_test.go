@@ -20,6 +20,7 @@ import (
 	"github.com/tandemlb/tandem/internal/admin"
 	"github.com/tandemlb/tandem/internal/lab"
 	"github.com/tandemlb/tandem/internal/lab/failover"
+	"github.com/tandemlb/tandem/internal/lab/labtest"
 	"github.com/tandemlb/tandem/vrrp"
 )
 
@@ -194,21 +195,7 @@ func (n *node) waitStatus(what string, ok func(*admin.Status) bool) *admin.Statu
 // eventually waits until ok, which also says what it sees.
 func (n *node) eventually(within time.Duration, what string, ok func() (bool, string)) {
 	n.t.Helper()
-	deadline := time.NewTimer(within)
-	defer deadline.Stop()
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		good, seen := ok()
-		if good {
-			return
-		}
-		select {
-		case <-ticker.C:
-		case <-deadline.C:
-			n.t.Fatalf("not within %v: %s; at last:\n%s", within, what, seen)
-		}
-	}
+	labtest.Eventually(n.t, within, what, ok)
 }
 
 // has reports whether the kernel of the node holds the VIP.

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/tandemlb/tandem/internal/lab/labtest"
 	"github.com/tandemlb/tandem/internal/tickets"
 	"github.com/tandemlb/tandem/vrrp"
 )
@@ -69,21 +70,7 @@ func join(t *testing.T, self, other Node, port uint16, key []byte) member {
 // eventually waits until ok, which says what it sees.
 func eventually(t *testing.T, what string, ok func() (bool, string)) {
 	t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
-	defer deadline.Stop()
-	ticker := time.NewTicker(10 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		good, seen := ok()
-		if good {
-			return
-		}
-		select {
-		case <-ticker.C:
-		case <-deadline.C:
-			t.Fatalf("%s: not so; last seen: %s", what, seen)
-		}
-	}
+	labtest.Eventually(t, 20*time.Second, what, ok)
 }
 
 var (

@@ -22,11 +22,9 @@ func data(arch, call uint32, args ...uint32) []byte {
 	return b
 }
 
-func TestFilter(t *testing.T) {
-	const (
-		threads = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_SYSVSEM | unix.CLONE_THREAD
-		other   = 0x40000003 // 32 bits
-	)
+// virtual returns the machine that this is, and its filter as a program that runs here.
+func virtual(t *testing.T) (machine, *bpf.VM) {
+	t.Helper()
 	m, known := machines[runtime.GOARCH]
 	if !known {
 		t.Skip("there is no filter for " + runtime.GOARCH)
@@ -35,6 +33,15 @@ func TestFilter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return m, vm
+}
+
+func TestFilter(t *testing.T) {
+	const (
+		threads = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_SYSVSEM | unix.CLONE_THREAD
+		other   = 0x40000003 // 32 bits
+	)
+	m, vm := virtual(t)
 	rows := []struct {
 		name string
 		in   []byte
@@ -85,14 +92,7 @@ func TestFilter(t *testing.T) {
 
 // Each call that is not named is allowed: the search finds no other.
 func TestFilterRefusesNothingElse(t *testing.T) {
-	m, known := machines[runtime.GOARCH]
-	if !known {
-		t.Skip("there is no filter for " + runtime.GOARCH)
-	}
-	vm, err := bpf.NewVM(m.program())
-	if err != nil {
-		t.Fatal(err)
-	}
+	m, vm := virtual(t)
 	named := map[uint32]bool{unix.SYS_SOCKET: true, unix.SYS_BIND: true, unix.SYS_CLONE: true, unix.SYS_CLONE3: true}
 	for _, call := range append(m.refused, refused...) {
 		if named[call] {

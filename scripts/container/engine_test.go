@@ -16,6 +16,7 @@ import (
 
 	"github.com/tandemlb/tandem/internal/admin"
 	"github.com/tandemlb/tandem/internal/lab"
+	"github.com/tandemlb/tandem/internal/lab/labtest"
 )
 
 const (
@@ -178,19 +179,5 @@ func (e *engine) pid(name string) int {
 // eventually waits until ok, which also says what it sees.
 func eventually(t *testing.T, what string, ok func() (bool, string)) {
 	t.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		good, seen := ok()
-		if good {
-			return
-		}
-		select {
-		case <-ticker.C:
-		case <-deadline.C:
-			t.Fatalf("not within %v: %s; at last:\n%s", patience, what, seen)
-		}
-	}
+	labtest.Eventually(t, patience, what, ok)
 }
