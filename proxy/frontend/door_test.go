@@ -53,6 +53,38 @@ func TestADoorRestsFromACrowd(t *testing.T) {
 	served(t, b.dial(t, ""))
 }
 
+// A door that rests does not keep places empty, however long it would.
+func TestADoorOpensForRoom(t *testing.T) {
+	b := start(t, "127.0.0.1", Options{})
+	b.Limit(proxy.ListenerLimits{Connections: 16})
+	var in []*net.TCPConn
+	for range 16 {
+		in = append(in, b.dial(t, ""))
+		served(t, in[len(in)-1])
+	}
+	number := b.door.rest(b.sockets.Load().all)
+	if number == 0 || b.door.rest(nil) != 0 {
+		t.Fatal("it rests twice at once")
+	}
+	b.barrier()              // it is closed
+	waiting := b.dial(t, "") // in the kernel
+	in[0].Close()
+	b.hasOpen(t, 15)
+	if !b.door.resting.Load() {
+		t.Error("one place of sixteen has opened it")
+	}
+	in[1].Close()
+	eventually(t, "the door to open", func() bool { return !b.door.resting.Load() })
+	served(t, waiting)
+
+	b.door.rest(b.sockets.Load().all)
+	b.door.open(number)
+	if !b.door.resting.Load() {
+		t.Error("the time of an earlier rest has ended this one")
+	}
+	b.door.open(0)
+}
+
 func TestACrowdIsOfOneTurn(t *testing.T) {
 	now := time.Unix(0, 0)
 	d := newDoor(2)

@@ -247,6 +247,7 @@ func (f *Frontend) connClosed(c *reactor.Conn, reason error) {
 			f.refused.add(handshakeLate) // it has not said a word
 		}
 	}
+	f.madeRoom()
 	select {
 	case f.closed <- struct{}{}:
 	default:
