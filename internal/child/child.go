@@ -152,20 +152,23 @@ func Keep(ctx context.Context, name string, log *zap.Logger, session func(contex
 	}
 }
 
-// UnprivilegedName is the name of that user, or "nobody".
-func UnprivilegedName() string {
-	if _, err := user.Lookup("tandem"); err == nil {
-		return "tandem"
-	}
-	return "nobody"
-}
-
 // Unprivileged returns the user that the worker runs as: "tandem" where that
 // exists, else "nobody"; nil when this process has no privilege to give up.
 func Unprivileged() *syscall.Credential {
 	if os.Geteuid() != 0 {
 		return nil
 	}
+	_, cred := unprivileged()
+	return &cred
+}
+
+// UnprivilegedName returns the name of the user that the worker of root runs as.
+func UnprivilegedName() string {
+	name, _ := unprivileged()
+	return name
+}
+
+func unprivileged() (name string, cred syscall.Credential) {
 	for _, name := range []string{"tandem", "nobody"} {
 		u, err := user.Lookup(name)
 		if err != nil {
@@ -174,9 +177,9 @@ func Unprivileged() *syscall.Credential {
 		uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
 		gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
 		if err1 == nil && err2 == nil {
-			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+			return name, syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 		}
 	}
 	const overflow = 65534 // nobody, where no file says so (an empty container)
-	return &syscall.Credential{Uid: overflow, Gid: overflow}
+	return "nobody", syscall.Credential{Uid: overflow, Gid: overflow}
 }

@@ -61,9 +61,11 @@ func (c *Console) watchToken(ctx context.Context) {
 		looked := make(chan struct{})
 		go func() {
 			defer close(looked)
-			token, err := c.token.get(time.Now())
+			// As for a request: else what was read before the token of one would end its
+			// session.
 			c.mu.Lock()
 			defer c.mu.Unlock()
+			token, err := c.token.get(time.Now())
 			if err != nil {
 				c.session.close()
 			} else {

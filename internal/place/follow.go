@@ -20,11 +20,11 @@ type Placed struct {
 	Routers []ipc.Router
 }
 
-// Follow returns the routers of p anew, and true, when the interface of one is gone and
+// follow returns the routers of p anew, and true, when the interface of one is gone and
 // another one has taken its place: a container that is connected to a network again gets
 // another name for it, or the same with another MAC address, and so another link-local
 // address. Until then all stay as they are.
-func Follow(p Placed, host []Interface) ([]ipc.Router, bool) {
+func follow(p Placed, host []Interface) ([]ipc.Router, bool) {
 	gone := func(r ipc.Router) bool {
 		return !slices.ContainsFunc(host, func(i Interface) bool {
 			return i.Name == r.Interface && (r.Params.Self.Is4() || slices.ContainsFunc(i.Prefixes, func(p netip.Prefix) bool {
@@ -55,7 +55,7 @@ func Run(ctx context.Context, p func() Placed, moved func(Placed)) {
 			continue // the next time
 		}
 		now := p()
-		if next, is := Follow(now, host); is {
+		if next, is := follow(now, host); is {
 			now.Routers = next
 			moved(now)
 		}

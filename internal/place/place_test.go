@@ -119,7 +119,7 @@ func TestRoutersFollowTheirAddress(t *testing.T) {
 		"another in its place":     {[]Interface{first[0], at("eth1", "192.0.2.11/24")}, "eth1"},
 		"another one, not the one": {[]Interface{first[0], at("eth1", "192.0.2.13/24")}, ""},
 	} {
-		next, moved := Follow(Placed{cfg, self, routers}, tc.host)
+		next, moved := follow(Placed{cfg, self, routers}, tc.host)
 		if moved != (tc.want != "") || moved && next[0].Interface != tc.want {
 			t.Errorf("%s: %t, %+v", name, moved, next)
 		}
@@ -151,7 +151,7 @@ func TestRoutersFollowTheirLinkLocalAddress(t *testing.T) {
 		"another MAC":      {eth0("fe80::12/64"), "fe80::12"},
 		"a global one too": {eth0("2001:db8::11/64", "fe80::12/64"), "fe80::12"},
 	} {
-		next, moved := Follow(Placed{cfg, self, routers}, tc.host)
+		next, moved := follow(Placed{cfg, self, routers}, tc.host)
 		if moved != (tc.want != "") || moved && next[0].Params.Self.String() != tc.want {
 			t.Errorf("%s: %t, %+v", name, moved, next)
 		}

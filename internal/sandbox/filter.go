@@ -67,8 +67,8 @@ func (m machine) program() []bpf.Instruction {
 			bpf.RetConstant{Val: refuse},
 		)
 	}
-	p = append(p, only(unix.SYS_SOCKET, 0, refuse, unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK)...)
-	p = append(p, only(unix.SYS_BIND, 2, refuse, netlinkA)...)
+	p = append(p, only(unix.SYS_SOCKET, 0, unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK)...)
+	p = append(p, only(unix.SYS_BIND, 2, netlinkA)...)
 	// Threads are what Go makes; processes, and those in namespaces of their own, are not.
 	p = append(p,
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.SYS_CLONE, SkipTrue: 4},
@@ -85,7 +85,7 @@ func (m machine) program() []bpf.Instruction {
 }
 
 // only lets call pass with an argument, counted from 0, of one of values.
-func only(call uint32, arg uint32, otherwise uint32, values ...uint32) []bpf.Instruction {
+func only(call, arg uint32, values ...uint32) []bpf.Instruction {
 	p := []bpf.Instruction{
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: call, SkipTrue: uint8(len(values) + 3)},
 		bpf.LoadAbsolute{Off: argument + 8*arg, Size: 4},
@@ -93,7 +93,7 @@ func only(call uint32, arg uint32, otherwise uint32, values ...uint32) []bpf.Ins
 	for i, v := range values {
 		p = append(p, bpf.JumpIf{Cond: bpf.JumpEqual, Val: v, SkipTrue: uint8(len(values) - i)})
 	}
-	return append(p, bpf.RetConstant{Val: otherwise}, bpf.RetConstant{Val: allow})
+	return append(p, bpf.RetConstant{Val: refuse}, bpf.RetConstant{Val: allow})
 }
 
 // search refuses the calls of sorted, and lets others pass, in a number of steps that

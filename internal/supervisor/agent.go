@@ -360,7 +360,7 @@ func (s *Supervisor) move(p place.Placed) {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	next := *s.current()
-	if next.config != p.Config || s.stopping || s.agent == nil {
+	if next.config != p.Config || s.stopping {
 		return
 	}
 	next.routers = p.Routers

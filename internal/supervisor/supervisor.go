@@ -292,7 +292,9 @@ func (s *Supervisor) serve(ctx context.Context, api func(context.Context) error)
 	parts.Go(func() { s.reloadOn(coordinated, s.o.ReloadC) })
 	parts.Go(func() { s.runServers(coordinated) })
 	parts.Go(func() { s.runFiles(coordinated) })
-	parts.Go(func() { place.Run(coordinated, s.placed, s.move) })
+	if s.agent != nil {
+		parts.Go(func() { place.Run(coordinated, s.placed, s.move) })
+	}
 	parts.Go(func() { failedC <- s.awaitFirst(coordinated) })
 
 	var err error

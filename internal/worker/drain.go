@@ -72,11 +72,7 @@ func (w *worker) retire(l *listener) {
 	for _, b := range l.binds {
 		b.stop()
 	}
-	ctx := w.ctx
-	if _, ok := l.service.(udpService); ok { // it answers from the socket that it was given
-		ctx = w.bound
-	}
-	w.services.Go(func() { l.service.Shutdown(ctx) })
+	w.services.Go(func() { l.service.Shutdown(w.ctx) })
 }
 
 // publish sends the state.

@@ -104,7 +104,11 @@ func (v served) tcp(observe func(*upstream.Server, upstream.Verdict)) (l4.Config
 type udpService struct {
 	*udp.Proxy
 	observe func(*upstream.Server, upstream.Verdict)
+	bound   context.Context // ends when its sockets must
 }
+
+// Shutdown ends with the sockets, which it answers from: that is never later than ctx.
+func (s udpService) Shutdown(context.Context) { s.Proxy.Shutdown(s.bound) }
 
 func (s udpService) prepare(v served) (use func(), err error) {
 	c := v.udp(s.observe)
@@ -136,7 +140,7 @@ func (w *worker) newService(v served) (service, error) {
 		}
 		return tcpService{l4.New(w.loops, c), w.observe}, nil
 	case proxy.UDP:
-		return udpService{w.datagrams.New(v.udp(w.observe)), w.observe}, nil
+		return udpService{w.datagrams.New(v.udp(w.observe)), w.observe, w.bound}, nil
 	default:
 		return nil, fmt.Errorf("unknown protocol %q (known: %s, %s, %s)", spec.Protocol, proxy.HTTP, proxy.TCP, proxy.UDP)
 	}

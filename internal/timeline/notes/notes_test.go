@@ -206,9 +206,8 @@ func TestEjectionsAndBreakers(t *testing.T) {
 	closed := ipc.Breaker{State: "closed"}
 	sees(ipc.Ejection{}, closed)
 	sees(ipc.Ejection{Count: 1, Until: noon.Add(32 * time.Second), Reason: "3 failures in a row"}, closed, "ejection web/s0: set aside for 30s (3 failures in a row)")
-	e := ipc.Ejection{Count: 1}
 	t.Log("# it is over before anybody looks")
-	e = ipc.Ejection{Count: 2, Reason: "3 failures in a row"}
+	e := ipc.Ejection{Count: 2, Reason: "3 failures in a row"}
 	sees(e, closed, "ejection web/s0: set aside for a moment (3 failures in a row)")
 	sees(e, ipc.Breaker{State: "open", Requests: 20, Failed: 12, Opens: 1}, "breaker web: open (12 of 20 failed)")
 	sees(e, ipc.Breaker{State: "half-open", Opens: 1})
