@@ -153,7 +153,7 @@ func (a *arena) step(ctx context.Context, l ladder, i *side.Instance, rate float
 }
 
 // lateness is the p99 of samples that have no kind.
-func (t tally) lateness() time.Duration { return quantile(t.denials, 0.99) }
+func (t tally) lateness() time.Duration { return side.Quantile(t.denials, 0.99) }
 
 // just reports whether a rate that broke the bound almost held it.
 func (a *arena) just(t tally) bool {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/tandemlb/tandem/scripts/bench/side"
 )
 
 func TestScheduleKeepsItsRates(t *testing.T) {
@@ -90,8 +92,8 @@ func TestTally(t *testing.T) {
 	if got.goodput() != 1000 || got.total() != 1300 || math.Abs(got.failed()-300.0/1300) > 1e-9 {
 		t.Errorf("served %v/s, %d in all, failed %v", got.goodput(), got.total(), got.failed())
 	}
-	if got.p99() != 3*time.Millisecond || quantile(got.latencies, 0.25) != time.Millisecond {
-		t.Errorf("p99 %v, p25 %v", got.p99(), quantile(got.latencies, 0.25))
+	if got.p99() != 3*time.Millisecond || side.Quantile(got.latencies, 0.25) != time.Millisecond {
+		t.Errorf("p99 %v, p25 %v", got.p99(), side.Quantile(got.latencies, 0.25))
 	}
 	if diff := cmp.Diff([]string{"503", timedOut}, got.failures()); diff != "" {
 		t.Errorf("failures (-want +got):\n%s", diff)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tandemlb/tandem/scripts/bench/chart"
 	"github.com/tandemlb/tandem/scripts/bench/page"
+	"github.com/tandemlb/tandem/scripts/bench/side"
 )
 
 // write prints the tables, and writes them and the picture into their files.
@@ -52,7 +53,7 @@ func (o options) tables(all []climb) string {
 			}
 			ordeals = append(ordeals, []string{
 				c.ladder.name, d.System, perSecond(d.during.goodput()), percent(d.during.goodput() / d.Knee), milliseconds(d.during.p99()),
-				shareOut(d.during), milliseconds(quantile(d.during.denials, 0.99)), back,
+				shareOut(d.during), milliseconds(side.Quantile(d.during.denials, 0.99)), back,
 				fmt.Sprintf("%d, %d, %d", d.memory[0]>>20, d.memory[1]>>20, d.memory[2]>>20), fmt.Sprint(d.left),
 			})
 		}
@@ -153,7 +154,7 @@ func picture(all []climb, limit time.Duration) string {
 			}{{"p50", 0.5}, {"p99", 0.99}} {
 				l := chart.Line{Name: system + " " + q.name, Color: n, Dashed: q.of == 0.5}
 				for _, s := range sortedByRate(c.steps, system) {
-					l.Points = append(l.Points, chart.Point{X: s.Rate, Y: quantile(s.latencies, q.of).Seconds() * 1e3, Hollow: !s.Held})
+					l.Points = append(l.Points, chart.Point{X: s.Rate, Y: side.Quantile(s.latencies, q.of).Seconds() * 1e3, Hollow: !s.Held})
 				}
 				drawn.Lines = append(drawn.Lines, l)
 			}
