@@ -97,7 +97,7 @@ func (o options) bench(ctx context.Context, what []ladder) (err error) {
 	}
 	a := &arena{bound: bound{o.limit, o.failed}, warm: 400 * time.Millisecond, period: o.period, share: o.share}
 	var end func()
-	if a.backend, a.backendPID, end, err = side.BackendProcess(); err != nil {
+	if a.backend, a.backendPID, end, err = side.Backend(); err != nil {
 		return err
 	}
 	defer end()
