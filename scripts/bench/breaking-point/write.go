@@ -1,8 +1,8 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -15,20 +15,11 @@ import (
 func (o options) write(all []climb) error {
 	text := o.tables(all)
 	fmt.Print(text)
-	if o.docs != "" {
-		if err := page.Fill(o.docs, "breaking-point", text); err != nil {
-			return err
-		}
-	}
-	for path, content := range map[string]string{o.markdown: text, o.svg: picture(all, o.limit)} {
-		if path == "" {
-			continue
-		}
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			return fmt.Errorf("write the result: %w", err)
-		}
-	}
-	return nil
+	return errors.Join(
+		page.Fill(o.docs, "breaking-point", text),
+		page.Save(o.markdown, []byte(text)),
+		page.Save(o.svg, []byte(picture(all, o.limit))),
+	)
 }
 
 // tables are what was measured, in Markdown.
