@@ -43,11 +43,10 @@ func (o options) climb(ctx context.Context, a *arena, l ladder, f side.Files) (c
 		}
 		instances = append(instances, i)
 		c.systems = append(c.systems, s.Name)
-		searches[n] = &search{held: o.knee, broke: 2 * o.knee}
-		if o.knee > 0 {
-			continue
-		}
 		searches[n] = &search{rate: l.start, factor: factor, halves: o.halves, most: 400_000}
+		if o.knee > 0 {
+			searches[n] = &search{held: o.knee, broke: 2 * o.knee} // which is over
+		}
 	}
 	for round := 0; slices.ContainsFunc(searches, func(s *search) bool { return !s.over() }); round++ {
 		for n := range systems {

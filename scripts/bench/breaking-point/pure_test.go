@@ -59,6 +59,19 @@ func TestSearchFindsTheKnee(t *testing.T) {
 	})
 }
 
+func TestSearchEndsWhenNothingHolds(t *testing.T) {
+	s := &search{rate: 8000, factor: 1.5, halves: 3, most: 1e6}
+	for range 60 {
+		if s.over() {
+			break
+		}
+		s.took(false, false)
+	}
+	if !s.over() || s.held != 0 {
+		t.Errorf("over: %v, held %v; want an end with nothing", s.over(), s.held)
+	}
+}
+
 func TestSearchDoubtsWhatOnlyJustBroke(t *testing.T) {
 	s := &search{rate: 100, factor: 2, halves: 0, most: 1e6}
 	s.took(true, false)
