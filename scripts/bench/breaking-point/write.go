@@ -27,6 +27,9 @@ func (o options) tables(all []climb) string {
 	var b strings.Builder
 	knees := [][]string{{"load", "HAProxy holds", "Tandem holds", "Tandem / HAProxy", "CPU of the proxy's share there", "beyond it, HAProxy", "beyond it, Tandem"}}
 	for _, c := range all {
+		if len(c.steps) == 0 {
+			continue // the rate was given
+		}
 		h, t := c.knees["haproxy"], c.knees["tandem"]
 		knees = append(knees, []string{
 			c.ladder.what, perSecond(h), perSecond(t), fmt.Sprintf("%.2f", t/h),
@@ -34,7 +37,9 @@ func (o options) tables(all []climb) string {
 			c.gives("haproxy"), c.gives("tandem"),
 		})
 	}
-	b.WriteString(page.Table(knees) + "\n")
+	if len(knees) > 1 {
+		b.WriteString(page.Table(knees) + "\n")
+	}
 	ordeals := [][]string{{"twice as much", "", "served", "of what it holds", "p99", "others get", "their p99", "back after", "memory, MiB: before, most, after", "connections left"}}
 	for _, c := range all {
 		for _, d := range c.ordeals {
@@ -58,8 +63,8 @@ func (o options) tables(all []climb) string {
 
 // at returns the step of the highest rate that the system held.
 func (c climb) at(system string) step {
-	for _, s := range c.steps {
-		if s.System == system && s.Held && s.Rate == c.knees[system] {
+	for _, s := range sortedByRate(c.steps, system) {
+		if s.Rate == c.knees[system] {
 			return s
 		}
 	}
@@ -68,20 +73,17 @@ func (c climb) at(system string) step {
 
 // gives says what gave way in the lowest rate that broke the system.
 func (c climb) gives(system string) string {
-	var first *step
-	for i, s := range c.steps {
-		if s.System == system && !s.Held && s.Rate > c.knees[system] && (first == nil || s.Rate < first.Rate) {
-			first = &c.steps[i]
+	for _, s := range sortedByRate(c.steps, system) {
+		if s.Rate <= c.knees[system] {
+			continue
 		}
+		text := fmt.Sprintf("p99 %s", milliseconds(s.p99()))
+		if s.failed() > 0 {
+			text += ", " + shareOut(s.tally)
+		}
+		return text
 	}
-	if first == nil {
-		return "-"
-	}
-	text := fmt.Sprintf("p99 %s", milliseconds(first.p99()))
-	if first.failed() > 0 {
-		text += ", " + shareOut(first.tally)
-	}
-	return text
+	return "-"
 }
 
 // shareOut says how requests ended that were not served, each as a share of all.
