@@ -121,7 +121,7 @@ func FuzzParseMetrics(f *testing.F) {
 }
 
 func TestAProcessThatIsStartedAnewHasALifeOfItsOwn(t *testing.T) {
-	w := &watcher{current: make(map[string]int), births: make(map[string]string)}
+	w := &watcher{current: make(map[string]int)}
 	for i, birth := range []string{"1", "1", "2", "2", "2"} {
 		w.add("lb1", "worker", birth, reading{At: time.Duration(i) * time.Second, Memory: 1})
 		w.add("lb2", "worker", "1", reading{At: time.Duration(i) * time.Second, Memory: 1})

@@ -20,6 +20,7 @@ type reading struct {
 type life struct {
 	Node, Process string
 	Began         time.Duration // when it was first seen
+	birth         string        // what differs in the next one
 	Readings      []reading
 }
 
