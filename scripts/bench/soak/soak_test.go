@@ -134,7 +134,10 @@ func TestAProcessThatIsStartedAnewHasALifeOfItsOwn(t *testing.T) {
 	if diff := cmp.Diff([]int{2, 5, 3}, got); diff != "" {
 		t.Errorf("readings of each life (-want +got):\n%s", diff)
 	}
-	if newest := w.newest(); newest[2].At != 4*time.Second || newest[1].At != 4*time.Second || len(newest) != 2 {
+	if since := w.since(5 * time.Second); len(since) != 0 {
+		t.Errorf("since then nothing was read, and there is %v", since)
+	}
+	if newest := w.since(0); newest[2].At != 4*time.Second || newest[1].At != 4*time.Second || len(newest) != 2 {
 		t.Errorf("newest %v", newest)
 	}
 }

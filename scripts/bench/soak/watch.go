@@ -73,11 +73,20 @@ func (w *watcher) add(node, process, birth string, r reading) {
 	l.Readings = append(l.Readings, r)
 }
 
-// newest returns the newest reading of every life that goes on, by its index.
-func (w *watcher) newest() map[int]reading {
+// newest looks once more, and returns what was read of every life then, by its index. One
+// whose node did not answer is left out: what it used earlier is not what it uses now.
+func (w *watcher) newest(ctx context.Context) map[int]reading {
+	from := time.Since(w.began)
+	w.look(ctx)
+	return w.since(from)
+}
+
+// since returns the newest reading of every life that goes on and has been read since
+// then, by its index.
+func (w *watcher) since(from time.Duration) map[int]reading {
 	all := make(map[int]reading)
 	for _, at := range w.current {
-		if r := w.lives[at].Readings; len(r) > 0 {
+		if r := w.lives[at].Readings; len(r) > 0 && r[len(r)-1].At >= from {
 			all[at] = r[len(r)-1]
 		}
 	}
