@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -167,31 +169,29 @@ func TestEveryFlowIsAnswered(t *testing.T) {
 		t.Fatal(err)
 	}
 	counts := &tally{requests: make(map[string]int)}
-	ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	done := make(chan struct{})
+	var running sync.WaitGroup
 	var asked int
 	for _, f := range flows() {
 		if strings.HasPrefix(f.name, "tls") {
 			continue // it is the pair that speaks TLS
 		}
 		asked++
-		go func() {
-			f.run(ctx, l.Host("client"), counts)
-			done <- struct{}{}
-		}()
+		running.Go(func() { f.run(ctx, l.Host("client"), counts) })
 	}
-	for range asked {
-		<-done
-	}
+	labtest.Eventually(t, 20*time.Second, "every flow has asked", func() (bool, string) {
+		counts.mu.Lock()
+		defer counts.mu.Unlock()
+		return len(counts.requests) == asked, fmt.Sprint(counts.requests)
+	})
+	cancel()
+	running.Wait()
 	if err := server.Close(); err != nil {
 		t.Error(err)
 	}
 	for _, f := range counts.failures {
 		t.Errorf("%s: %s", f.Flow, f.Why)
-	}
-	if len(counts.requests) != asked {
-		t.Errorf("requests: %v, want some of %d flows", counts.requests, asked)
 	}
 }
 
