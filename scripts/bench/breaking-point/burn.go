@@ -7,10 +7,11 @@ import (
 	"os/exec"
 	"runtime"
 	"runtime/debug"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tandemlb/tandem/scripts/bench/side"
 )
 
 // burnPeriod is how often the proxies' processor is taken away from them.
@@ -43,19 +44,13 @@ func burn(ctx context.Context, share float64) error {
 
 // startBurning starts this program anew to burn the processor of the proxies.
 func startBurning(cpu int, share float64) (end func(), err error) {
-	cmd := exec.Command("taskset", "-c", fmt.Sprint(cpu), "/proc/self/exe", "-burn", "-share", fmt.Sprint(share))
-	self, err := os.Executable()
+	self, err := os.Executable() // /proc/self/exe would be taskset
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	cmd.Args[3] = self // what taskset calls itself is not this program
-	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	if err := cmd.Start(); err != nil {
+	end, err = side.Beside(exec.Command("taskset", "-c", fmt.Sprint(cpu), self, "-burn", "-share", fmt.Sprint(share)))
+	if err != nil {
 		return nil, fmt.Errorf("burn a part of processor %d: %w", cpu, err)
 	}
-	return func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM) // or it has ended
-		_ = cmd.Wait()                          // it was ended
-	}, nil
+	return end, nil
 }

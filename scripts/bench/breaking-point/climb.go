@@ -43,11 +43,10 @@ func (o options) climb(ctx context.Context, a *arena, l ladder, f side.Files) (c
 		}
 		instances = append(instances, i)
 		c.systems = append(c.systems, s.Name)
-		searches[n] = &search{held: o.knee, broke: 2 * o.knee}
-		if o.knee > 0 {
-			continue
-		}
 		searches[n] = &search{rate: l.start, factor: factor, halves: o.halves, most: 400_000}
+		if o.knee > 0 {
+			searches[n] = &search{held: o.knee, broke: 2 * o.knee} // which is over
+		}
 	}
 	for round := 0; slices.ContainsFunc(searches, func(s *search) bool { return !s.over() }); round++ {
 		for n := range systems {
@@ -118,7 +117,7 @@ func (s step) String() string {
 		mood += ", but the client was late"
 	}
 	return fmt.Sprintf("%-8s %8.0f/s: %-6s served %.0f/s, p50 %s, p99 %s, failed %.2f %% (%s), %d connections; client %.0f %% (late %s), server %.0f %%, proxy %.0f %%",
-		s.System, s.Rate, mood, s.goodput(), milliseconds(quantile(s.latencies, 0.5)), milliseconds(s.p99()), 100*s.failed(), causes(s.tally), s.open,
+		s.System, s.Rate, mood, s.goodput(), milliseconds(side.Quantile(s.latencies, 0.5)), milliseconds(s.p99()), 100*s.failed(), causes(s.tally), s.open,
 		100*s.shares.client, milliseconds(s.late), 100*s.shares.backend, 100*s.shares.proxy)
 }
 
@@ -144,7 +143,7 @@ func milliseconds(d time.Duration) string {
 // String says what came of an overload.
 func (o ordeal) String() string {
 	return fmt.Sprintf("%s overload: knee %.0f/s, before p99 %s; during served %.0f/s, p99 %s, denied p99 %s (%s; %d of %d denials with Retry-After), %d connections, client %.0f %% (late %s), server %.0f %%, proxy %.0f %%; recovery %s (%v), p99 after %s; %d connections left; MiB %d %d %d",
-		o.System, o.Knee, milliseconds(o.before.p99()), o.during.goodput(), milliseconds(o.during.p99()), milliseconds(quantile(o.during.denials, 0.99)), causes(o.during),
+		o.System, o.Knee, milliseconds(o.before.p99()), o.during.goodput(), milliseconds(o.during.p99()), milliseconds(side.Quantile(o.during.denials, 0.99)), causes(o.during),
 		o.hinted, o.denied, o.open, 100*o.shares.client, milliseconds(o.late), 100*o.shares.backend, 100*o.shares.proxy, o.recovery, o.recovered, milliseconds(o.after.p99()), o.left,
 		o.memory[0]>>20, o.memory[1]>>20, o.memory[2]>>20)
 }

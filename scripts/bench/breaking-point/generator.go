@@ -84,9 +84,13 @@ func (l load) run(ctx context.Context, moments []moment) (loaded, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	ctx, cancel := context.WithCancel(ctx)
+	handshakes := dialers
+	if l.fresh { // none waits for another one
+		handshakes = max(dialers, l.most)
+	}
 	g := &generator{
 		load: l, epoll: -1, bell: -1, conns: make([]conn, l.most), schedule: newSchedule(l.seed, l.stretches),
-		turns: make(chan struct{}, max(dialers, l.most*b2i(l.fresh))), done: make(chan dialed, l.most),
+		turns: make(chan struct{}, handshakes), done: make(chan dialed, l.most),
 	}
 	defer func() {
 		cancel()
@@ -121,13 +125,6 @@ type moment struct {
 	do func()
 }
 
-func b2i(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
 // prepare opens the connections that are to be there before the first request.
 func (g *generator) prepare(ctx context.Context) (err error) {
 	if g.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
@@ -153,13 +150,14 @@ func (g *generator) prepare(ctx context.Context) (err error) {
 			return errors.Join(fmt.Errorf("open %d connections: %d are open in %s", g.ready, len(g.idle), readyWithin), ctx.Err())
 		}
 		// A proxy that has just been under too much takes a while.
-		for _, s := range g.samples {
+		failed := g.samples
+		g.samples = nil // an attempt that fails at once is made again in the next turn
+		for _, s := range failed {
 			if s.kind == refused {
 				return fmt.Errorf("open %d connections: one is %s", g.ready, s.kind)
 			}
 			g.connect(ctx, 0)
 		}
-		g.samples = g.samples[:0]
 		if err := g.wait(events); err != nil {
 			return err
 		}

@@ -20,18 +20,20 @@ type ladder struct {
 	http       bool
 	tls        bool
 	fresh      bool    // a connection for each request
-	shakes     bool    // it is handshakes that are counted
 	ready      int     // connections that are open before the first request
 	limit      int     // connections that the proxy lets in
 	start      float64 // the first rate
 }
+
+// shakes reports whether it is handshakes that are counted.
+func (l ladder) shakes() bool { return l.tls && l.fresh }
 
 // ladders returns all of them, in the order in which they run.
 func ladders() []ladder {
 	return []ladder{
 		{name: "http", what: "HTTP, requests on connections that are kept", protocol: http(), http: true, ready: 256, limit: 1000, start: 8000},
 		{name: "tls", what: "HTTP over TLS, requests on connections that are kept", protocol: http(), http: true, tls: true, ready: 256, limit: 1000, start: 6000},
-		{name: "handshakes", what: "TLS, a handshake and a request on each connection", protocol: http(), http: true, tls: true, fresh: true, shakes: true, limit: 200, start: 600},
+		{name: "handshakes", what: "TLS, a handshake and a request on each connection", protocol: http(), http: true, tls: true, fresh: true, limit: 200, start: 600},
 		{name: "messages", what: "TCP, messages on connections that are kept", protocol: echo(), ready: 256, limit: 1000, start: 8000},
 		{name: "connections", what: "TCP, a connection for each message", protocol: echo(), fresh: true, limit: 400, start: 1500},
 	}
@@ -108,7 +110,6 @@ type arena struct {
 	bound      bound
 	warm       time.Duration // before a measurement
 	period     time.Duration // of one
-	share      float64       // of a processor, that a proxy has
 	seed       uint64
 }
 
@@ -153,7 +154,7 @@ func (a *arena) step(ctx context.Context, l ladder, i *side.Instance, rate float
 }
 
 // lateness is the p99 of samples that have no kind.
-func (t tally) lateness() time.Duration { return quantile(t.denials, 0.99) }
+func (t tally) lateness() time.Duration { return side.Quantile(t.denials, 0.99) }
 
 // just reports whether a rate that broke the bound almost held it.
 func (a *arena) just(t tally) bool {

@@ -95,9 +95,9 @@ func (o options) bench(ctx context.Context, what []ladder) (err error) {
 	if err != nil {
 		return err
 	}
-	a := &arena{bound: bound{o.limit, o.failed}, warm: 400 * time.Millisecond, period: o.period, share: o.share}
+	a := &arena{bound: bound{o.limit, o.failed}, warm: 400 * time.Millisecond, period: o.period}
 	var end func()
-	if a.backend, a.backendPID, end, err = side.BackendProcess(); err != nil {
+	if a.backend, a.backendPID, end, err = side.Backend(); err != nil {
 		return err
 	}
 	defer end()

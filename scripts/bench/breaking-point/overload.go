@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tandemlb/tandem/scripts/bench/side"
@@ -56,23 +58,23 @@ func (a *arena) overload(ctx context.Context, l ladder, i *side.Instance, knee f
 		note(err)
 		return n
 	}
-	moments := []moment{{first - time.Millisecond, func() {
-		o.memory[0] = memory()
-		u, err := a.usage(i)
-		before = u
-		note(err)
-	}}}
-	for at := first; at < third; at += 100 * time.Millisecond {
-		moments = append(moments, moment{at, func() { o.memory[1] = max(o.memory[1], memory()) }})
-		if at < second && at+100*time.Millisecond >= second {
-			moments = append(moments, moment{second - time.Millisecond, func() {
-				u, err := a.usage(i)
-				after = u
-				note(err)
-			}})
+	use := func(into *usage) func() {
+		return func() {
+			u, err := a.usage(i)
+			*into = u
+			note(err)
 		}
 	}
-	moments = append(moments, moment{third, func() { o.memory[2] = memory() }})
+	moments := []moment{
+		{first - time.Millisecond, func() { o.memory[0] = memory() }},
+		{first - time.Millisecond, use(&before)},
+		{second - time.Millisecond, use(&after)},
+		{third, func() { o.memory[2] = memory() }},
+	}
+	for at := first; at < third; at += 100 * time.Millisecond {
+		moments = append(moments, moment{at, func() { o.memory[1] = max(o.memory[1], memory()) }})
+	}
+	slices.SortStableFunc(moments, func(a, b moment) int { return cmp.Compare(a.at, b.at) })
 	got, err := load.run(ctx, moments)
 	note(err)
 	if len(errs) > 0 {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/tandemlb/tandem/scripts/bench/side"
 )
 
 func TestScheduleKeepsItsRates(t *testing.T) {
@@ -57,6 +59,19 @@ func TestSearchFindsTheKnee(t *testing.T) {
 	})
 }
 
+func TestSearchEndsWhenNothingHolds(t *testing.T) {
+	s := &search{rate: 8000, factor: 1.5, halves: 3, most: 1e6}
+	for range 60 {
+		if s.over() {
+			break
+		}
+		s.took(false, false)
+	}
+	if !s.over() || s.held != 0 {
+		t.Errorf("over: %v, held %v; want an end with nothing", s.over(), s.held)
+	}
+}
+
 func TestSearchDoubtsWhatOnlyJustBroke(t *testing.T) {
 	s := &search{rate: 100, factor: 2, halves: 0, most: 1e6}
 	s.took(true, false)
@@ -90,8 +105,8 @@ func TestTally(t *testing.T) {
 	if got.goodput() != 1000 || got.total() != 1300 || math.Abs(got.failed()-300.0/1300) > 1e-9 {
 		t.Errorf("served %v/s, %d in all, failed %v", got.goodput(), got.total(), got.failed())
 	}
-	if got.p99() != 3*time.Millisecond || quantile(got.latencies, 0.25) != time.Millisecond {
-		t.Errorf("p99 %v, p25 %v", got.p99(), quantile(got.latencies, 0.25))
+	if got.p99() != 3*time.Millisecond || side.Quantile(got.latencies, 0.25) != time.Millisecond {
+		t.Errorf("p99 %v, p25 %v", got.p99(), side.Quantile(got.latencies, 0.25))
 	}
 	if diff := cmp.Diff([]string{"503", timedOut}, got.failures()); diff != "" {
 		t.Errorf("failures (-want +got):\n%s", diff)

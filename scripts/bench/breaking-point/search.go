@@ -14,8 +14,13 @@ type search struct {
 	doubted     bool    // the rate is tried for the second time
 }
 
+// leastRate is where the search gives up: a proxy that does not hold that holds nothing.
+const leastRate = 1
+
 // over reports whether the search has ended.
-func (s *search) over() bool { return s.broke > 0 && s.halves <= 0 || s.rate > s.most }
+func (s *search) over() bool {
+	return s.broke > 0 && s.halves <= 0 || s.rate > s.most || s.rate < leastRate
+}
 
 // took takes in what came of the rate. A rate that broke only just is tried once more,
 // as a machine has its moods.

@@ -7,11 +7,9 @@ import (
 	"github.com/tandemlb/tandem/scripts/bench/side"
 )
 
-// The processors: one for the proxies, and one for client and server.
-const (
-	proxyCPU = 0
-	otherCPU = 1
-)
+// proxyCPU is the processor of the proxies. Client and server have another one, which
+// scripts/bench/breaking-point.sh gives them.
+const proxyCPU = 0
 
 // mostPerClient is how many connections an operator lets one client have.
 const mostPerClient = 100
@@ -28,23 +26,23 @@ func haproxy(l ladder, f side.Files) side.System {
 	}
 	fmt.Fprintf(&b, `global
   nbthread 1
-  maxconn 6000
+  maxconn %[4]d
   ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256
   ssl-default-bind-options ssl-min-ver TLSv1.2
   tune.pool-high-fd-ratio 95
   tune.pool-low-fd-ratio 90
 defaults
-  mode %s
-  maxconn 6000
+  mode %[1]s
+  maxconn %[4]d
   timeout connect 2s
   timeout client 75s
   timeout server 30s
 frontend in
-  bind %s
-  maxconn %d
+  bind %[2]s
+  maxconn %[3]d
   default_backend out
 backend out
-`, mode, bind, l.limit)
+`, mode, bind, l.limit, mostOpen)
 	if l.http {
 		b.WriteString("  option forwardfor\n  http-reuse always\n  server a BACKEND pool-max-conn -1 pool-purge-delay 75s\n")
 	} else {
@@ -59,24 +57,22 @@ func tandem(l ladder, f side.Files, binary string, rate float64) side.System {
 	var b strings.Builder
 	b.WriteString("listeners:\n  in:\n    bind: \"LISTEN\"\n")
 	fmt.Fprintf(&b, "    limits: {connections: %d, connections_per_client: %d", l.limit, mostPerClient)
-	if l.shakes && rate > 0 {
+	if l.shakes() && rate > 0 {
 		fmt.Fprintf(&b, ", handshakes: %.0f", rate)
 	}
 	b.WriteString("}\n")
 	if l.tls {
 		fmt.Fprintf(&b, "    tls: {cert: %s, key: %s}\n", f.Cert, f.Key)
 	}
-	switch {
-	case !l.http:
-		b.WriteString("    protocol: tcp\n    pool: out\npools:\n  out: {servers: [\"BACKEND\"]}\n")
-	default:
+	if l.http {
 		b.WriteString("    timeouts: {idle: 75s}\n    routes:\n      - pool: out\n")
-		if rate > 0 && !l.shakes {
+		if rate > 0 && !l.shakes() {
 			fmt.Fprintf(&b, "        rate_limit: {requests: %.0f, burst: %.0f, by: listener}\n", rate, rate/10)
 		}
-		b.WriteString("pools:\n  out: {servers: [\"BACKEND\"]}\n")
+	} else {
+		b.WriteString("    protocol: tcp\n    pool: out\n")
 	}
-	b.WriteString("log: {access: false}\nadmin: {socket: \"DIR/admin.sock\"}\n")
+	b.WriteString("pools:\n  out: {servers: [\"BACKEND\"]}\nlog: {access: false}\nadmin: {socket: \"DIR/admin.sock\"}\n")
 	name := "tandem"
 	if rate > 0 {
 		name = "tandem, rate limit"

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/tandemlb/tandem/scripts/bench/side"
 )
 
 // What can become of a request, beside a status.
@@ -70,7 +72,7 @@ func (t tally) failed() float64 {
 }
 
 // p99 returns the latency that one of a hundred served requests exceeded.
-func (t tally) p99() time.Duration { return quantile(t.latencies, 0.99) }
+func (t tally) p99() time.Duration { return side.Quantile(t.latencies, 0.99) }
 
 // failures returns what became of requests, other than to be served, the most
 // frequent first.
@@ -78,14 +80,6 @@ func (t tally) failures() []string {
 	all := slices.DeleteFunc(slices.Sorted(maps.Keys(t.kinds)), func(k string) bool { return k == served })
 	slices.SortStableFunc(all, func(a, b string) int { return t.kinds[b] - t.kinds[a] })
 	return all
-}
-
-// quantile returns the duration that the share q of the sorted ones did not exceed.
-func quantile(sorted []time.Duration, q float64) time.Duration {
-	if len(sorted) == 0 {
-		return 0
-	}
-	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
 }
 
 // A bound is what a proxy must hold for a rate not to have broken it.

@@ -1,33 +1,25 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/tandemlb/tandem/scripts/bench/chart"
 	"github.com/tandemlb/tandem/scripts/bench/page"
+	"github.com/tandemlb/tandem/scripts/bench/side"
 )
 
 // write prints the tables, and writes them and the picture into their files.
 func (o options) write(all []climb) error {
 	text := o.tables(all)
 	fmt.Print(text)
-	if o.docs != "" {
-		if err := page.Fill(o.docs, "breaking-point", text); err != nil {
-			return err
-		}
-	}
-	for path, content := range map[string]string{o.markdown: text, o.svg: picture(all, o.limit)} {
-		if path == "" {
-			continue
-		}
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			return fmt.Errorf("write the result: %w", err)
-		}
-	}
-	return nil
+	return errors.Join(
+		page.Fill(o.docs, "breaking-point", text),
+		page.Save(o.markdown, []byte(text)),
+		page.Save(o.svg, []byte(picture(all, o.limit))),
+	)
 }
 
 // tables are what was measured, in Markdown.
@@ -35,6 +27,9 @@ func (o options) tables(all []climb) string {
 	var b strings.Builder
 	knees := [][]string{{"load", "HAProxy holds", "Tandem holds", "Tandem / HAProxy", "CPU of the proxy's share there", "beyond it, HAProxy", "beyond it, Tandem"}}
 	for _, c := range all {
+		if len(c.steps) == 0 {
+			continue // the rate was given
+		}
 		h, t := c.knees["haproxy"], c.knees["tandem"]
 		knees = append(knees, []string{
 			c.ladder.what, perSecond(h), perSecond(t), fmt.Sprintf("%.2f", t/h),
@@ -42,7 +37,9 @@ func (o options) tables(all []climb) string {
 			c.gives("haproxy"), c.gives("tandem"),
 		})
 	}
-	b.WriteString(page.Table(knees) + "\n")
+	if len(knees) > 1 {
+		b.WriteString(page.Table(knees) + "\n")
+	}
 	ordeals := [][]string{{"twice as much", "", "served", "of what it holds", "p99", "others get", "their p99", "back after", "memory, MiB: before, most, after", "connections left"}}
 	for _, c := range all {
 		for _, d := range c.ordeals {
@@ -52,7 +49,7 @@ func (o options) tables(all []climb) string {
 			}
 			ordeals = append(ordeals, []string{
 				c.ladder.name, d.System, perSecond(d.during.goodput()), percent(d.during.goodput() / d.Knee), milliseconds(d.during.p99()),
-				shareOut(d.during), milliseconds(quantile(d.during.denials, 0.99)), back,
+				shareOut(d.during), milliseconds(side.Quantile(d.during.denials, 0.99)), back,
 				fmt.Sprintf("%d, %d, %d", d.memory[0]>>20, d.memory[1]>>20, d.memory[2]>>20), fmt.Sprint(d.left),
 			})
 		}
@@ -66,8 +63,8 @@ func (o options) tables(all []climb) string {
 
 // at returns the step of the highest rate that the system held.
 func (c climb) at(system string) step {
-	for _, s := range c.steps {
-		if s.System == system && s.Held && s.Rate == c.knees[system] {
+	for _, s := range sortedByRate(c.steps, system) {
+		if s.Rate == c.knees[system] {
 			return s
 		}
 	}
@@ -76,20 +73,17 @@ func (c climb) at(system string) step {
 
 // gives says what gave way in the lowest rate that broke the system.
 func (c climb) gives(system string) string {
-	var first *step
-	for i, s := range c.steps {
-		if s.System == system && !s.Held && s.Rate > c.knees[system] && (first == nil || s.Rate < first.Rate) {
-			first = &c.steps[i]
+	for _, s := range sortedByRate(c.steps, system) {
+		if s.Rate <= c.knees[system] {
+			continue
 		}
+		text := fmt.Sprintf("p99 %s", milliseconds(s.p99()))
+		if s.failed() > 0 {
+			text += ", " + shareOut(s.tally)
+		}
+		return text
 	}
-	if first == nil {
-		return "-"
-	}
-	text := fmt.Sprintf("p99 %s", milliseconds(first.p99()))
-	if first.failed() > 0 {
-		text += ", " + shareOut(first.tally)
-	}
-	return text
+	return "-"
 }
 
 // shareOut says how requests ended that were not served, each as a share of all.
@@ -153,7 +147,7 @@ func picture(all []climb, limit time.Duration) string {
 			}{{"p50", 0.5}, {"p99", 0.99}} {
 				l := chart.Line{Name: system + " " + q.name, Color: n, Dashed: q.of == 0.5}
 				for _, s := range sortedByRate(c.steps, system) {
-					l.Points = append(l.Points, chart.Point{X: s.Rate, Y: quantile(s.latencies, q.of).Seconds() * 1e3, Hollow: !s.Held})
+					l.Points = append(l.Points, chart.Point{X: s.Rate, Y: side.Quantile(s.latencies, q.of).Seconds() * 1e3, Hollow: !s.Held})
 				}
 				drawn.Lines = append(drawn.Lines, l)
 			}

@@ -105,11 +105,7 @@ func (c Chart) draw(p *picture) {
 		if l.Name == "" {
 			continue
 		}
-		dash := ""
-		if l.Dashed {
-			dash = " dashed"
-		}
-		p.printf(`<path class="line c%d%s" d="M%d 32h18"/><text class="small" x="%d" y="36">%s</text>`, l.Color, dash, at, at+22, escape(l.Name))
+		p.printf(`<path class="%s" d="M%d 32h18"/><text class="small" x="%d" y="36">%s</text>`, l.class(), at, at+22, escape(l.Name))
 		at += 36 + 6*len(l.Name)
 	}
 	for _, v := range y.ticks() {
@@ -130,15 +126,20 @@ func (c Chart) draw(p *picture) {
 		p.printf(`<path class="limit" d="M%d %.1fH%d"/>`, left, y.at(c.Limit), width-right)
 	}
 	for _, l := range c.Lines {
-		c.line(p, l, x, y)
+		l.draw(p, x, y)
 	}
 }
 
-func (c Chart) line(p *picture, l Line, x, y scale) {
-	dash, path := "", ""
+// class is that of the path of a line, in the chart and beside its name.
+func (l Line) class() string {
 	if l.Dashed {
-		dash = " dashed"
+		return fmt.Sprintf("line c%d dashed", l.Color)
 	}
+	return fmt.Sprintf("line c%d", l.Color)
+}
+
+func (l Line) draw(p *picture, x, y scale) {
+	path := ""
 	for _, v := range l.Points {
 		if !x.shows(v.X) || !y.shows(v.Y) {
 			continue
@@ -152,7 +153,7 @@ func (c Chart) line(p *picture, l Line, x, y scale) {
 	if path == "" {
 		return
 	}
-	p.printf(`<path class="line c%d%s" d="%s"/>`, l.Color, dash, path)
+	p.printf(`<path class="%s" d="%s"/>`, l.class(), path)
 	for _, v := range l.Points {
 		if l.Bare || !x.shows(v.X) || !y.shows(v.Y) {
 			continue

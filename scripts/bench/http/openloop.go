@@ -35,14 +35,6 @@ type opened struct {
 	failed    int
 }
 
-// quantile returns the duration that the share q of the sorted ones did not exceed.
-func quantile(sorted []time.Duration, q float64) time.Duration {
-	if len(sorted) == 0 {
-		return 0
-	}
-	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
-}
-
 // requestsDue returns how many requests should have been sent when elapsed has
 // passed since the beginning, the first of them at the beginning itself.
 func (o openLoop) requestsDue(elapsed time.Duration) int {

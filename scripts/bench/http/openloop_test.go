@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tandemlb/tandem/scripts/bench/side"
 	"github.com/tandemlb/tandem/scripts/bench/web"
 	"github.com/tandemlb/tandem/scripts/bench/web/webtest"
 )
@@ -33,21 +34,6 @@ func TestOpenLoopSendsAtItsRate(t *testing.T) {
 	}
 	if got, want := o.intended(1500), 1500*time.Millisecond; got != want {
 		t.Errorf("request 1500: got %v, want %v", got, want)
-	}
-}
-
-func TestQuantile(t *testing.T) {
-	var sorted []time.Duration
-	if got := quantile(sorted, 0.5); got != 0 {
-		t.Errorf("of nothing: got %v, want 0", got)
-	}
-	for n := range 100 {
-		sorted = append(sorted, time.Duration(n+1))
-	}
-	for q, want := range map[float64]time.Duration{0: 1, 0.5: 51, 0.99: 100, 1: 100} {
-		if got := quantile(sorted, q); got != want {
-			t.Errorf("%g: got %d, want %d", q, got, want)
-		}
 	}
 }
 
@@ -162,7 +148,7 @@ func TestLateRequestsCountFromWhenTheyWereDue(t *testing.T) {
 	}
 	// They were due all along the stall, and none could be answered before its end.
 	// A client that waited with its questions would have seen the stall but once.
-	if median := quantile(got.latencies, 0.5); median < stall/4 {
+	if median := side.Quantile(got.latencies, 0.5); median < stall/4 {
 		t.Errorf("got a median of %v over a stall of %v in which the requests were due", median, stall)
 	}
 	// Most of them waited for the connection, which is not the client's fault.

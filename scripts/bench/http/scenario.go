@@ -168,8 +168,8 @@ func runOpen(ctx context.Context, b *bench, i *instance) (measurement, error) {
 		return len(got.latencies), err
 	})
 	us := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
-	m.Errors, m.P50, m.P99 = got.failed, us(quantile(got.latencies, 0.5)), us(quantile(got.latencies, 0.99))
-	m.Late = us(quantile(got.late, 0.99))
+	m.Errors, m.P50, m.P99 = got.failed, us(side.Quantile(got.latencies, 0.5)), us(side.Quantile(got.latencies, 0.99))
+	m.Late = us(side.Quantile(got.late, 0.99))
 	m.Rate = float64(len(got.latencies)) / o.period.Seconds()
 	return m, err
 }

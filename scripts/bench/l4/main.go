@@ -34,7 +34,7 @@ func run(ctx context.Context) error {
 		}
 		return serve(ctx, l)
 	}
-	address, end, err := side.Backend()
+	address, _, end, err := side.Backend()
 	if err != nil {
 		return err
 	}

@@ -19,8 +19,23 @@ func Table(rows [][]string) string {
 	return b.String()
 }
 
-// Fill replaces what is between the two comments in a page that name a bench by text.
+// Save writes a file for which a flag has the path, if it has one.
+func Save(path string, content []byte) error {
+	if path == "" {
+		return nil
+	}
+	if err := os.WriteFile(path, content, 0o644); err != nil {
+		return fmt.Errorf("write the result: %w", err)
+	}
+	return nil
+}
+
+// Fill replaces what is between the two comments in a page that name a bench by text, if
+// a flag has the path of one.
 func Fill(path, bench, text string) error {
+	if path == "" {
+		return nil
+	}
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("read the page: %w", err)

@@ -174,35 +174,33 @@ func FreePort(network string) (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// Behind starts this program anew, with -backend and f as its descriptor 3, as the server
-// behind the proxies, so that its time is not that of the load. f stays the caller's.
-func Behind(f *os.File) (end func(), err error) {
-	_, end, err = behind(f)
-	return end, err
-}
-
-func behind(f *os.File) (pid int, end func(), err error) {
-	cmd := exec.Command("/proc/self/exe", "-backend")
-	cmd.ExtraFiles = []*os.File{f}
+// Beside starts another process for as long as the bench runs, out of reach of the
+// terminal's Ctrl-C.
+func Beside(cmd *exec.Cmd) (end func(), err error) {
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := cmd.Start(); err != nil {
-		return 0, nil, fmt.Errorf("start the server behind the proxies: %w", err)
+		return nil, err
 	}
-	return cmd.Process.Pid, func() {
+	return func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM) // or it has ended
 		_ = cmd.Wait()                          // it was ended
 	}, nil
 }
 
-// Backend starts this program anew, as Behind does, with a TCP listener on the loopback.
-func Backend() (address string, end func(), err error) {
-	address, _, end, err = BackendProcess()
-	return address, end, err
+// Behind starts this program anew, with -backend and f as its descriptor 3, as the server
+// behind the proxies, so that its time is not that of the load. f stays the caller's.
+func Behind(f *os.File) (pid int, end func(), err error) {
+	cmd := exec.Command("/proc/self/exe", "-backend")
+	cmd.ExtraFiles = []*os.File{f}
+	if end, err = Beside(cmd); err != nil {
+		return 0, nil, fmt.Errorf("start the server behind the proxies: %w", err)
+	}
+	return cmd.Process.Pid, end, nil
 }
 
-// BackendProcess is Backend, and returns the server's process id, too.
-func BackendProcess() (address string, pid int, end func(), err error) {
+// Backend starts this program anew, as Behind does, with a TCP listener on the loopback.
+func Backend() (address string, pid int, end func(), err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", 0, nil, fmt.Errorf("listen for the backend: %w", err)
@@ -213,7 +211,7 @@ func BackendProcess() (address string, pid int, end func(), err error) {
 		return "", 0, nil, fmt.Errorf("hand over the backend's listener: %w", err)
 	}
 	defer f.Close()
-	pid, end, err = behind(f)
+	pid, end, err = Behind(f)
 	return l.Addr().String(), pid, end, err
 }
 

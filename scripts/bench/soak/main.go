@@ -122,8 +122,7 @@ func (o options) watch(ctx context.Context, p *pair) (r result, err error) {
 	if err := failover.Pause(ctx, settled); err != nil {
 		return r, err
 	}
-	w.look(ctx)
-	for at, v := range w.newest() {
+	for at, v := range w.newest(ctx) {
 		r.Before[w.lives[at].name()] = v
 	}
 	loadCtx, stop := context.WithCancel(ctx)
@@ -149,8 +148,8 @@ func (o options) watch(ctx context.Context, p *pair) (r result, err error) {
 	if err := failover.Pause(ctx, o.rest); err != nil {
 		return r, err
 	}
-	w.look(ctx)
-	r.Lives, r.Rest = w.lives, w.newest()
+	r.Rest = w.newest(ctx) // which may be the beginning of a life
+	r.Lives = w.lives
 	r.Requests, r.Failures, r.Reloads = t.requests, t.failures, p.reloads
 	r.Windows = append(p.windows, unexpected(changes, p.windows)...)
 	slices.SortFunc(r.Windows, func(a, b window) int { return a.From.Compare(b.From) })

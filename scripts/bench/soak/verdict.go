@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/tandemlb/tandem/internal/lab/report"
 )
 
 // A reading is what one process used at a moment.
@@ -18,6 +20,7 @@ type reading struct {
 type life struct {
 	Node, Process string
 	Began         time.Duration // when it was first seen
+	birth         string        // what differs in the next one
 	Readings      []reading
 }
 
@@ -66,15 +69,7 @@ func trendOf(readings []reading, value func(reading) float64) trend {
 			}
 		}
 	}
-	return trend{median(values), median(slopes)}
-}
-
-func median(values []float64) float64 {
-	if len(values) == 0 {
-		return 0
-	}
-	slices.Sort(values)
-	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
+	return trend{report.SpreadOf(values).Median, report.SpreadOf(slopes).Median}
 }
 
 func memoryOf(r reading) float64      { return r.Memory }

@@ -23,15 +23,11 @@ type watcher struct {
 	began   time.Time
 	clients map[string]*http.Client
 	lives   []life
-	current map[string]int    // by name, the index of its life
-	births  map[string]string // by name, what changes when it is started anew
+	current map[string]int // by name, the index of its life
 }
 
 func newWatcher(scene *failover.Scene, began time.Time) *watcher {
-	w := &watcher{
-		scene: scene, began: began, clients: make(map[string]*http.Client),
-		current: make(map[string]int), births: make(map[string]string),
-	}
+	w := &watcher{scene: scene, began: began, clients: make(map[string]*http.Client), current: make(map[string]int)}
 	for _, n := range failover.Nodes() {
 		w.clients[n.Name] = &http.Client{
 			Timeout: 2 * time.Second, Transport: &http.Transport{DialContext: scene.Lab.Host(n.Name).DialContext, DisableKeepAlives: true},
@@ -64,23 +60,33 @@ func (w *watcher) look(ctx context.Context) {
 }
 
 func (w *watcher) add(node, process, birth string, r reading) {
-	name := node + " " + process
-	if w.births[name] != birth || len(w.lives) == 0 {
-		w.births[name], w.current[name] = birth, len(w.lives)
-		w.lives = append(w.lives, life{Node: node, Process: process, Began: r.At})
+	fresh := life{Node: node, Process: process, Began: r.At, birth: birth}
+	at, known := w.current[fresh.name()]
+	if !known || w.lives[at].birth != birth {
+		at = len(w.lives)
+		w.current[fresh.name()], w.lives = at, append(w.lives, fresh)
 	}
 	if r.Memory == 0 {
 		return // it has just been started, and has said nothing yet
 	}
-	l := &w.lives[w.current[name]]
+	l := &w.lives[at]
 	l.Readings = append(l.Readings, r)
 }
 
-// newest returns the newest reading of every life that goes on, by its index.
-func (w *watcher) newest() map[int]reading {
+// newest looks once more, and returns what was read of every life then, by its index. One
+// whose node did not answer is left out: what it used earlier is not what it uses now.
+func (w *watcher) newest(ctx context.Context) map[int]reading {
+	from := time.Since(w.began)
+	w.look(ctx)
+	return w.since(from)
+}
+
+// since returns the newest reading of every life that goes on and has been read since
+// then, by its index.
+func (w *watcher) since(from time.Duration) map[int]reading {
 	all := make(map[int]reading)
 	for _, at := range w.current {
-		if r := w.lives[at].Readings; len(r) > 0 {
+		if r := w.lives[at].Readings; len(r) > 0 && r[len(r)-1].At >= from {
 			all[at] = r[len(r)-1]
 		}
 	}

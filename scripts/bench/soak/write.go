@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -19,27 +20,17 @@ func (o options) write(r result) error {
 	lines := r.lines()
 	text, problems := r.text(lines)
 	fmt.Print(text)
-	if o.docs != "" {
-		if err := page.Fill(o.docs, "soak", text); err != nil {
-			return err
-		}
+	all, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return fmt.Errorf("encode the readings: %w", err)
 	}
-	for path, content := range map[string]string{o.markdown: text, o.svg: r.picture()} {
-		if path == "" {
-			continue
-		}
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			return fmt.Errorf("write the report: %w", err)
-		}
-	}
-	if o.json != "" {
-		all, err := json.MarshalIndent(r, "", " ")
-		if err != nil {
-			return fmt.Errorf("encode the readings: %w", err)
-		}
-		if err := os.WriteFile(o.json, all, 0o644); err != nil {
-			return fmt.Errorf("write the readings: %w", err)
-		}
+	if err := errors.Join(
+		page.Fill(o.docs, "soak", text),
+		page.Save(o.markdown, []byte(text)),
+		page.Save(o.svg, []byte(r.picture())),
+		page.Save(o.json, all),
+	); err != nil {
+		return err
 	}
 	if len(problems) > 0 {
 		return fmt.Errorf("it was not as it should be: %s", strings.Join(problems, "; "))

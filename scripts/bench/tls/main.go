@@ -49,7 +49,7 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	address, end, err := side.Backend()
+	address, _, end, err := side.Backend()
 	if err != nil {
 		return err
 	}

@@ -158,6 +158,6 @@ func startBackend() (address string, end func(), err error) {
 		return "", nil, fmt.Errorf("hand over the backend's socket: %w", err)
 	}
 	defer f.Close()
-	end, err = side.Behind(f)
+	_, end, err = side.Behind(f)
 	return c.LocalAddr().String(), end, err
 }
