@@ -34,13 +34,12 @@ type node struct {
 	resume  time.Time           // not to be started before
 	lost    map[string]int      // parts that were killed, by the process that they were
 	seen    map[identity]string // every process that it ever had, and which part it was
-	running bool                // the service manager is to keep it
 }
 
 func newNode(index int, name string, host *lab.Host, stage *Stage) *node {
 	dir := stage.dir
 	return &node{
-		index: index, name: name, host: host, stage: stage, dir: dir, lost: map[string]int{}, seen: map[identity]string{}, running: true,
+		index: index, name: name, host: host, stage: stage, dir: dir, lost: map[string]int{}, seen: map[identity]string{},
 		client: admin.NewClient(filepath.Join(dir, name+".sock")),
 	}
 }
