@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -186,7 +187,7 @@ func (e *exam) files() {
 		state = e.config.State
 	}
 	if e.status == nil {
-		f.Folders = append(f.Folders, folder("the folder of the admin socket", parent(e.Socket)), folder("the folder for events", state))
+		f.Folders = append(f.Folders, folder("the folder of the admin socket", filepath.Dir(e.Socket)), folder("the folder for events", state))
 	}
 }
 

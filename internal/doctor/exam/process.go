@@ -117,9 +117,6 @@ func above(root, group string) (all []string) {
 	}
 }
 
-// parent returns the folder of a path.
-func parent(path string) string { return filepath.Dir(path) }
-
 // folder tells whether a node started by this user could write to a folder, which it
 // makes if need be.
 func folder(what, path string) doctor.Folder {
