@@ -21,8 +21,8 @@ func healthy() *Facts {
 			"net.netfilter.nf_conntrack_count": "10", "net.netfilter.nf_conntrack_max": "1000", "fs.file-nr": "100\t0\t100000",
 		}},
 		Interfaces: map[string]Interface{
-			"eth0": {Name: "eth0", Index: 2, Up: true, Carrier: true, MTU: 1500, Prefixes: []netip.Prefix{netip.PrefixFrom(own, 24)}},
-			"eth1": {Name: "eth1", Index: 3, Up: true, Carrier: true, MTU: 1500, Prefixes: []netip.Prefix{netip.MustParsePrefix("198.51.100.1/24")}},
+			"eth0": {Index: 2, Up: true, Carrier: true, MTU: 1500, Prefixes: []netip.Prefix{netip.PrefixFrom(own, 24)}},
+			"eth1": {Index: 3, Up: true, Carrier: true, MTU: 1500, Prefixes: []netip.Prefix{netip.MustParsePrefix("198.51.100.1/24")}},
 		},
 		VIPs:  []VIP{{Name: "main", Interface: "eth0", RouterID: 51, Version: 3, Self: own, Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.100/24")}}},
 		Peers: []Peer{{Name: "lb2", Address: netip.MustParseAddr("192.0.2.12"), MAC: "02:00:00:00:00:02", Gossip: "refused"}},

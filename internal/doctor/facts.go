@@ -8,7 +8,6 @@ import (
 // Facts are what a host says of itself. What could not be found out has its zero value,
 // or is in Unknown.
 type Facts struct {
-	Now     time.Time
 	Config  Config
 	Running *Running // nil: no node answers on the admin socket
 	Process Process
@@ -78,7 +77,6 @@ type Kernel struct {
 
 // Interface is an interface of the host.
 type Interface struct {
-	Name     string
 	Index    int
 	Up       bool
 	Carrier  bool
@@ -88,17 +86,14 @@ type Interface struct {
 
 // VIP is a virtual router that the config asks for on this host.
 type VIP struct {
-	Name       string // of the entry, with the family
-	Interface  string
-	RouterID   uint8
-	Version    uint8
-	Self       netip.Addr // that is advertised from
-	Prefixes   []netip.Prefix
-	Unicast    bool
-	VirtualMAC bool
-	Apart      bool // its network is not that of the nodes' own addresses
-	Advertise  time.Duration
-	Holds      bool // the running node has the addresses
+	Name      string // of the entry, with the family
+	Interface string
+	RouterID  uint8
+	Version   uint8
+	Self      netip.Addr // that is advertised from
+	Prefixes  []netip.Prefix
+	Apart     bool // its network is not that of the nodes' own addresses
+	Holds     bool // the running node has the addresses
 	// Answers are the MAC addresses that answered for an address, of hosts beyond this.
 	Answers map[netip.Addr][]string
 }

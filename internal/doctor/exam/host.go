@@ -53,7 +53,7 @@ func (e *exam) interfaces() {
 	all, err := net.Interfaces()
 	e.unknown("the interfaces", err)
 	for _, i := range all {
-		found := doctor.Interface{Name: i.Name, Index: i.Index, MTU: i.MTU, Up: i.Flags&net.FlagUp != 0, Carrier: i.Flags&net.FlagRunning != 0}
+		found := doctor.Interface{Index: i.Index, MTU: i.MTU, Up: i.Flags&net.FlagUp != 0, Carrier: i.Flags&net.FlagRunning != 0}
 		addrs, err := i.Addrs()
 		e.unknown("the addresses of "+i.Name, err)
 		for _, a := range addrs {
