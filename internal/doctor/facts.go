@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -26,6 +27,16 @@ type Facts struct {
 	Files      Files
 	Machine    Machine
 	Unknown    []string // what could not be found out, and why
+}
+
+// Links returns the interfaces of the VIPs, each once.
+func (f *Facts) Links() (names []string) {
+	for _, v := range f.VIPs {
+		if !slices.Contains(names, v.Interface) {
+			names = append(names, v.Interface)
+		}
+	}
+	return names
 }
 
 // Config is what the config says, as far as it matters here.
