@@ -41,10 +41,18 @@ func TestForeignRoutersAreNamed(t *testing.T) {
 	for _, id := range []uint8{60, 9, 60} {
 		f.Heard = append(f.Heard, Advert{Interface: "eth0", From: netip.MustParseAddr("192.0.2.99"), RouterID: id, Version: 2})
 	}
+	told := false
 	for _, x := range Examine(f) {
-		if x.Check == "VRRP" && (x.Severity != OK || !strings.HasSuffix(x.Found, "; others use router_id 9 and 60")) {
+		if x.Check != "VRRP" {
+			continue
+		}
+		told = true
+		if x.Severity != OK || !strings.HasSuffix(x.Found, "; others use router_id 9 and 60") {
 			t.Errorf("%+v", x)
 		}
+	}
+	if !told {
+		t.Error("nothing is said of VRRP")
 	}
 }
 
