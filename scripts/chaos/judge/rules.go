@@ -106,7 +106,9 @@ func (j *Judge) confirm(e Event, able bool) {
 	j.doubt = nil
 	if able && j.nodes[d.node].ready.at <= d.at {
 		j.found = append(j.found, d.found)
+		return
 	}
+	j.none.told = false // the other one may have been
 }
 
 // outlived is I3: an agent that does not run holds no address for longer than the
