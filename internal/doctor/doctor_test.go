@@ -138,6 +138,12 @@ func TestFindings(t *testing.T) {
 			f.Interfaces["eth1"] = i
 		}, "sysctl", Warning, "eth1 is in the same network", "net.ipv4.conf.eth0.rp_filter = 2"},
 		{"no ARP", func(f *Facts) { f.Kernel.Sysctls["net.ipv4.conf.eth0.arp_ignore"] = "8" }, "sysctl", Error, "arp_ignore is 8", "arp_ignore = 0"},
+		{"no ARP on a VLAN", func(f *Facts) {
+			f.VIPs[0].Interface, f.Heard[0].Interface = "eth0.7", "eth0.7"
+			f.Interfaces["eth0.7"] = f.Interfaces["eth0"]
+			delete(f.Interfaces, "eth0")
+			f.Kernel.Sysctls[InterfaceSysctl("ipv4", "eth0.7", "arp_ignore")] = "8"
+		}, "sysctl", Error, "arp_ignore is 8", "'net.ipv4.conf.eth0/7.arp_ignore = 0'"},
 		{"tracked connections", func(f *Facts) { f.Kernel.Sysctls["net.netfilter.nf_conntrack_count"] = "850" }, "conntrack", Warning, "850 of 1000", "nf_conntrack_max = 2000"},
 		{"no more tracked connections", func(f *Facts) { f.Kernel.Sysctls["net.netfilter.nf_conntrack_count"] = "999" }, "conntrack", Error, "999 of 1000", "nf_conntrack_max = 2000"},
 		{"no more files", func(f *Facts) { f.Kernel.Sysctls["fs.file-nr"] = "99000 0 100000" }, "open files", Error, "99000 of 100000", "fs.file-max = 200000"},

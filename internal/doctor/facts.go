@@ -3,6 +3,7 @@ package doctor
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -27,6 +28,12 @@ type Facts struct {
 	Files      Files
 	Machine    Machine
 	Unknown    []string // what could not be found out, and why
+}
+
+// InterfaceSysctl names a setting of an interface for a family, "ipv4" or "ipv6", as sysctl
+// writes it: a dot in the interface's name, as those of VLANs have one, is a slash.
+func InterfaceSysctl(family, ifname, name string) string {
+	return "net." + family + ".conf." + strings.ReplaceAll(ifname, ".", "/") + "." + name
 }
 
 // Links returns the interfaces of the VIPs, each once.

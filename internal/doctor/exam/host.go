@@ -39,7 +39,7 @@ func (e *exam) kernel() {
 		for _, path := range perInterface {
 			family, name, _ := strings.Cut(path, "/")
 			if text := readText(filepath.Join("/proc/sys/net", family, "conf", r.Interface, name)); text != "" {
-				k.Sysctls["net."+family+".conf."+r.Interface+"."+name] = strings.TrimSpace(text)
+				k.Sysctls[doctor.InterfaceSysctl(family, r.Interface, name)] = strings.TrimSpace(text)
 			}
 		}
 	}
