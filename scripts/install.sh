@@ -53,7 +53,7 @@ uninstall() { # [--purge]
 	fi
 }
 
-# find NAME...: the first of these files that is beside this script or in the repository.
+# find_beside NAME...: the first of these files that is beside this script or in the repository.
 find_beside() {
 	for candidate in "$@"; do
 		if [ -f "$here/$candidate" ]; then
@@ -76,10 +76,8 @@ put() {
 printed() {
 	destination=$1
 	shift
-	mkdir -p "$(dirname "$destination")"
-	"$bin" "$@" >"$destination.new"
-	chmod 644 "$destination.new"
-	mv -f "$destination.new" "$destination"
+	"$bin" "$@" >"$work/printed"
+	put "$work/printed" "$destination" 644
 }
 
 install() { # PROGRAM

@@ -37,7 +37,6 @@ install_tools() {
   for package in vagrant-libvirt libvirt-daemon-driver-qemu libvirt-daemon-system; do
     dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
   done
-  [ "${#missing[@]}" -gt 0 ] || return 0
   "$here/../scripts/debs" "${missing[@]}"
 }
 

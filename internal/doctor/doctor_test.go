@@ -21,8 +21,8 @@ func healthy() *Facts {
 			"net.netfilter.nf_conntrack_count": "10", "net.netfilter.nf_conntrack_max": "1000", "fs.file-nr": "100\t0\t100000",
 		}},
 		Interfaces: map[string]Interface{
-			"eth0": {Name: "eth0", Index: 2, Up: true, Carrier: true, MTU: 1500, Prefixes: []netip.Prefix{netip.PrefixFrom(own, 24)}},
-			"eth1": {Name: "eth1", Index: 3, Up: true, Carrier: true, MTU: 1500, Prefixes: []netip.Prefix{netip.MustParsePrefix("198.51.100.1/24")}},
+			"eth0": {Index: 2, Up: true, Carrier: true, MTU: 1500, Prefixes: []netip.Prefix{netip.PrefixFrom(own, 24)}},
+			"eth1": {Index: 3, Up: true, Carrier: true, MTU: 1500, Prefixes: []netip.Prefix{netip.MustParsePrefix("198.51.100.1/24")}},
 		},
 		VIPs:  []VIP{{Name: "main", Interface: "eth0", RouterID: 51, Version: 3, Self: own, Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.100/24")}}},
 		Peers: []Peer{{Name: "lb2", Address: netip.MustParseAddr("192.0.2.12"), MAC: "02:00:00:00:00:02", Gossip: "refused"}},
@@ -41,10 +41,18 @@ func TestForeignRoutersAreNamed(t *testing.T) {
 	for _, id := range []uint8{60, 9, 60} {
 		f.Heard = append(f.Heard, Advert{Interface: "eth0", From: netip.MustParseAddr("192.0.2.99"), RouterID: id, Version: 2})
 	}
+	told := false
 	for _, x := range Examine(f) {
-		if x.Check == "VRRP" && (x.Severity != OK || !strings.HasSuffix(x.Found, "; others use router_id 9 and 60")) {
+		if x.Check != "VRRP" {
+			continue
+		}
+		told = true
+		if x.Severity != OK || !strings.HasSuffix(x.Found, "; others use router_id 9 and 60") {
 			t.Errorf("%+v", x)
 		}
+	}
+	if !told {
+		t.Error("nothing is said of VRRP")
 	}
 }
 
@@ -130,6 +138,12 @@ func TestFindings(t *testing.T) {
 			f.Interfaces["eth1"] = i
 		}, "sysctl", Warning, "eth1 is in the same network", "net.ipv4.conf.eth0.rp_filter = 2"},
 		{"no ARP", func(f *Facts) { f.Kernel.Sysctls["net.ipv4.conf.eth0.arp_ignore"] = "8" }, "sysctl", Error, "arp_ignore is 8", "arp_ignore = 0"},
+		{"no ARP on a VLAN", func(f *Facts) {
+			f.VIPs[0].Interface, f.Heard[0].Interface = "eth0.7", "eth0.7"
+			f.Interfaces["eth0.7"] = f.Interfaces["eth0"]
+			delete(f.Interfaces, "eth0")
+			f.Kernel.Sysctls[InterfaceSysctl("ipv4", "eth0.7", "arp_ignore")] = "8"
+		}, "sysctl", Error, "arp_ignore is 8", "'net.ipv4.conf.eth0/7.arp_ignore = 0'"},
 		{"tracked connections", func(f *Facts) { f.Kernel.Sysctls["net.netfilter.nf_conntrack_count"] = "850" }, "conntrack", Warning, "850 of 1000", "nf_conntrack_max = 2000"},
 		{"no more tracked connections", func(f *Facts) { f.Kernel.Sysctls["net.netfilter.nf_conntrack_count"] = "999" }, "conntrack", Error, "999 of 1000", "nf_conntrack_max = 2000"},
 		{"no more files", func(f *Facts) { f.Kernel.Sysctls["fs.file-nr"] = "99000 0 100000" }, "open files", Error, "99000 of 100000", "fs.file-max = 200000"},

@@ -2,13 +2,14 @@ package doctor
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 )
 
 // Facts are what a host says of itself. What could not be found out has its zero value,
 // or is in Unknown.
 type Facts struct {
-	Now     time.Time
 	Config  Config
 	Running *Running // nil: no node answers on the admin socket
 	Process Process
@@ -27,6 +28,22 @@ type Facts struct {
 	Files      Files
 	Machine    Machine
 	Unknown    []string // what could not be found out, and why
+}
+
+// InterfaceSysctl names a setting of an interface for a family, "ipv4" or "ipv6", as sysctl
+// writes it: a dot in the interface's name, as those of VLANs have one, is a slash.
+func InterfaceSysctl(family, ifname, name string) string {
+	return "net." + family + ".conf." + strings.ReplaceAll(ifname, ".", "/") + "." + name
+}
+
+// Links returns the interfaces of the VIPs, each once.
+func (f *Facts) Links() (names []string) {
+	for _, v := range f.VIPs {
+		if !slices.Contains(names, v.Interface) {
+			names = append(names, v.Interface)
+		}
+	}
+	return names
 }
 
 // Config is what the config says, as far as it matters here.
@@ -78,7 +95,6 @@ type Kernel struct {
 
 // Interface is an interface of the host.
 type Interface struct {
-	Name     string
 	Index    int
 	Up       bool
 	Carrier  bool
@@ -88,17 +104,14 @@ type Interface struct {
 
 // VIP is a virtual router that the config asks for on this host.
 type VIP struct {
-	Name       string // of the entry, with the family
-	Interface  string
-	RouterID   uint8
-	Version    uint8
-	Self       netip.Addr // that is advertised from
-	Prefixes   []netip.Prefix
-	Unicast    bool
-	VirtualMAC bool
-	Apart      bool // its network is not that of the nodes' own addresses
-	Advertise  time.Duration
-	Holds      bool // the running node has the addresses
+	Name      string // of the entry, with the family
+	Interface string
+	RouterID  uint8
+	Version   uint8
+	Self      netip.Addr // that is advertised from
+	Prefixes  []netip.Prefix
+	Apart     bool // its network is not that of the nodes' own addresses
+	Holds     bool // the running node has the addresses
 	// Answers are the MAC addresses that answered for an address, of hosts beyond this.
 	Answers map[netip.Addr][]string
 }

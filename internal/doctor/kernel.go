@@ -57,7 +57,7 @@ func (e *examination) sysctls() {
 func (e *examination) family(v VIP) {
 	const check = "sysctl"
 	conf := func(family, name string) (string, int64) {
-		key := "net." + family + ".conf." + v.Interface + "." + name
+		key := InterfaceSysctl(family, v.Interface, name)
 		n, _ := e.sysctl(key)
 		return key, n
 	}

@@ -10,13 +10,7 @@ import (
 
 func (e *examination) interfaces() {
 	const check = "interface"
-	var names []string
-	for _, v := range e.VIPs {
-		if !slices.Contains(names, v.Interface) {
-			names = append(names, v.Interface)
-		}
-	}
-	for _, name := range names {
+	for _, name := range e.Links() {
 		i, is := e.Interfaces[name]
 		switch {
 		case !is:

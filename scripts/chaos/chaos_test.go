@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandemlb/tandem/internal/lab"
+	"github.com/tandemlb/tandem/internal/lab/labtest"
 	"github.com/tandemlb/tandem/scripts/chaos/plan"
 )
 
@@ -26,16 +25,7 @@ func TestMain(m *testing.M) {
 
 // TestAShortRun does a few faults to a real pair.
 func TestAShortRun(t *testing.T) {
-	l, err := lab.New(lab.Spec{})
-	if errors.Is(err, lab.ErrNotPermitted) {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	labtest.New(t) // or there is none for the run either
 	binary := filepath.Join(t.TempDir(), "tandem")
 	build := exec.Command("go", "build", "-trimpath", "-o", binary, "../../cmd/tandem") // as make does: all but the linking is cached
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -165,23 +165,23 @@ func (f flags) play(ctx context.Context, p plan.Plan) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	outcome, err := playAt(ctx, p, dir)
+	record, err := playAt(ctx, p, dir)
 	if err != nil {
 		return err
 	}
 	if err := keepLogs(dir, f.out); err != nil {
 		return err
 	}
-	text := outcome.record.Markdown("timeline.svg")
+	text := record.Markdown("timeline.svg")
 	err = errors.Join(
 		os.WriteFile(filepath.Join(f.out, "report.md"), []byte(text), 0o644),
-		os.WriteFile(filepath.Join(f.out, "timeline.svg"), []byte(outcome.record.SVG()), 0o644))
+		os.WriteFile(filepath.Join(f.out, "timeline.svg"), []byte(record.SVG()), 0o644))
 	if err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	fmt.Printf("\n%s\nreport: %s\n", text, filepath.Join(f.out, "report.md"))
-	if len(outcome.record.Violations) > 0 {
-		return fmt.Errorf("%w: %d times; run it again with -seed %d", errBroken, len(outcome.record.Violations), p.Seed)
+	if len(record.Violations) > 0 {
+		return fmt.Errorf("%w: %d times; run it again with -seed %d", errBroken, len(record.Violations), p.Seed)
 	}
 	return nil
 }

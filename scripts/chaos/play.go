@@ -24,9 +24,6 @@ const (
 	hearEvery = 100 * time.Millisecond
 )
 
-// outcome is what came of a plan.
-type outcome struct{ record *report.Record }
-
 // court brings what is seen before the judge, in the order of time.
 type court struct {
 	judge  *judge.Judge
@@ -79,8 +76,8 @@ func (c *court) sit(ctx context.Context, began time.Time) {
 	}
 }
 
-// playAt plays a plan with the programs in dir.
-func playAt(ctx context.Context, p plan.Plan, dir string) (outcome, error) {
+// playAt plays a plan with the programs in dir, and returns what came of it.
+func playAt(ctx context.Context, p plan.Plan, dir string) (*report.Record, error) {
 	record := report.New(p)
 	var began time.Time
 	say := func(format string, args ...any) {
@@ -100,7 +97,7 @@ func playAt(ctx context.Context, p plan.Plan, dir string) (outcome, error) {
 		Binary: filepath.Join(dir, "tandem"), Self: filepath.Join(dir, "chaos"), Dir: dir, Tell: c.Tell, Log: say,
 	})
 	if err != nil {
-		return outcome{}, err
+		return nil, err
 	}
 	began = s.Began()
 	hearing, end := context.WithCancel(context.WithoutCancel(ctx))
@@ -112,5 +109,5 @@ func playAt(ctx context.Context, p plan.Plan, dir string) (outcome, error) {
 	end()
 	sitting.Wait()
 	record.Figures, record.Excused = c.judge.Figures, c.judge.Excused
-	return outcome{record}, err
+	return record, err
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -113,8 +114,8 @@ func (e *engine) build(context string) {
 }
 
 // command is podman with args.
-func (e *engine) command(args ...string) *exec.Cmd {
-	cmd := exec.Command("podman", append(e.root, args...)...)
+func (e *engine) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "podman", slices.Concat(e.root, args)...)
 	cmd.Env = e.env
 	return cmd
 }
@@ -123,9 +124,7 @@ func (e *engine) command(args ...string) *exec.Cmd {
 func (e *engine) try(on *lab.Host, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	all := e.command(args...)
-	cmd := exec.CommandContext(ctx, all.Path, all.Args[1:]...)
-	cmd.Env = e.env
+	cmd := e.command(ctx, args...)
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	run := cmd.Run
@@ -150,7 +149,7 @@ func (e *engine) run(on *lab.Host, args ...string) string {
 
 // log returns what a container has written.
 func (e *engine) log(name string) string {
-	out, err := e.command("logs", name).CombinedOutput()
+	out, err := e.command(context.Background(), "logs", name).CombinedOutput()
 	if err != nil {
 		return err.Error()
 	}

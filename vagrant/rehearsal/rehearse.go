@@ -44,7 +44,7 @@ func (p *pair) learn(ctx context.Context) error {
 		}
 	}
 	p.macs = map[string]string{}
-	for _, node := range []string{other, preferred} {
+	for _, node := range []string{other, preferred} { // lb1 last: its interface is kept
 		if p.macs[node], p.link, err = p.mac(ctx, node, addressOf(node)); err != nil {
 			return err
 		}

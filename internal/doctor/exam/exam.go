@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -45,7 +46,7 @@ type exam struct {
 
 // Examine collects facts. It takes as long as it listens for other routers.
 func Examine(ctx context.Context, o Options) *doctor.Facts {
-	e := &exam{Options: o, facts: &doctor.Facts{Now: time.Now()}}
+	e := &exam{Options: o, facts: &doctor.Facts{}}
 	e.readConfig()
 	e.askNode(ctx)
 	e.interfaces()
@@ -139,7 +140,7 @@ func (e *exam) vips() {
 	for _, r := range e.routers {
 		v := doctor.VIP{
 			Name: r.Name, Interface: r.Interface, RouterID: r.Params.VRID, Version: r.Params.Version, Self: r.Params.Self.WithZone(""),
-			Prefixes: r.Prefixes, Unicast: len(r.Params.Peers) > 0, VirtualMAC: r.VirtualMAC, Apart: !e.beside(r.Interface), Advertise: r.Params.Interval,
+			Prefixes: r.Prefixes, Apart: !e.beside(r.Interface),
 		}
 		if e.status != nil {
 			v.Holds = slices.ContainsFunc(e.status.VIPs, func(s admin.VIP) bool { return s.Name == r.Name && s.Holds })
@@ -156,12 +157,12 @@ func (e *exam) beside(ifname string) bool {
 
 // files are those that the config names, and the folders that a node writes to.
 func (e *exam) files() {
-	f := &e.facts.Files
-	keeper, err := certs.Load(e.config.Proxy, e.facts.Now, nil)
+	f, now := &e.facts.Files, time.Now()
+	keeper, err := certs.Load(e.config.Proxy, now, nil)
 	if err != nil {
 		f.Errors = append(f.Errors, strings.Split(err.Error(), "\n")...)
 	} else {
-		for _, n := range keeper.Status(e.facts.Now).Notices {
+		for _, n := range keeper.Status(now).Notices {
 			f.Warnings = append(f.Warnings, n.String())
 		}
 	}
@@ -186,7 +187,7 @@ func (e *exam) files() {
 		state = e.config.State
 	}
 	if e.status == nil {
-		f.Folders = append(f.Folders, folder("the folder of the admin socket", parent(e.Socket)), folder("the folder for events", state))
+		f.Folders = append(f.Folders, folder("the folder of the admin socket", filepath.Dir(e.Socket)), folder("the folder for events", state))
 	}
 }
 

@@ -39,7 +39,7 @@ func (e *exam) kernel() {
 		for _, path := range perInterface {
 			family, name, _ := strings.Cut(path, "/")
 			if text := readText(filepath.Join("/proc/sys/net", family, "conf", r.Interface, name)); text != "" {
-				k.Sysctls["net."+family+".conf."+r.Interface+"."+name] = strings.TrimSpace(text)
+				k.Sysctls[doctor.InterfaceSysctl(family, r.Interface, name)] = strings.TrimSpace(text)
 			}
 		}
 	}
@@ -53,7 +53,7 @@ func (e *exam) interfaces() {
 	all, err := net.Interfaces()
 	e.unknown("the interfaces", err)
 	for _, i := range all {
-		found := doctor.Interface{Name: i.Name, Index: i.Index, MTU: i.MTU, Up: i.Flags&net.FlagUp != 0, Carrier: i.Flags&net.FlagRunning != 0}
+		found := doctor.Interface{Index: i.Index, MTU: i.MTU, Up: i.Flags&net.FlagUp != 0, Carrier: i.Flags&net.FlagRunning != 0}
 		addrs, err := i.Addrs()
 		e.unknown("the addresses of "+i.Name, err)
 		for _, a := range addrs {

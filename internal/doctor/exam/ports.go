@@ -17,8 +17,6 @@ import (
 	"github.com/tandemlb/tandem/proxy"
 )
 
-func isErrno(err error, errno syscall.Errno) bool { return errors.Is(err, errno) }
-
 // ports tries to bind what a node would, and gives it back at once.
 func (e *exam) ports(ctx context.Context) {
 	for _, l := range e.config.Proxy.Listeners {
@@ -40,7 +38,7 @@ func (e *exam) ports(ctx context.Context) {
 
 func (e *exam) port(ctx context.Context, p doctor.Port) {
 	if err := try(ctx, p); err != nil {
-		p.Error, p.InUse = cause(err), isErrno(err, syscall.EADDRINUSE)
+		p.Error, p.InUse = cause(err), errors.Is(err, syscall.EADDRINUSE)
 		if p.InUse {
 			p.By = holder(p.Bind.Port(), p.UDP)
 		}

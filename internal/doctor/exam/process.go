@@ -117,9 +117,6 @@ func above(root, group string) (all []string) {
 	}
 }
 
-// parent returns the folder of a path.
-func parent(path string) string { return filepath.Dir(path) }
-
 // folder tells whether a node started by this user could write to a folder, which it
 // makes if need be.
 func folder(what, path string) doctor.Folder {
@@ -146,19 +143,9 @@ func folder(what, path string) doctor.Folder {
 // do what Tandem does.
 func (e *exam) managers() {
 	running := commands()
-	index := map[string]int{}
-	for name, i := range e.facts.Interfaces {
-		index[name] = i.Index
-	}
-	var names []string
-	for _, v := range e.facts.VIPs {
-		if !slices.Contains(names, v.Interface) {
-			names = append(names, v.Interface)
-		}
-	}
 	for _, known := range []struct {
 		comm, name string
-		manages    func(ifname string, index int) (yes, keeps bool)
+		manages    func(index int) (yes, keeps bool) // the interface of a number
 	}{
 		{"systemd-network", "systemd-networkd", networkd}, {"NetworkManager", "NetworkManager", networkManager},
 		{"dhcpcd", "dhcpcd", always}, {"connmand", "connman", always},
@@ -167,8 +154,8 @@ func (e *exam) managers() {
 			continue
 		}
 		m := doctor.Manager{Name: known.name}
-		for _, name := range names {
-			yes, keeps := known.manages(name, index[name])
+		for _, name := range e.facts.Links() {
+			yes, keeps := known.manages(e.facts.Interfaces[name].Index)
 			if yes {
 				m.Manages = append(m.Manages, name)
 			}
@@ -199,11 +186,11 @@ func commands() (all []string) {
 	return all
 }
 
-func always(string, int) (yes, keeps bool) { return true, false }
+func always(int) (yes, keeps bool) { return true, false }
 
 // networkd tells whether systemd-networkd manages an interface, and leaves addresses of
 // others alone there.
-func networkd(_ string, index int) (yes, keeps bool) {
+func networkd(index int) (yes, keeps bool) {
 	state := readText(fmt.Sprintf("/run/systemd/netif/links/%d", index))
 	value := func(key string) string {
 		for line := range strings.Lines(state) {
@@ -239,7 +226,7 @@ func keepsAll(text string) bool {
 }
 
 // networkManager tells whether NetworkManager manages an interface.
-func networkManager(_ string, index int) (yes, keeps bool) {
+func networkManager(index int) (yes, keeps bool) {
 	state := readText(fmt.Sprintf("/run/NetworkManager/devices/%d", index))
 	return !strings.Contains(state, "managed=0") && !strings.Contains(state, "managed=false"), false
 }

@@ -52,9 +52,9 @@ func call(ctx context.Context, to netip.AddrPort) string {
 	case err == nil:
 		c.Close()
 		return "open"
-	case isErrno(err, syscall.ECONNREFUSED):
+	case errors.Is(err, syscall.ECONNREFUSED):
 		return "refused"
-	case isErrno(err, syscall.EHOSTUNREACH):
+	case errors.Is(err, syscall.EHOSTUNREACH):
 		return "no route to host"
 	}
 	if t, is := errors.AsType[net.Error](err); is && t.Timeout() {

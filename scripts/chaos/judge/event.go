@@ -77,7 +77,6 @@ type Status struct {
 	Priority  int
 	ServersUp bool // all of them
 	Panics    uint64
-	Hash      string
 }
 
 // A Violation is a broken promise.

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -234,7 +235,12 @@ func (j *Judge) rate(w *window, worst *int, most, n int, what string) {
 }
 
 func (j *Judge) violate(invariant, format string, args ...any) {
-	j.found = append(j.found, Violation{At: j.now, Invariant: invariant, What: fmt.Sprintf(format, args...), Evidence: j.evidence()})
+	j.found = append(j.found, j.violation(invariant, format, args...))
+}
+
+// violation is one of this moment, which is not told yet.
+func (j *Judge) violation(invariant, format string, args ...any) Violation {
+	return Violation{At: j.now, Invariant: invariant, What: fmt.Sprintf(format, args...), Evidence: j.evidence()}
 }
 
 // evidence describes the moment.
@@ -245,18 +251,13 @@ func (j *Judge) evidence() string {
 		fmt.Fprintf(&b, "%s: holds %t for %v, role %s, priority %d, ready %v, agent %v, link %v", name(i), n.holds,
 			ms(j.now-n.held), n.role, n.priority, n.ready.text(j.now), n.agent.text(j.now), n.link.text(j.now))
 		if len(n.down) > 0 {
-			fmt.Fprintf(&b, ", down %v", sorted(n.down))
+			fmt.Fprintf(&b, ", down %v", slices.Sorted(maps.Keys(n.down)))
 		}
 		b.WriteString("; ")
 	}
 	fmt.Fprintf(&b, "neighbour entry %s, last announcement %s, last answer %s; heartbeat %v, gossip %v; late %v, ordinary processes %v", name(j.neighbour),
 		name(j.announcer), name(j.answerer), j.heard.text(j.now), j.told.text(j.now), ms(j.late.slack(j.now-time.Second)), ms(j.late.ordinary(j.now-3*time.Second)))
-	ids := make([]int, 0, len(j.all))
-	for id := range j.all {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	for _, id := range ids {
+	for _, id := range slices.Sorted(maps.Keys(j.all)) {
 		fmt.Fprintf(&b, "; #%d %s", id, j.all[id])
 	}
 	return b.String()
@@ -274,12 +275,3 @@ func name(n int) string {
 }
 
 func ms(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
-
-func sorted(set map[string]bool) []string {
-	var all []string
-	for s := range set {
-		all = append(all, s)
-	}
-	slices.Sort(all)
-	return all
-}

@@ -107,6 +107,11 @@ func TestStories(t *testing.T) {
 			s.quiet[1] = true
 			s.do(harm, down(0, Agent)).own(false, false).last(5 * time.Second)
 		}, ""},
+		{"of two that could take it, one proves unfit, and the other did not", func(s *story) {
+			s.do(harm).own(false, false).last(380 * ms1)
+			s.state[0].Ready = false
+			s.last(time.Second)
+		}, "I2"},
 		{"a frozen agent keeps the address for the lease", func(s *story) {
 			s.do(harm, down(0, Agent)).last(350*ms1).own(true, true).last(2800*ms1).own(false, true).last(time.Second)
 		}, ""},

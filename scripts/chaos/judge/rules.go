@@ -91,10 +91,8 @@ func (j *Judge) noOwner(e Event) {
 			continue
 		}
 		j.none.told = true
-		j.violate("I2", "nobody who is alive and reachable owns the address for %v, longer than %v, and %s could", ms(lasts), ms(most), name(i))
-		last := len(j.found) - 1
-		j.doubt = &doubt{node: i, at: e.At, found: j.found[last]}
-		j.found = j.found[:last]
+		j.doubt = &doubt{node: i, at: e.At, found: j.violation("I2",
+			"nobody who is alive and reachable owns the address for %v, longer than %v, and %s could", ms(lasts), ms(most), name(i))}
 	}
 	j.none.look(e.At, true, 0)
 }
@@ -108,7 +106,9 @@ func (j *Judge) confirm(e Event, able bool) {
 	j.doubt = nil
 	if able && j.nodes[d.node].ready.at <= d.at {
 		j.found = append(j.found, d.found)
+		return
 	}
+	j.none.told = false // the other one may have been
 }
 
 // outlived is I3: an agent that does not run holds no address for longer than the
@@ -154,13 +154,12 @@ const patience = 300 * time.Millisecond
 // blame tells what must not be in a calm; or puts it down to the machine, if that was
 // so late since a time that a node, or a client, may have taken it for a failure.
 func (j *Judge) blame(from time.Duration, format string, args ...any) {
-	j.violate("calm", format, args...)
+	v := j.violation("calm", format, args...)
 	if j.late.slack(from) < j.bounds.DownInterval(200)/2 && j.late.ordinary(from) < patience {
+		j.found = append(j.found, v)
 		return
 	}
-	last := len(j.found) - 1
-	j.Excused = append(j.Excused, j.found[last])
-	j.found = j.found[:last]
+	j.Excused = append(j.Excused, v)
 }
 
 // agreement is the other half of I1: when all is well again there is one owner, its

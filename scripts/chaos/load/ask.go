@@ -107,6 +107,11 @@ func Echo(ctx context.Context, address netip.AddrPort) error {
 	if err != nil {
 		return fmt.Errorf("listen as the control: %w", err)
 	}
+	return echoAll(ctx, ln)
+}
+
+// echoAll is Echo on a listener, which it closes.
+func echoAll(ctx context.Context, ln net.Listener) error {
 	var all sync.WaitGroup
 	defer all.Wait()
 	defer context.AfterFunc(ctx, func() { ln.Close() })()

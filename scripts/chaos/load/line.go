@@ -28,9 +28,6 @@ const (
 	Late     = "late"      // no request: the process was scheduled that late
 )
 
-// Classes returns the classes of requests.
-func Classes() []string { return []string{HTTP, HTTPKept, TLS, TCP, TCPKept, UDP} }
-
 // Why a request failed.
 const (
 	Timeout     = "timeout" // no answer in time

@@ -117,16 +117,14 @@ func startEcho(t *testing.T) netip.AddrPort {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := netip.MustParseAddrPort(ln.Addr().String())
-	ln.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- Echo(ctx, address) }()
+	go func() { ended <- echoAll(ctx, ln) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	})
-	return address
+	return netip.MustParseAddrPort(ln.Addr().String())
 }

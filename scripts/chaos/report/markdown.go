@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -68,12 +69,7 @@ func (r *Record) done() []plan.Fault {
 
 // classes returns the classes of requests that were made.
 func (r *Record) classes() []string {
-	var all []string
-	for class := range r.clients {
-		all = append(all, class)
-	}
-	slices.Sort(all)
-	return all
+	return slices.Sorted(maps.Keys(r.clients))
 }
 
 func ms(d time.Duration) time.Duration { return d.Round(time.Millisecond) }

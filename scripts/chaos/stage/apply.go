@@ -69,9 +69,9 @@ func (s *Stage) apply(ctx context.Context, f plan.Fault) error {
 func (s *Stage) begin(ctx context.Context, f plan.Fault) (undo func() error, err error) {
 	switch f.Kind {
 	case plan.Kill:
-		return nil, s.node(f.Node).kill(f.Part, f.For, s.say)
+		return nil, s.node(f.Node).kill(f.Part, f.For)
 	case plan.Stop:
-		return s.node(f.Node).stop(f.Part, s.say)
+		return s.node(f.Node).stop(f.Part)
 	case plan.LinkDown, plan.LinkSilent:
 		return s.cut(f)
 	case plan.Loss, plan.OneWay, plan.NetLoss:
@@ -213,7 +213,7 @@ func (s *Stage) hogs(n int) (func() error, error) {
 // limit another of its own user alone, so that the user of the part does it.
 func (s *Stage) exhaust(f plan.Fault) (func() error, error) {
 	n := s.node(f.Node)
-	parts, err := n.choose(f.Part)
+	parts, err := n.parts()
 	id, ok := parts[f.Part]
 	if err != nil || !ok {
 		return nil, err

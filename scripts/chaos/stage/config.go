@@ -93,7 +93,7 @@ listeners:
     servers: [10.77.0.11:%[8]d, 10.77.0.12:%[8]d, 10.77.0.13:%[8]d]
 metrics: {listen: 127.0.0.1:%[12]d}
 log: {level: info, access: false}
-`, s.dir, VIP(), Advertise, Lease, load.HTTPPort, load.TLSPort, load.TCPPort, load.UDPPort, proxiedPort, balance, extra, metricsPort)
+`, s.Dir, VIP(), Advertise, Lease, load.HTTPPort, load.TLSPort, load.TCPPort, load.UDPPort, proxiedPort, balance, extra, metricsPort)
 }
 
 // badConfig must be refused; each variant for another reason.

@@ -26,7 +26,6 @@ type node struct {
 	name   string
 	host   *lab.Host
 	stage  *Stage
-	dir    string
 	client *admin.Client
 
 	mu      sync.Mutex
@@ -34,19 +33,17 @@ type node struct {
 	resume  time.Time           // not to be started before
 	lost    map[string]int      // parts that were killed, by the process that they were
 	seen    map[identity]string // every process that it ever had, and which part it was
-	running bool                // the service manager is to keep it
 }
 
 func newNode(index int, name string, host *lab.Host, stage *Stage) *node {
-	dir := stage.dir
 	return &node{
-		index: index, name: name, host: host, stage: stage, dir: dir, lost: map[string]int{}, seen: map[identity]string{}, running: true,
-		client: admin.NewClient(filepath.Join(dir, name+".sock")),
+		index: index, name: name, host: host, stage: stage, lost: map[string]int{}, seen: map[identity]string{},
+		client: admin.NewClient(filepath.Join(stage.Dir, name+".sock")),
 	}
 }
 
-func (n *node) configFile() string { return filepath.Join(n.dir, n.name+".yaml") }
-func (n *node) logFile() string    { return filepath.Join(n.dir, n.name+".log") }
+func (n *node) configFile() string { return filepath.Join(n.stage.Dir, n.name+".yaml") }
+func (n *node) logFile() string    { return filepath.Join(n.stage.Dir, n.name+".log") }
 
 // start starts the node.
 func (n *node) start() error {
@@ -55,8 +52,8 @@ func (n *node) start() error {
 		return fmt.Errorf("open log of %s: %w", n.name, err)
 	}
 	defer log.Close() // the node has its own descriptor
-	cmd := n.stage.command(n.stage.Binary, "run", "-c", n.configFile(), "--node", n.name, "--socket", filepath.Join(n.dir, n.name+".sock"))
-	cmd.Env = append(os.Environ(), "STATE_DIRECTORY="+filepath.Join(n.dir, n.name+".state"), "GOTRACEBACK=all")
+	cmd := n.stage.command(n.stage.Binary, "run", "-c", n.configFile(), "--node", n.name, "--socket", filepath.Join(n.stage.Dir, n.name+".sock"))
+	cmd.Env = append(os.Environ(), "STATE_DIRECTORY="+filepath.Join(n.stage.Dir, n.name+".state"), "GOTRACEBACK=all")
 	cmd.Stdout, cmd.Stderr = log, log
 	p, err := n.host.Start(cmd)
 	if err != nil {
@@ -133,29 +130,28 @@ func (n *node) parts() (map[string]identity, error) {
 	return found, nil
 }
 
-// choose returns the processes that a fault is about; none when they do not run.
-func (n *node) choose(part string) (map[string]identity, error) {
-	all, err := n.parts()
-	if err != nil || part == plan.Whole {
-		return all, err
+// choose returns those of a node's processes that a fault is about; none when they do not
+// run.
+func choose(all map[string]identity, part string) map[string]identity {
+	if part == plan.Whole {
+		return all
 	}
 	if id, ok := all[part]; ok {
-		return map[string]identity{part: id}, nil
+		return map[string]identity{part: id}
 	}
-	return nil, nil
+	return nil
 }
 
 // kill sends SIGKILL to part, and has the node not started before a pause is over.
-func (n *node) kill(part string, pause time.Duration, say func(judge.Event)) error {
-	doomed, err := n.choose(part)
+func (n *node) kill(part string, pause time.Duration) error {
+	all, err := n.parts()
+	doomed := choose(all, part)
 	if err != nil || len(doomed) == 0 {
 		return err
 	}
 	gone := doomed
 	if part == plan.Supervisor { // the others go with it
-		if gone, err = n.parts(); err != nil {
-			return err
-		}
+		gone = all
 	}
 	n.mu.Lock()
 	n.resume = time.Now().Add(pause)
@@ -166,7 +162,7 @@ func (n *node) kill(part string, pause time.Duration, say func(judge.Event)) err
 	n.mu.Unlock()
 	for which := range gone {
 		// The worker of a supervisor that was killed goes on with its connections.
-		say(judge.Event{What: judge.Down, Node: n.index, Part: which, OK: part == plan.Supervisor})
+		n.stage.say(judge.Event{What: judge.Down, Node: n.index, Part: which, OK: part == plan.Supervisor})
 	}
 	if part == plan.Whole {
 		return p.Kill()
@@ -178,13 +174,14 @@ func (n *node) kill(part string, pause time.Duration, say func(judge.Event)) err
 }
 
 // stop sends SIGSTOP to part; the function that it returns has it go on.
-func (n *node) stop(part string, say func(judge.Event)) (resume func() error, err error) {
-	stopped, err := n.choose(part)
+func (n *node) stop(part string) (resume func() error, err error) {
+	all, err := n.parts()
+	stopped := choose(all, part)
 	if err != nil {
 		return func() error { return nil }, err
 	}
 	for which := range stopped {
-		say(judge.Event{What: judge.Down, Node: n.index, Part: which})
+		n.stage.say(judge.Event{What: judge.Down, Node: n.index, Part: which})
 	}
 	for _, id := range stopped {
 		err = errors.Join(err, id.send(syscall.SIGSTOP))
@@ -195,7 +192,7 @@ func (n *node) stop(part string, say func(judge.Event)) (resume func() error, er
 			err = errors.Join(err, id.send(syscall.SIGCONT))
 		}
 		for which := range stopped {
-			say(judge.Event{What: judge.Up, Node: n.index, Part: which})
+			n.stage.say(judge.Event{What: judge.Up, Node: n.index, Part: which})
 		}
 		return err
 	}, err

@@ -117,7 +117,7 @@ const memoryGroups = "/sys/fs/cgroup/memory"
 // reclaims what it can, and kills the worker when that is not enough.
 func (s *Stage) squeeze(f plan.Fault) (func() error, error) {
 	n := s.node(f.Node)
-	parts, err := n.choose(plan.Worker)
+	parts, err := n.parts()
 	id, ok := parts[plan.Worker]
 	if err != nil || !ok {
 		return nil, err

@@ -37,7 +37,6 @@ type Stage struct {
 	Options
 	lab     *lab.Lab
 	began   time.Time
-	dir     string
 	nodes   [2]*node
 	servers map[string]*server
 	filter  filter
@@ -57,7 +56,7 @@ type Stage struct {
 // Open builds a stage and waits until the pair is ready. Events have their time
 // from then on. The caller closes it.
 func Open(ctx context.Context, o Options) (*Stage, error) {
-	s := &Stage{Options: o, dir: o.Dir, servers: map[string]*server{}, stop: func() {}, all: &errgroup.Group{}}
+	s := &Stage{Options: o, servers: map[string]*server{}, stop: func() {}, all: &errgroup.Group{}}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -65,7 +64,7 @@ func Open(ctx context.Context, o Options) (*Stage, error) {
 }
 
 func (s *Stage) open(ctx context.Context) (err error) {
-	if err := writeSecrets(s.dir); err != nil {
+	if err := writeSecrets(s.Dir); err != nil {
 		return err
 	}
 	if s.lab, err = lab.New(lab.Spec{Hosts: hosts()}); err != nil {

@@ -46,8 +46,8 @@ func TestBadAdvertisementsAreRefused(t *testing.T) {
 
 // TestConfigsAreWhatTheyAreSaidToBe has the nodes' own parser judge the configs.
 func TestConfigsAreWhatTheyAreSaidToBe(t *testing.T) {
-	s := &Stage{dir: t.TempDir()}
-	if err := writeSecrets(s.dir); err != nil {
+	s := &Stage{Options: Options{Dir: t.TempDir()}}
+	if err := writeSecrets(s.Dir); err != nil {
 		t.Fatal(err)
 	}
 	for variant := range 6 {

@@ -53,7 +53,7 @@ func (n *node) status(ctx context.Context) (*admin.Status, error) {
 
 // stateOf is what of a status the judge is told.
 func stateOf(s *admin.Status) judge.Status {
-	state := judge.Status{Panics: s.Panics, Hash: s.Config.Hash, ServersUp: serversUp(s)}
+	state := judge.Status{Panics: s.Panics, ServersUp: serversUp(s)}
 	if len(s.VIPs) > 0 {
 		v := s.VIPs[0]
 		state.Role, state.Priority = v.Role.String(), int(v.Priority)
