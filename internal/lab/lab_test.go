@@ -26,17 +26,7 @@ import (
 // eventually polls until f holds.
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(5 * time.Second)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !f() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("never: %s", what)
-		case <-tick.C:
-		}
-	}
+	labtest.Eventually(t, 20*time.Second, what, func() (bool, string) { return f(), "it is not so" })
 }
 
 // reach connects from one host to another and reports whether it was answered.

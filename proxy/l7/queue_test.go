@@ -234,11 +234,12 @@ func TestOneWhoWaitsFindsAServerThatIsBack(t *testing.T) {
 // The server that was tried before the wait may be gone with a reload: the log has its
 // name nevertheless.
 func TestAServerThatWasTriedAndIsGoneIsNamed(t *testing.T) {
+	t.Parallel()
 	g := newGate(t)
 	silent := rawServer(t, func(c *net.TCPConn, in *bufio.Reader) { _, _ = readHead(in) })
 	p := newPool(t, with(t, func(p *proxy.Pool) {
 		p.Servers[0].Name, p.Servers[1].MaxConnections = "gone", 1
-		p.Limits.Queue, p.Limits.QueueTimeout = 10, 500*time.Millisecond
+		p.Limits.Queue, p.Limits.QueueTimeout = 10, 2*time.Second
 		p.Retry.On = []proxy.RetryOn{proxy.RetryEmpty}
 	}, silent, g.address), nil)
 	p.Activate(time.Now())

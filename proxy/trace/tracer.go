@@ -128,16 +128,6 @@ type Buffer struct {
 // On reports whether requests are traced at all.
 func (b *Buffer) On() bool { return b.tracer.bound.Load() != off }
 
-// Heeds reports whether a request that began at start is recorded because a stranger says
-// that its trace is: of so many a second.
-func (b *Buffer) Heeds(start time.Time) bool {
-	if d := start.Sub(b.askedAt); d < 0 || d >= time.Second {
-		b.asked, b.askedAt = 0, start
-	}
-	b.asked++
-	return b.asked <= maxAsked
-}
-
 // Begin returns a record for a request that began at start, if it is to be recorded:
 // when the trace that it belongs to is, or it belongs to none and begins one that is
 // chosen. Else it returns nil.
@@ -162,6 +152,25 @@ func (b *Buffer) Begin(parent Context, start time.Time) *Record {
 	r := b.fresh()
 	r.Context, r.Parent, r.Start = c, parent.Span, start
 	return r
+}
+
+// BeginForStranger is Begin, except that of the traces that a stranger says are recorded,
+// so many a second are.
+func (b *Buffer) BeginForStranger(parent Context, start time.Time) *Record {
+	if parent.Valid() && parent.Flags&Sampled != 0 && !b.heeds(start) {
+		return nil
+	}
+	return b.Begin(parent, start)
+}
+
+// heeds counts a request that began at start and is to be recorded because a stranger says
+// so, and reports whether it is.
+func (b *Buffer) heeds(start time.Time) bool {
+	if d := start.Sub(b.askedAt); d < 0 || d >= time.Second {
+		b.asked, b.askedAt = 0, start
+	}
+	b.asked++
+	return b.asked <= maxAsked
 }
 
 // fresh returns an empty record.

@@ -12,20 +12,16 @@ type Outages struct {
 	// Longest is the longest outage that is over.
 	Longest time.Duration
 
-	waiting  []Sample // not settled
-	last     time.Duration
-	failed   int
-	failures map[Failure]int
-	before   string
+	waiting []Sample // not settled
+	present Outage   // what has failed since the last answer, which may be nothing
 }
 
 // An Outage is a stretch in which no request was answered, from the start of the last
 // one that was to the start of the next one. It had at least one that failed.
 type Outage struct {
-	From, For     time.Duration // From is since the prober's beginning
-	Failed        int
-	Failures      map[Failure]int // Failed by kind
-	Before, After string          // who answered; Before is empty when nobody ever had
+	From, For time.Duration // From is since the prober's beginning
+	Failed    int
+	Failures  map[Failure]int // Failed by kind
 }
 
 // Add takes in a batch, and returns the outages that are known to be over.
@@ -41,31 +37,31 @@ func (o *Outages) Add(b Batch) []Outage {
 		o.Total.Requests++
 		if s.Failure != "" {
 			o.Total.Failed++
-			o.fail(s.Failure)
+			o.present.fail(s.Failure)
 			continue
 		}
-		if o.failed > 0 {
-			over = append(over, Outage{
-				From: o.last, For: s.Start - o.last, Failed: o.failed, Failures: o.failures, Before: o.before, After: s.Server,
-			})
-			o.Longest = max(o.Longest, s.Start-o.last)
+		if k, ongoing := o.Ongoing(s.Start); ongoing {
+			over = append(over, k)
+			o.Longest = max(o.Longest, k.For)
 		}
-		o.last, o.before, o.failed, o.failures = s.Start, s.Server, 0, nil
+		o.present = Outage{From: s.Start}
 	}
 	o.waiting = slices.Delete(o.waiting, 0, settled)
 	return over
 }
 
-func (o *Outages) fail(f Failure) {
-	o.failed++
-	if o.failures == nil {
-		o.failures = map[Failure]int{}
+func (k *Outage) fail(f Failure) {
+	k.Failed++
+	if k.Failures == nil {
+		k.Failures = map[Failure]int{}
 	}
-	o.failures[f]++
+	k.Failures[f]++
 }
 
 // Ongoing returns the outage that lasts, as of the newest batch, which was about the
 // time until then; ok is false when there is none.
 func (o *Outages) Ongoing(until time.Duration) (outage Outage, ok bool) {
-	return Outage{From: o.last, For: until - o.last, Failed: o.failed, Failures: o.failures, Before: o.before}, o.failed > 0
+	k := o.present
+	k.For = until - k.From
+	return k, k.Failed > 0
 }

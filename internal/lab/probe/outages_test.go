@@ -25,13 +25,13 @@ func TestOutagesAreFoundAsTheyEnd(t *testing.T) {
 		{"answers", "3000 1000+a 2000+b", nil, 0},
 		{"a failure that may be followed by an answer", "4000 3000-refused 5000+a", nil, 7 * ms},
 		{"the answer in between is late", "6000 4000+b", []Outage{
-			{From: 2 * ms, For: 2 * ms, Failed: 1, Failures: map[Failure]int{Refused: 1}, Before: "b", After: "b"},
+			{From: 2 * ms, For: 2 * ms, Failed: 1, Failures: map[Failure]int{Refused: 1}},
 		}, 0},
 		{"it fails", "8000 7000-timeout 6000-reset", nil, 4 * ms},
 		{"it goes on", "9000 8000-timeout", nil, 4 * ms},
 		{"two at once", "20000 9000+a 10000-slow 12000+b", []Outage{
-			{From: 5 * ms, For: 4 * ms, Failed: 3, Failures: map[Failure]int{Timeout: 2, Reset: 1}, Before: "a", After: "a"},
-			{From: 9 * ms, For: 3 * ms, Failed: 1, Failures: map[Failure]int{Slow: 1}, Before: "a", After: "b"},
+			{From: 5 * ms, For: 4 * ms, Failed: 3, Failures: map[Failure]int{Timeout: 2, Reset: 1}},
+			{From: 9 * ms, For: 3 * ms, Failed: 1, Failures: map[Failure]int{Slow: 1}},
 		}, 0},
 	} {
 		if diff := cmp.Diff(step.want, batch(step.batch)); diff != "" {
@@ -50,7 +50,7 @@ func TestAnOutageFromTheBeginning(t *testing.T) {
 	var o Outages
 	o.Add(Batch{Settled: ms, Samples: []Sample{{Start: 0, Failure: Refused}}})
 	got := o.Add(Batch{Settled: 2 * time.Second, Samples: []Sample{{Start: time.Second, Server: "a"}}})
-	want := []Outage{{For: time.Second, Failed: 1, Failures: map[Failure]int{Refused: 1}, After: "a"}}
+	want := []Outage{{For: time.Second, Failed: 1, Failures: map[Failure]int{Refused: 1}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

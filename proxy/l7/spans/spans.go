@@ -26,8 +26,8 @@ const fields = http1.Set(1<<http1.Traceparent | 1<<http1.Tracestate)
 
 // Begin finds out which trace the request m belongs to, that began at start, and whether
 // it is recorded. Who is trusted has every request recorded that it says is; others some.
-// Without tracing in the config the fields pass as they are, between the
-// client and the server. b may be nil.
+// Without tracing in the config the fields pass as they are, between the client and the
+// server. b may be nil.
 func (r *Request) Begin(b *trace.Buffer, m *http1.Request, trusted bool, start time.Time) {
 	if m.Has(http1.Traceparent) {
 		r.parent = parent(m)
@@ -35,8 +35,10 @@ func (r *Request) Begin(b *trace.Buffer, m *http1.Request, trusted bool, start t
 	if b == nil || !b.On() {
 		return
 	}
-	if trusted || !r.parent.Valid() || r.parent.Flags&trace.Sampled == 0 || b.Heeds(start) {
+	if trusted {
 		r.record = b.Begin(r.parent, start)
+	} else {
+		r.record = b.BeginForStranger(r.parent, start)
 	}
 	switch {
 	case !r.parent.Valid():
